@@ -1,0 +1,106 @@
+// How a kernel sees a version: tasks, and in each the chunks it has to read, in time order.
+//
+// A task is one stripe (kStripeIds local ids) of one shard through all partitions and layers: carry arrays indexed by
+// `id − task.first_id` stay in L2 and never cross tasks. The tail is sealed once per version on first need (SealedTail,
+// shared by all queries that pin the version), so a kernel only ever sees chunks.
+//
+// Profiles in `task.slow` (split by a link the layers do not know yet) must be left out by the fast path: zero their
+// per-profile result at the end, or skip their rows (`slow_rows`); the executor then evaluates them through rows_of() with
+// the kind's `add_rows`. An ordered kind also marks in `task.late` the profiles whose rows it saw out of order (a newer
+// layer of the same partition held an earlier row): they get the same treatment.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "store/event_store.hpp"
+#include "store/links.hpp"
+#include "store/profile_store.hpp"
+#include "store/version.hpp"
+
+namespace cdp {
+
+// Half-open in milliseconds; rows after now_ms are outside (the planner sets end_ms ≤ now_ms + 1).
+struct TimeRange {
+  std::int64_t start_ms = INT64_MIN;
+  std::int64_t end_ms = INT64_MAX;
+  [[nodiscard]] bool contains(std::int64_t time_ms) const noexcept { return time_ms >= start_ms && time_ms < end_ms; }
+};
+
+struct SpineView {
+  std::span<const std::uint32_t> time;      // ms from the partition's start; readable 64 bytes past the end
+  const std::uint8_t* code8 = nullptr;      // chunk codes; one of the two is set
+  const std::uint16_t* code16 = nullptr;
+  const std::uint16_t* profile = nullptr;   // + id_offset = index into the task's arrays
+  std::uint32_t id_offset = 0;
+  std::uint32_t first_row = 0;              // of the view in the chunk's spine
+  [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(time.size()); }
+};
+
+struct SliceView {
+  const Slice* slice = nullptr;
+  const std::uint16_t* profile = nullptr;   // + id_offset = index into the task's arrays
+  const std::uint16_t* slot = nullptr;
+  std::uint32_t id_offset = 0;
+  std::uint32_t first_row = 0;              // of the view in the slice (columns are addressed by slice row)
+  std::uint32_t row_count = 0;
+};
+
+class Scratch;  // per worker: reusable buffers, so that a kernel allocates nothing per chunk
+
+struct Task;
+
+// One chunk as far as it lies inside the task.
+class ChunkView {
+ public:
+  ChunkView(const Chunk& chunk, const Task& task, Scratch& scratch);
+  [[nodiscard]] const Chunk& chunk() const noexcept { return *chunk_; }
+  [[nodiscard]] std::int64_t start_ms() const noexcept { return partition_start_ms(chunk_->partition); }
+  // Cost: free for a chunk inside the stripe; a copy of the ids for a wide one.
+  [[nodiscard]] SpineView spine();
+  [[nodiscard]] std::optional<SliceView> slice(NameId name);
+  // True when some row lies outside of `range` (then rows must be tested one by one; by slot, border slots by exact time).
+  [[nodiscard]] bool crosses(const TimeRange& range) const noexcept;
+  [[nodiscard]] bool outside(const TimeRange& range) const noexcept;
+
+ private:
+  const Chunk* chunk_;
+  const Task* task_;
+  Scratch* scratch_;
+};
+
+// Rows of a slice view inside `range`, as indexes into the view, ascending. Branch-free; returns how many. `out` needs
+// row_count + 16 places. Decided by slot; rows in the two border slots by the exact time through the posting.
+std::uint32_t select_rows(const ChunkView& chunk, const SliceView& slice, const TimeRange& range, std::uint32_t* out);
+
+struct Task {
+  const Version* version = nullptr;
+  std::uint32_t shard = 0;
+  std::uint32_t first_id = 0;  // local ids [first_id, last_id)
+  std::uint32_t last_id = 0;
+  std::vector<const Chunk*> chunks;   // by (partition, log order, first_id); sealed tail included
+  std::span<const std::uint64_t> slow;  // bit (id − first_id); empty when no profile of the stripe is slow
+  std::vector<std::uint64_t> late;      // same; filled by ordered kernels, sized on first use
+  [[nodiscard]] std::uint32_t size() const noexcept { return last_id - first_id; }
+  [[nodiscard]] bool is_slow(std::uint32_t index) const noexcept {
+    return !slow.empty() && ((slow[index >> 6] >> (index & 63)) & 1) != 0;
+  }
+  void mark_late(std::uint32_t index) {
+    if (late.empty()) late.resize((size() + 63) / 64);
+    late[index >> 6] |= std::uint64_t{1} << (index & 63);
+  }
+  [[nodiscard]] Origin origin(std::uint32_t index) const noexcept {
+    return version->placement.origin(shard, first_id + index);
+  }
+};
+
+// Spine rows (indexes into the view) of slow profiles, for order-free kernels that count rows of any profile: ascending
+// disjoint ranges. Cost ~100 ns a slow profile.
+void slow_rows(const Task& task, const ChunkView& chunk, const SpineView& spine,
+               std::vector<std::pair<std::uint32_t, std::uint32_t>>& out);
+
+}  // namespace cdp

@@ -1,0 +1,61 @@
+// Turns the tail into layers and layers into fewer layers. Pure functions over immutable inputs: the engine decides when,
+// on which thread, and publishes the result.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "store/version.hpp"
+
+namespace cdp {
+
+// The rows of these tail batches as sealed layers, one a (shard, partition) that has rows, every layer with
+// homed_sequence = links.last_change(). Cost: ~60-90 ns a row with 6 properties. Deterministic.
+struct SealedLayer {
+  std::uint32_t shard = 0;
+  std::shared_ptr<const Layer> layer;
+};
+[[nodiscard]] std::vector<SealedLayer> seal(std::span<const std::shared_ptr<const TailBatch>> tail,
+                                            const Placement& placement, const LinkView& links);
+
+// One layer out of adjacent layers (oldest first) of one shard and partition: rows in order, homed by `links` (rows whose
+// home moved since their layer was built move with it). Null when nothing is left.
+// REQUIRES: layers adjacent, one partition, placement.shard_count == 1 or no link changed since the layers were built (a
+// move between shards is not built yet). Cost: ~50-110 ns a row.
+[[nodiscard]] std::shared_ptr<const Layer> merge_layers(std::span<const std::shared_ptr<const Layer>> layers,
+                                                        std::uint32_t shard, const Placement& placement,
+                                                        const LinkView& links);
+
+// Which adjacent layers of a shard to merge next: tiers by rows, fan-in kMergeFanIn; empty when nothing is worth it.
+// A partition with rows misplaced by links comes first, whole, when split profiles own over 2 % of its rows (or when
+// `drain_split` asks for it).
+struct MergeChoice {
+  std::uint32_t shard = 0;
+  std::vector<std::shared_ptr<const Layer>> layers;
+};
+[[nodiscard]] MergeChoice choose_merge(const Version& version, bool drain_split = false);
+
+// A row anywhere in a version, and its fields. Used by everything that is not a fast kernel.
+struct Row {
+  std::int64_t time_ms = 0;
+  Origin origin{};
+  NameId name{};
+  std::uint32_t layer = 0;       // rank of its layer in (partition, log order); tail batches come last
+  const Chunk* chunk = nullptr;  // null: a tail row
+  std::uint32_t spine_row = 0;   // in the chunk
+  const TailBatch* batch = nullptr;
+  std::uint32_t event = 0;       // index into batch->event
+};
+
+// Every row of the profile whose home this is, over all layers and the tail, in event order (time, origin, log order),
+// restricted to names in `names` when not empty (ascending). Always right; ~1 us a layer plus ~20 ns a row.
+void rows_of(const Version& version, Origin home, std::span<const NameId> names, std::vector<Row>& out);
+
+// Value of a property of a row: null type when absent. Dictionary types give a StringId.
+[[nodiscard]] Value property(const Row& row, KeyId key);
+// All properties of a row, in key order.
+void properties(const Row& row, std::vector<std::pair<KeyId, Value>>& out);
+
+}  // namespace cdp

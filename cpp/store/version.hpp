@@ -1,0 +1,82 @@
+// An immutable picture of the store at one watermark. Queries pin one and see nothing else; apply publishes the next.
+//
+// Rows live in layers (sealed, chunked) and in the tail (batches as they came, in log order). Order of the same
+// partition: layers[] is in log order, oldest first, the tail is newest. Rows are placed under `local_id(home)`, where
+// home is the profile of the row's origin when the layer was built; `split` names the profiles whose links changed
+// since (or whose origins several layers place differently): fast kernels leave them out, `rows()` gathers them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "codec/canonical_batch.hpp"
+#include "column/chunk.hpp"
+
+namespace cdp {
+
+class Dictionary;        // column/dictionary.hpp: append-only, readable while it grows
+class IdentityMap;       // store/identity_map.hpp
+class LinkView;          // store/links.hpp: immutable components
+class ProfileView;       // store/profile_store.hpp: immutable trait pages and histories
+
+// Placement. Origins spread round-robin over the shards, so local ids are dense in origin order without a table and no
+// choice of identities can overload one shard (what the design wanted of a keyed hash).
+struct Placement {
+  std::uint32_t shard_count = 1;  // 1, 4 or 16
+  [[nodiscard]] std::uint32_t shard(Origin origin) const noexcept { return raw(origin) & (shard_count - 1); }
+  [[nodiscard]] std::uint32_t local_id(Origin origin) const noexcept {
+    return raw(origin) >> __builtin_ctz(shard_count);
+  }
+  [[nodiscard]] Origin origin(std::uint32_t shard, std::uint32_t local_id) const noexcept {
+    return Origin{(local_id << __builtin_ctz(shard_count)) | shard};
+  }
+};
+
+// A sealed set of rows of one shard and partition.
+struct Layer {
+  std::int32_t partition = 0;
+  std::uint64_t row_count = 0;
+  std::uint64_t first_order = 0;    // log order of its rows: layers of a partition never interleave
+  std::uint64_t last_order = 0;
+  std::uint64_t homed_sequence = 0; // links up to this sequence were known when it was built
+  std::vector<std::shared_ptr<const Chunk>> chunks;  // ascending first_id, disjoint
+};
+
+struct ShardLayers {
+  std::vector<std::shared_ptr<const Layer>> layers;  // by (partition, first_order)
+};
+
+// One batch of the tail behind apply: which rows were accepted and what its local indexes mean in the store.
+struct TailBatch {
+  std::shared_ptr<const CanonicalBatch> batch;
+  std::uint64_t first_order = 0;            // log order of its first accepted event
+  std::vector<std::uint32_t> event;         // accepted events: index into batch->events, in log order
+  std::vector<Origin> origin;               // of each accepted event
+  std::vector<std::uint32_t> string_id;     // batch string index -> StringId; kNone where the string is no value
+  std::vector<std::uint32_t> shape_name;    // shape -> NameId
+  std::vector<std::uint32_t> field_key;     // field -> KeyId
+};
+
+struct Version {
+  std::uint64_t watermark = 0;       // highest record sequence applied
+  std::int64_t tick_ms = 0;          // engine time: the last tick or received time
+  std::uint32_t origin_count = 0;
+  std::uint64_t event_count = 0;     // rows visible, tail included
+  Placement placement;
+  std::vector<ShardLayers> shards;
+  std::vector<std::shared_ptr<const TailBatch>> tail;
+  std::shared_ptr<const LinkView> links;
+  std::shared_ptr<const ProfileView> profiles;
+  const Dictionary* names = nullptr;    // NameId; all owned by the engine, append-only
+  const Dictionary* keys = nullptr;     // KeyId
+  const Dictionary* strings = nullptr;  // StringId: string, list and item values
+  const IdentityMap* identities = nullptr;
+};
+
+using VersionPtr = std::shared_ptr<const Version>;
+
+}  // namespace cdp
