@@ -1,0 +1,3 @@
+"""The engine (C++). See cpp/bindings."""
+
+__version__: str

@@ -1,0 +1,1 @@
+"""The service; installs as `cdpstore.server`."""
