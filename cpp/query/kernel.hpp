@@ -37,6 +37,8 @@ class Kind {
  public:
   virtual ~Kind() = default;
   [[nodiscard]] virtual std::unique_ptr<Partial> make_partial() const = 0;
+  // False: the answer comes from `where` alone, no task is run.
+  [[nodiscard]] virtual bool scans() const { return true; }
   // Adds the task's profiles except those slow, late (marked by itself) or outside `where`.
   virtual void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const = 0;
   // Adds one profile, given all its rows in event order (restricted to `names()` unless that is empty = all names). The

@@ -1,0 +1,100 @@
+// Conditions on properties: bound to a version once, then evaluated on slices (fast) or on one row.
+//
+// Meaning (docs/architecture.md): missing or null is false, also for ne and not_in; numbers compare as numbers, int with
+// float exactly; strings bytewise; ignore_case folds ASCII letters; a value of another type does not match, so it passes
+// ne; on a list any element may match, for ne and not_in none may.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "column/chunk.hpp"
+#include "query/scan.hpp"
+#include "query/scratch.hpp"
+#include "query/spec.hpp"
+
+namespace cdp {
+
+// Exact three-way comparison. REQUIRES: number is finite.
+[[nodiscard]] int compare_exact(std::int64_t integer, double number) noexcept;
+
+// A test ready to run: literals in the forms that columns need.
+class BoundTest {
+ public:
+  BoundTest(const Test& test, const Dictionary& strings);
+
+  // Does a value pass? Null type = missing. `strings` resolves dictionary types.
+  [[nodiscard]] bool matches(const Value& value) const;
+  // not_exists, the one op that a missing value passes.
+  [[nodiscard]] bool passes_missing() const noexcept { return op_ == Op::kNotExists; }
+  // False when some string literal was unknown to the store: bind again when the dictionary has grown.
+  [[nodiscard]] bool resolved() const noexcept { return resolved_; }
+
+  // Keeps of `rows[0, count)` (indexes into the view) those whose value of `key` passes; returns how many, in order.
+  std::uint32_t filter(const SliceView& view, KeyId key, Scratch& scratch, std::uint32_t* rows,
+                       std::uint32_t count) const;
+
+ private:
+  friend class ColumnTest;
+  struct IntInterval { std::int64_t lo = 1, hi = 0; };      // closed; empty when lo > hi
+  struct FloatInterval { double lo = 1, hi = 0; };
+
+  [[nodiscard]] bool positive(const Value& value) const;    // without negation; value is no null
+  [[nodiscard]] bool positive_int(std::int64_t value) const noexcept;
+  [[nodiscard]] bool positive_float(double value) const noexcept;
+  [[nodiscard]] bool positive_datetime(std::int64_t value) const noexcept;
+  [[nodiscard]] bool positive_string(std::uint32_t id) const;
+  [[nodiscard]] bool positive_text(std::string_view text) const;
+  [[nodiscard]] bool positive_list(std::string_view msgpack) const;
+  void bind_numbers(const Test& test);
+  void bind_strings(const Test& test);
+  void mark_column(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count,
+                   Scratch& scratch, std::uint8_t* hits) const;
+
+  Op op_;               // as sent
+  bool negated_;        // ne, not_in: exists and not positive
+  bool ignore_case_;
+  bool resolved_ = true;
+  const Dictionary* strings_;
+  IntInterval ints_;                       // eq, ne, lt .. between on numbers
+  FloatInterval floats_;
+  IntInterval datetimes_;
+  std::vector<std::int64_t> int_set_;      // in, not_in: ascending
+  std::vector<double> float_set_;          // ascending; holds the integers too where they are exact
+  std::vector<std::int64_t> datetime_set_;
+  bool match_bool_[2] = {false, false};
+  std::vector<std::uint32_t> string_ids_;  // eq, ne, in, not_in: ascending; empty under ignore_case
+  std::vector<std::string> texts_;         // lower-cased under ignore_case; ascending for in
+  bool by_id_ = false;                     // strings are decided by string_ids_ alone
+};
+
+// A condition bound to a version. `key` is empty when the store has never seen the property.
+struct BoundCondition {
+  std::optional<KeyId> key;
+  BoundTest test;
+  [[nodiscard]] bool matches(const Row& row) const {
+    return key ? test.matches(property(row, *key)) : test.passes_missing();
+  }
+};
+[[nodiscard]] std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version);
+
+// A selector bound to a version: names the store does not know drop out.
+struct BoundSelector {
+  bool any = false;             // any event
+  std::vector<NameId> names;    // ascending
+  std::vector<BoundCondition> where;
+  bool resolved = true;         // false: bind again when dictionaries have grown
+  [[nodiscard]] bool selects(NameId name) const noexcept;
+  [[nodiscard]] bool matches(const Row& row) const;
+};
+[[nodiscard]] BoundSelector bind_selector(const Selector& selector, const Version& version);
+
+// Rows of the slice view that pass all conditions: `rows[0, count)` in (indexes into the view, ascending), kept ones out.
+std::uint32_t filter_rows(const SliceView& view, std::span<const BoundCondition> conditions, Scratch& scratch,
+                          std::uint32_t* rows, std::uint32_t count);
+
+}  // namespace cdp

@@ -1,0 +1,46 @@
+// The list of kinds. To add one: its file here (struct of its spec, parse, bind, Kind), and one line in kinds.cpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "query/kernel.hpp"
+#include "query/spec.hpp"
+
+namespace cdp {
+
+class Zone;
+
+// What a spec is bound to: a pinned version and the instant of the query. Lives as long as the Kind it makes.
+struct Binding {
+  const Version& version;
+  const CommonSpec& common;
+  TimeRange range;          // resolved, end ≤ now + 1
+  std::int64_t now_ms = 0;
+  const Zone& zone;         // of common.zone
+};
+
+// A kind's own fields, parsed and validated without any store.
+struct KindSpec {
+  virtual ~KindSpec() = default;
+  // Resolves names and keys against the version. Names the store has never seen select nothing.
+  [[nodiscard]] virtual std::unique_ptr<Kind> bind(const Binding& binding) const = 0;
+};
+
+struct KindEntry {
+  std::string_view name;
+  // Takes the kind's own fields (the common ones are taken already; the caller calls done()). May refuse common fields
+  // that mean nothing to it (query.unsupported, with their path).
+  std::unique_ptr<KindSpec> (*parse)(Fields& fields, const CommonSpec& common);
+};
+[[nodiscard]] std::span<const KindEntry> kinds() noexcept;
+
+// In the kinds' own files.
+std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec& common);
+std::unique_ptr<KindSpec> parse_funnel(Fields& fields, const CommonSpec& common);
+std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& common);
+std::unique_ptr<KindSpec> parse_profiles(Fields& fields, const CommonSpec& common);
+
+}  // namespace cdp

@@ -1,0 +1,144 @@
+// The one validator of query specs: msgpack map -> typed structs. What is shared between kinds is here; a kind's own
+// struct and fields live in its file (kinds/), and kinds/kinds.hpp is the list.
+//
+// Grammar: docs/architecture.md, "Query spec". Every error is BadQuery with a path like `steps[1].where[0].op`.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/value.hpp"
+#include "query/document.hpp"
+
+namespace cdp {
+
+namespace limits {
+inline constexpr std::size_t kQueryValues = 10'000;     // of `in`: evaluated by binary search
+inline constexpr std::size_t kQueryConditions = 64;     // of one selector
+inline constexpr std::size_t kQueryNames = 1'000;       // of one selector
+inline constexpr std::size_t kQueryClauses = 1'000;     // of one predicate
+inline constexpr std::size_t kQueryPredicateDepth = 32;
+inline constexpr std::size_t kQueryBreakdowns = 8;
+inline constexpr std::int64_t kQueryDurationMs = 100LL * 366 * 86'400'000;  // a century
+inline constexpr std::int64_t kQueryRows = 1'000'000'000;                   // of `limit`
+}  // namespace limits
+
+// A constant of the client: scalar only. Strings keep their text (they may be unknown to the store).
+struct Literal {
+  ValueType type = ValueType::kNull;  // kBool kInt kFloat kString kDatetime
+  std::uint64_t bits = 0;
+  std::string text;  // kString
+  [[nodiscard]] Value value() const noexcept { return {type, bits}; }
+};
+
+enum class Op : std::uint8_t {
+  kEq, kNe, kIn, kNotIn, kLt, kLe, kGt, kGe, kBetween, kContains, kStarts, kEnds, kExists, kNotExists,
+};
+
+// op and its constants, without what is tested: shared by conditions, trait clauses and measures.
+struct Test {
+  Op op = Op::kEq;
+  std::vector<Literal> values;  // one; two for between (closed at both ends); any count for in, not_in; none for exists
+  bool ignore_case = false;     // ASCII letters only
+};
+
+struct Condition {
+  std::string property;
+  Test test;
+};
+
+struct Selector {
+  std::vector<std::string> names;  // empty: any event
+  std::vector<Condition> where;    // all must hold
+};
+
+struct Operand {
+  bool is_trait = false;
+  std::string key;
+};
+
+struct Unit {
+  enum class Type : std::uint8_t { kHour, kDay, kWeek, kMonth, kQuarter, kYear, kDays };
+  Type type = Type::kDay;
+  std::int64_t days = 0;  // kDays: steps of so many local days from the range's start
+  friend bool operator==(const Unit&, const Unit&) = default;
+};
+
+struct RangeSpec {
+  enum class Type : std::uint8_t { kAll, kLast, kAbsolute };
+  Type type = Type::kAll;
+  std::int64_t last_ms = 0;
+  std::int64_t start_ms = INT64_MIN;  // half-open; an end left out is open
+  std::int64_t end_ms = INT64_MAX;
+};
+
+enum class Measure : std::uint8_t { kCount, kSum, kMean, kMin, kMax, kDistinct };
+
+struct MeasureSpec {
+  Measure measure = Measure::kCount;
+  std::string property;  // empty for count
+  Test test;             // eq ne lt le gt ge between in not_in
+};
+
+// A predicate as sent, unresolved; predicate.hpp compiles it.
+struct PredicateSpec {
+  enum class Type : std::uint8_t { kAnd, kOr, kNot, kTrait, kDid };
+  Type type = Type::kAnd;
+  std::vector<PredicateSpec> children;  // kAnd, kOr, kNot (one)
+  std::string trait;                    // kTrait
+  Test test;                            // kTrait
+  Selector selector;                    // kDid; did_not is kNot over kDid
+  RangeSpec window;                     // kDid
+  std::vector<MeasureSpec> measures;    // kDid; never empty: count ge 1 when none was given
+};
+
+inline constexpr std::int64_t kMonday = 0;
+
+struct CommonSpec {
+  std::string kind;
+  std::shared_ptr<const PredicateSpec> where;  // null: every profile
+  RangeSpec range;
+  std::string zone = "UTC";
+  int week_start = 0;  // 0 = Monday .. 6 = Sunday
+  std::optional<std::int64_t> now_ms;
+  std::vector<Operand> breakdown;
+  std::optional<std::int64_t> limit;
+};
+
+// Shared parsers, for kinds. All throw BadQuery.
+[[nodiscard]] std::int64_t parse_duration(const Node& node, const Path& path);  // > 0, milliseconds
+[[nodiscard]] Literal parse_literal(const Node& node, const Path& path);
+// Takes op, value and ignore_case out of the fields.
+[[nodiscard]] Test parse_test(Fields& fields);
+[[nodiscard]] Condition parse_condition(const Node& node, const Path& path);
+[[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path);
+[[nodiscard]] Selector parse_selector(const Node& node, const Path& path);
+[[nodiscard]] Operand parse_operand(const Node& node, const Path& path);
+[[nodiscard]] Unit parse_unit(const Node& node, const Path& path);
+[[nodiscard]] RangeSpec parse_range(const Node& node, const Path& path);
+[[nodiscard]] std::string parse_key(const Node& node, const Path& path);  // of a property or trait: 1..kNameBytes bytes
+[[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path);
+
+struct KindSpec;  // kinds/kinds.hpp: base of the kinds' own structs
+
+struct Spec {
+  CommonSpec common;
+  std::unique_ptr<KindSpec> kind;
+  Spec();
+  Spec(Spec&&) noexcept;
+  Spec& operator=(Spec&&) noexcept;
+  ~Spec();
+};
+[[nodiscard]] Spec parse_spec(std::span<const std::uint8_t> bytes);
+// Only a predicate (for watched segments).
+[[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes);
+
+// [start_ms, end_ms) of rows that the range allows at `now_ms`: later rows are invisible, `last` is (now − w, now].
+struct TimeRange;
+[[nodiscard]] TimeRange resolve_range(const RangeSpec& range, std::int64_t now_ms) noexcept;
+
+}  // namespace cdp
