@@ -46,6 +46,11 @@ class StringTable {
     ends_.push_back(static_cast<std::uint32_t>(bytes_.size()));
     return size() - 1;
   }
+  // Forgets every string from `count` on. REQUIRES: count <= size().
+  void truncate(std::uint32_t count) {
+    bytes_.resize(count == 0 ? 0 : ends_[count - 1]);
+    ends_.resize(count);
+  }
   void reserve(std::size_t strings, std::size_t bytes) { ends_.reserve(strings), bytes_.reserve(bytes); }
   [[nodiscard]] const std::string& bytes() const noexcept { return bytes_; }
   [[nodiscard]] const std::vector<std::uint32_t>& ends() const noexcept { return ends_; }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "codec/normalise.hpp"
 
 namespace cdp {
 
@@ -47,15 +48,8 @@ class IdentityMap {
   std::unique_ptr<State> state_;
 };
 
-// Which kinds exist, their rank (lower = higher ranked), whether they identify, and whether they are unique (a profile
-// that has one counts as identified). Part of the store's definitions, logged; the default below.
-struct IdentityKind {
-  std::string_view kind;
-  std::uint32_t rank;
-  bool identifies;
-  bool unique;
-};
-// user_id (rank 0, unique), anonymous_id (rank 1000), email and phone (known, not identifying).
-[[nodiscard]] std::span<const IdentityKind> default_identity_kinds() noexcept;
+// Which kinds exist is codec's matter (decode needs them first): codec/normalise.hpp. Part of the store's definitions.
+using IdentityKind = KindRule;
+[[nodiscard]] inline std::span<const IdentityKind> default_identity_kinds() noexcept { return default_kind_rules(); }
 
 }  // namespace cdp
