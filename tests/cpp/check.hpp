@@ -109,28 +109,29 @@ inline int run(int argument_count = 0, char** arguments = nullptr) {
 #define CDP_TEST_JOIN_(a, b) a##b
 #define CDP_TEST_JOIN(a, b) CDP_TEST_JOIN_(a, b)
 
-#define CDP_TEST_CASE(sentence, id)                                                             \
-  static void CDP_TEST_JOIN(test_body_, id)();                                                  \
+#define CDP_TEST_CASE(sentence, id)                                                                               \
+  static void CDP_TEST_JOIN(test_body_, id)();                                                                    \
   static const ::cdp::test::Register CDP_TEST_JOIN(test_register_, id)(sentence, &CDP_TEST_JOIN(test_body_, id)); \
   static void CDP_TEST_JOIN(test_body_, id)()
 #define TEST(sentence) CDP_TEST_CASE(sentence, __COUNTER__)
 
-#define CHECK(condition)                                                       \
-  do {                                                                         \
+#define CHECK(condition)                                                              \
+  do {                                                                                \
     if (!(condition)) ::cdp::test::fail(__FILE__, __LINE__, "CHECK(" #condition ")"); \
   } while (false)
 
-#define CHECK_EQ(left, right) ::cdp::test::check_eq(__FILE__, __LINE__, "CHECK_EQ(" #left ", " #right ")", (left), (right))
+#define CHECK_EQ(left, right) \
+  ::cdp::test::check_eq(__FILE__, __LINE__, "CHECK_EQ(" #left ", " #right ")", (left), (right))
 
-#define CHECK_THROWS(expression, Exception)                                                               \
-  do {                                                                                                    \
-    bool thrown_ = false;                                                                                 \
-    try {                                                                                                 \
-      static_cast<void>(expression);                                                                      \
-    } catch (const Exception&) {                                                                          \
-      thrown_ = true;                                                                                     \
-    }                                                                                                     \
-    if (!thrown_) ::cdp::test::fail(__FILE__, __LINE__, #expression " does not throw " #Exception);       \
+#define CHECK_THROWS(expression, Exception)                                                         \
+  do {                                                                                              \
+    bool thrown_ = false;                                                                           \
+    try {                                                                                           \
+      static_cast<void>(expression);                                                                \
+    } catch (const Exception&) {                                                                    \
+      thrown_ = true;                                                                               \
+    }                                                                                               \
+    if (!thrown_) ::cdp::test::fail(__FILE__, __LINE__, #expression " does not throw " #Exception); \
   } while (false)
 
 #define TEST_MAIN() \
