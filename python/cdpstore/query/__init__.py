@@ -1,0 +1,42 @@
+"""Questions that read as they are asked, and that are nothing but a spec: one file a kind, this list of them.
+
+>>> funnel("Viewed", "Added", "Charged", window="7d").by_trait("country").spec()["steps"]
+['Viewed', 'Added', 'Charged']
+
+Every builder is immutable: each call returns a new one, so parts can be shared. `to_spec` takes a builder or a dict.
+"""
+
+from cdpstore.query.funnel import Funnel, funnel
+from cdpstore.query.predicate import Predicate, did, did_not, trait
+from cdpstore.query.profile import Profile, profile
+from cdpstore.query.profiles import Profiles, profiles
+from cdpstore.query.question import Question, Spec, to_spec
+from cdpstore.query.retention import Retention, retention
+from cdpstore.query.selector import Selector, any_event, named
+from cdpstore.query.trend import Trend, trend
+
+__all__ = [
+    "KINDS",
+    "Funnel",
+    "Predicate",
+    "Profile",
+    "Profiles",
+    "Question",
+    "Retention",
+    "Selector",
+    "Spec",
+    "Trend",
+    "any_event",
+    "did",
+    "did_not",
+    "funnel",
+    "named",
+    "profile",
+    "profiles",
+    "retention",
+    "to_spec",
+    "trait",
+    "trend",
+]
+
+KINDS = ("trend", "funnel", "retention", "profiles", "profile")

@@ -1,0 +1,83 @@
+"""What all questions share: who (`where`), when (`range`, `now`, `as_of`), the calendar, and how many rows."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self, TypeAlias
+
+from cdpstore.query.predicate import Predicate, predicate_spec
+
+__all__ = ["BrokenDown", "Question", "Spec", "to_spec"]
+
+Spec: TypeAlias = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Question(ABC):
+    """An immutable question; each method returns a new one. `common` holds the fields every kind takes."""
+
+    common: tuple[tuple[str, Any], ...] = ()
+
+    def where(self, predicate: Predicate | Mapping[str, Any]) -> Self:
+        """Only profiles of which the predicate is true; called again, both must be."""
+        added = predicate_spec(predicate)
+        before = dict(self.common).get("where")
+        return self._with(where={"and": [before, added]} if before else added)
+
+    def between(self, start_ms: int, end_ms: int) -> Self:
+        """Only events of [start_ms, end_ms)."""
+        return self._with(range={"start_ms": start_ms, "end_ms": end_ms})
+
+    def last(self, duration: str | int) -> Self:
+        """Only events of (now - duration, now]."""
+        return self._with(range={"last": duration})
+
+    def calendar(self, *, zone: str | None = None, week_start: str | None = None) -> Self:
+        """In which zone days begin, and on which day weeks do."""
+        return self._with(zone=zone, week_start=week_start)
+
+    def now(self, now_ms: int) -> Self:
+        """The instant that relative times count from; later events are invisible."""
+        return self._with(now_ms=now_ms)
+
+    def as_of(self, as_of_ms: int) -> Self:
+        """The world as it was valid then: later events, trait operations and joins are left out."""
+        return self._with(as_of_ms=as_of_ms)
+
+    def limit(self, count: int) -> Self:
+        """At most so many rows or breakdown values."""
+        return self._with(limit=count)
+
+    def spec(self) -> Spec:
+        """The question as the one map that Python, msgpack and JSON share."""
+        return {**self._fields(), **dict(self.common)}
+
+    @abstractmethod
+    def _fields(self) -> Spec:
+        """The kind and its own fields."""
+
+    def _with(self, **fields: Any) -> Self:
+        given = {name: value for name, value in fields.items() if value is not None}
+        return dataclasses.replace(self, common=tuple({**dict(self.common), **given}.items()))
+
+
+class BrokenDown(Question):
+    """A question whose answer can be split by properties and traits, in the order of the calls."""
+
+    __slots__ = ()
+
+    def by(self, *keys: str) -> Self:
+        """Splits by properties of the event."""
+        return self._split({"property": key} for key in keys)
+
+    def by_trait(self, *keys: str) -> Self:
+        """Splits by traits of the profile."""
+        return self._split({"trait": key} for key in keys)
+
+    def _split(self, operands: Any) -> Self:
+        return self._with(breakdown=[*dict(self.common).get("breakdown", []), *operands])
+
+
+def to_spec(question: Question | Mapping[str, Any]) -> Spec:
+    """The spec of a question, or the dict that already is one."""
+    return question.spec() if isinstance(question, Question) else dict(question)
