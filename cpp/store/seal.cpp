@@ -1,0 +1,288 @@
+// Tail batches -> layers. One pass places the rows (shard, partition, local id, time), then each (shard, partition) is
+// ordered, cut and built; columns are gathered through shapes: a row's values lie together in its batch, so a column is one
+// tight loop over `values[first_value + field_of[shape]]`, with nothing hashed per value but dictionary codes.
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "store/chunk_builder.hpp"
+#include "store/event_store.hpp"
+#include "store/links.hpp"
+
+namespace cdp {
+namespace {
+
+// A shape of one batch with its meanings in the store.
+struct SealShape {
+  std::span<const ShapeField> fields;
+  const std::uint32_t* keys = nullptr;     // KeyId of each field
+  const std::uint32_t* strings = nullptr;  // StringId of the batch's string indexes
+  std::uint16_t name = 0;                  // index into the run's names
+};
+
+// Rows in log order; a bucket is a (shard, partition).
+struct SealRows {
+  std::vector<std::uint32_t> id, time, origin, shape;
+  std::vector<std::uint16_t> name;
+  std::vector<const std::uint64_t*> values;
+  std::vector<SealShape> shapes;  // of all batches
+  std::vector<NameId> names;      // ascending
+};
+
+struct Bucket {
+  std::uint32_t shard = 0;
+  std::int32_t partition = 0;
+  bool several_origins = false;  // some row's origin is not its profile's own
+  std::uint64_t first_order = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t last_order = 0;
+  std::vector<std::uint32_t> rows;
+};
+
+void collect_shapes(std::span<const std::shared_ptr<const TailBatch>> tail, SealRows& out) {
+  for (const auto& batch : tail) {
+    for (const std::uint32_t name : batch->shape_name) out.names.push_back(NameId{name});
+  }
+  std::sort(out.names.begin(), out.names.end());
+  out.names.erase(std::unique(out.names.begin(), out.names.end()), out.names.end());
+  for (const auto& batch : tail) {
+    const EventColumns& events = batch->batch->events;
+    for (std::size_t index = 0; index < events.shapes.size(); ++index) {
+      const Shape& shape = events.shapes[index];
+      const auto at = std::lower_bound(out.names.begin(), out.names.end(), NameId{batch->shape_name[index]});
+      out.shapes.push_back({std::span{events.fields}.subspan(shape.first_field, shape.field_count),
+                            batch->field_key.data() + shape.first_field, batch->string_id.data(),
+                            static_cast<std::uint16_t>(at - out.names.begin())});
+    }
+  }
+}
+
+// Finds the bucket of a row; rows of a shard mostly stay in one partition.
+class Buckets {
+ public:
+  explicit Buckets(std::uint32_t shard_count) : latest_(shard_count) {}
+  Bucket& of(std::uint32_t shard, std::int64_t time_ms) {
+    Latest& latest = latest_[shard];
+    if (latest.bucket == kNone || time_ms < latest.start_ms || time_ms - latest.start_ms >= limits::kPartitionMs) {
+      latest = find(shard, partition_of(time_ms));
+    }
+    return buckets_[latest.bucket];
+  }
+  // By (shard, partition).
+  [[nodiscard]] std::vector<Bucket*> ordered() {
+    std::vector<Bucket*> out;
+    for (const auto& [place, index] : index_) out.push_back(&buckets_[index]);
+    return out;
+  }
+
+ private:
+  struct Latest {
+    std::int64_t start_ms = 0;
+    std::uint32_t bucket = kNone;
+  };
+  Latest find(std::uint32_t shard, std::int32_t partition) {
+    const auto [at, fresh] = index_.try_emplace({shard, partition}, static_cast<std::uint32_t>(buckets_.size()));
+    if (fresh) {
+      buckets_.emplace_back();
+      buckets_.back().shard = shard;
+      buckets_.back().partition = partition;
+    }
+    return {partition_start_ms(partition), at->second};
+  }
+
+  std::map<std::pair<std::uint32_t, std::int32_t>, std::uint32_t> index_;
+  std::vector<Bucket> buckets_;
+  std::vector<Latest> latest_;
+};
+
+void place_rows(std::span<const std::shared_ptr<const TailBatch>> tail, const Placement& placement, const LinkView& links,
+                SealRows& out, Buckets& buckets) {
+  std::size_t row_count = 0;
+  for (const auto& batch : tail) row_count += batch->event.size();
+  out.id.resize(row_count), out.time.resize(row_count), out.origin.resize(row_count), out.shape.resize(row_count);
+  out.name.resize(row_count), out.values.resize(row_count);
+  const bool linked = links.last_change() != 0;
+  std::uint32_t row = 0, first_shape = 0;
+  for (const auto& batch : tail) {
+    const EventColumns& events = batch->batch->events;
+    for (std::size_t index = 0; index < batch->event.size(); ++index, ++row) {
+      const std::uint32_t event = batch->event[index];
+      const Origin origin = batch->origin[index];
+      const Origin home = linked ? links.home(origin) : origin;
+      Bucket& bucket = buckets.of(placement.shard(home), events.time_ms[event]);
+      bucket.rows.push_back(row);
+      bucket.several_origins |= home != origin;
+      bucket.first_order = std::min(bucket.first_order, batch->first_order + index);
+      bucket.last_order = batch->first_order + index;
+      out.id[row] = placement.local_id(home);
+      out.time[row] = static_cast<std::uint32_t>(events.time_ms[event] - partition_start_ms(bucket.partition));
+      out.origin[row] = raw(origin);
+      out.shape[row] = first_shape + events.shape[event];
+      out.name[row] = out.shapes[out.shape[row]].name;
+      out.values[row] = events.values.data() + events.first_value[event];
+    }
+    first_shape += static_cast<std::uint32_t>(events.shapes.size());
+  }
+}
+
+// Columns of one slice after the other; the buffers are kept.
+class ColumnGather {
+ public:
+  explicit ColumnGather(const SealRows& rows) : rows_(rows), local_(rows.shapes.size(), kNone) {}
+
+  void gather(std::span<const std::uint32_t> rows, std::vector<Column>& out) {
+    find_shapes(rows);
+    find_fields();
+    std::size_t columns = 0;
+    for (std::size_t at = 0; at < fields_.size(); ++at) columns += at == 0 || fields_[at].column != fields_[at - 1].column;
+    out.reserve(columns);
+    for (std::size_t first = 0, last; first < fields_.size(); first = last) {
+      for (last = first + 1; last < fields_.size() && fields_[last].column == fields_[first].column;) ++last;
+      out.push_back(column_of({fields_.data() + first, last - first}));
+    }
+    for (const std::uint32_t shape : used_) local_[shape] = kNone;
+  }
+
+ private:
+  struct Field {
+    std::uint64_t column = 0;  // key << 8 | type
+    std::uint32_t shape = 0;   // local
+    std::uint32_t index = 0;
+  };
+
+  // The shapes of these rows get numbers of their own: shape_ holds that of each row.
+  void find_shapes(std::span<const std::uint32_t> rows) {
+    used_.clear();
+    shape_.resize(rows.size());
+    values_.resize(rows.size());
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+      std::uint32_t& local = local_[rows_.shape[rows[at]]];
+      if (local == kNone) {
+        local = static_cast<std::uint32_t>(used_.size());
+        used_.push_back(rows_.shape[rows[at]]);
+      }
+      shape_[at] = local;
+      values_[at] = rows_.values[rows[at]];
+    }
+  }
+
+  void find_fields() {
+    fields_.clear();
+    strings_.resize(used_.size());
+    for (std::uint32_t local = 0; local < used_.size(); ++local) {
+      const SealShape& shape = rows_.shapes[used_[local]];
+      strings_[local] = shape.strings;
+      for (std::uint32_t index = 0; index < shape.fields.size(); ++index) {
+        const auto type = static_cast<std::uint64_t>(shape.fields[index].type);
+        fields_.push_back({std::uint64_t{shape.keys[index]} << 8 | type, local, index});
+      }
+    }
+    std::stable_sort(fields_.begin(), fields_.end(),
+                     [](const Field& left, const Field& right) { return left.column < right.column; });
+  }
+
+  Column column_of(std::span<const Field> fields) {
+    const KeyId key{static_cast<std::uint32_t>(fields.front().column >> 8)};
+    const auto type = static_cast<ValueType>(fields.front().column & 0xFF);
+    const bool strings = is_dictionary_type(type);
+    const bool dense = fields.size() == used_.size();
+    field_of_.assign(used_.size(), kNone);
+    for (const Field& field : fields) field_of_[field.shape] = field.index;
+    bits_.resize(shape_.size());
+    present_.clear();
+    std::size_t count = shape_.size();
+    if (dense) {
+      strings ? take_dense<true>() : take_dense<false>();
+    } else {
+      present_.assign((shape_.size() + 63) / 64, 0);
+      count = strings ? take_sparse<true>() : take_sparse<false>();
+    }
+    return build_column(key, type, static_cast<std::uint32_t>(shape_.size()), std::span{bits_}.first(count), present_);
+  }
+
+  template <bool kStrings>
+  void take_dense() {
+    for (std::size_t at = 0; at < shape_.size(); ++at) {
+      const std::uint64_t bits = values_[at][field_of_[shape_[at]]];
+      bits_[at] = kStrings ? strings_[shape_[at]][bits] : bits;
+    }
+  }
+
+  template <bool kStrings>
+  std::size_t take_sparse() {
+    std::size_t count = 0;
+    for (std::size_t at = 0; at < shape_.size(); ++at) {
+      const std::uint32_t field = field_of_[shape_[at]];
+      if (field == kNone) continue;
+      present_[at >> 6] |= std::uint64_t{1} << (at & 63);
+      const std::uint64_t bits = values_[at][field];
+      bits_[count++] = kStrings ? strings_[shape_[at]][bits] : bits;
+    }
+    return count;
+  }
+
+  const SealRows& rows_;
+  std::vector<std::uint32_t> local_;  // of every shape of the run: its number in this slice
+  std::vector<std::uint32_t> used_, shape_, field_of_;
+  std::vector<const std::uint64_t*> values_;
+  std::vector<const std::uint32_t*> strings_;
+  std::vector<Field> fields_;
+  std::vector<std::uint64_t> bits_, present_;
+};
+
+std::vector<BlockRows> count_blocks(const RowKeys& keys, std::span<const std::uint32_t> rows) {
+  std::vector<BlockRows> blocks;
+  for (const std::uint32_t row : rows) {
+    const std::uint32_t block = keys.id[row] / limits::kBlockIds;
+    if (blocks.empty() || blocks.back().block != block) blocks.push_back({block, 0});
+    ++blocks.back().row_count;
+  }
+  return blocks;
+}
+
+std::shared_ptr<const Layer> seal_bucket(Bucket& bucket, const SealRows& rows, const Placement& placement,
+                                         std::uint64_t homed_sequence, ColumnGather& gather) {
+  RowKeys keys{rows.id, rows.time, {}, rows.name};
+  if (bucket.several_origins) keys.origin = rows.origin;
+  order_rows(keys, bucket.rows);
+  auto layer = std::make_shared<Layer>();
+  layer->partition = bucket.partition;
+  layer->row_count = bucket.rows.size();
+  layer->first_order = bucket.first_order;
+  layer->last_order = bucket.last_order;
+  layer->homed_sequence = homed_sequence;
+  const std::vector<ChunkCut> cuts = cut_chunks(count_blocks(keys, bucket.rows));
+  layer->chunks.reserve(cuts.size());
+  const ChunkPlace place{bucket.partition, bucket.shard, placement};
+  SliceRows slices;
+  std::size_t first = 0;
+  for (const ChunkCut& cut : cuts) {
+    const auto chunk_rows = std::span<const std::uint32_t>{bucket.rows}.subspan(first, cut.row_count);
+    Chunk chunk = build_chunk(place, cut, keys, rows.names, chunk_rows, slices);
+    for (std::uint32_t code = 0; code < chunk.slices.size(); ++code) {
+      gather.gather(slices.of(code), chunk.slices[code].columns);
+    }
+    layer->chunks.push_back(std::make_shared<const Chunk>(std::move(chunk)));
+    first += cut.row_count;
+  }
+  return layer;
+}
+
+}  // namespace
+
+std::vector<SealedLayer> seal(std::span<const std::shared_ptr<const TailBatch>> tail, const Placement& placement,
+                              const LinkView& links) {
+  SealRows rows;
+  Buckets buckets(placement.shard_count);
+  collect_shapes(tail, rows);
+  place_rows(tail, placement, links, rows, buckets);
+  ColumnGather gather(rows);
+  std::vector<SealedLayer> out;
+  for (Bucket* bucket : buckets.ordered()) {
+    out.push_back({bucket->shard, seal_bucket(*bucket, rows, placement, links.last_change(), gather)});
+  }
+  return out;
+}
+
+}  // namespace cdp
