@@ -3,7 +3,9 @@
 //
 // Invariants: spine sorted by (home id, time, origin, log order); a slice is the spine restricted to its name, in the
 // same order, so `posting` ascends; block borders are multiples of kBlockIds; a chunk of main layers lies inside one
-// stripe (kStripeIds), a chunk of a small run may cover many stripes and then has `profile32` instead of `profile16`.
+// stripe (kStripeIds); a chunk of a small layer may cover many stripes, and has `profile32` instead of `profile16` when it
+// covers over 65,536 ids (up to 4 stripes fit `profile16`). Row vectors of spine and slices hold 64 bytes of padding in
+// their size() (a vector load may run over the end): count rows by `row_count`, never by size().
 #pragma once
 
 #include <cstdint>
@@ -43,7 +45,7 @@ struct Chunk {
   std::uint32_t last_id = 0;
   std::uint32_t row_count = 0;
   std::int32_t partition = 0;
-  // Spine; `code` indexes `slices`. Vectors are padded by 64 bytes so that a vector load may run over the end.
+  // Spine; `code` indexes `slices`.
   std::vector<std::uint32_t> time;       // milliseconds from the partition's start
   std::vector<std::uint8_t> code8;       // one of the two is filled
   std::vector<std::uint16_t> code16;     // when the chunk has over 255 names

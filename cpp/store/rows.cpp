@@ -80,12 +80,11 @@ void add_layer_rows(const Wanted& wanted_rows, Origin place, bool many_shards) {
 template <class Found>
 void find_members(std::span<const Origin> origins, std::span<const Origin> members, Found found) {
   constexpr std::size_t kStep = 64;
-  const std::uint32_t* values = reinterpret_cast<const std::uint32_t*>(origins.data());
   std::size_t at = 0;
   for (; at + kStep <= origins.size(); at += kStep) {
     std::uint32_t any = 0;
     for (const Origin member : members) {
-      for (std::size_t lane = 0; lane < kStep; ++lane) any |= values[at + lane] == raw(member) ? ~0u : 0u;
+      for (std::size_t lane = 0; lane < kStep; ++lane) any |= origins[at + lane] == member ? ~0u : 0u;
     }
     if (any == 0) continue;
     for (std::size_t lane = 0; lane < kStep; ++lane) {
