@@ -1,7 +1,7 @@
 // Seal, merge, rows and properties against the naive model.
 
 #include <bit>
-#include <cstdio>
+#include <sstream>
 
 #include "check.hpp"
 #include "column/chunk_check.hpp"
@@ -18,12 +18,12 @@ using cdp::test::Shapes;
 
 std::string text_of(std::int64_t time_ms, Origin origin, NameId name,
                     const std::vector<std::pair<KeyId, Value>>& properties) {
-  std::string text = std::to_string(time_ms) + " " + std::to_string(raw(origin)) + " " + std::to_string(raw(name));
+  std::ostringstream text;
+  text << time_ms << ' ' << raw(origin) << ' ' << raw(name);
   for (const auto& [key, value] : properties) {
-    text += " " + std::to_string(raw(key)) + ":" + std::to_string(static_cast<int>(value.type)) + "=" +
-            std::to_string(value.bits);
+    text << ' ' << raw(key) << ':' << static_cast<int>(value.type) << '=' << value.bits;
   }
-  return text;
+  return text.str();
 }
 
 // A version that grows step by step.
