@@ -2,8 +2,8 @@
 // Python's zoneinfo gives (g++ 12 has none); UTC is built in.
 //
 // A bucket is named by the UTC time of its start. Days of 23 and 25 hours come out right, since a local day is from one
-// local midnight to the next; a midnight that a jump skips is the first instant after the jump. Hours are local hours:
-// at a change by a full hour, each repeated hour is a bucket of its own.
+// local midnight to the next; a midnight that a jump skips is the first instant after the jump, and of two the earlier
+// counts. Hours are local hours, and a change of offset begins a new one: each repeated hour is a bucket of its own.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@
 
 namespace cdp {
 
-// Offsets in force: offset_ms from utc_ms on. Before the first entry: the first entry's `before`, see Zone::utc().
+// An offset in force from utc_ms on.
 struct ZoneTransition {
   std::int64_t utc_ms = 0;
   std::int64_t offset_ms = 0;  // local = utc + offset
@@ -101,8 +101,8 @@ class Buckets {
 // Quarter-hour slot of one partition -> bucket. Times before the first bucket give 0, behind the last the last: ranges are
 // the caller's to test.
 struct SlotTable {
-  // Bucket of the slot's start. Where a border falls inside the slot (`marked`), the exact time decides: border_ms[i] is
-  // the first millisecond (from the partition's start) of the next bucket.
+  // Bucket of the slot's start. Where a border falls inside the slot (`marked`), the exact time of a row decides
+  // (Buckets::bucket_of).
   std::vector<std::uint16_t> bucket;       // kSlotsPerPartition + 32 of padding
   std::vector<std::uint64_t> marked;       // bit a slot; empty when no slot is marked (the usual case)
   [[nodiscard]] bool is_marked(std::uint32_t slot) const noexcept {

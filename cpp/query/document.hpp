@@ -65,6 +65,7 @@ class Path {
 class Fields {
  public:
   Fields(const Node& node, const Path& path);  // throws when the node is no map
+  Fields(const Node& node, const Path&& path) = delete;  // paths are chains on the stack: keep them alive
   [[nodiscard]] const Path& path() const noexcept { return *path_; }
   [[nodiscard]] Path path(std::string_view name) const { return path_->field(name); }
   // The field, or null when absent or nil.

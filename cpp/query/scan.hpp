@@ -17,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "query/scratch.hpp"
 #include "store/event_store.hpp"
 #include "store/links.hpp"
 #include "store/profile_store.hpp"
@@ -50,8 +51,6 @@ struct SliceView {
   std::uint32_t row_count = 0;
 };
 
-class Scratch;  // per worker: reusable buffers, so that a kernel allocates nothing per chunk
-
 struct Task;
 
 // One chunk as far as it lies inside the task.
@@ -63,14 +62,23 @@ class ChunkView {
   // Cost: free for a chunk inside the stripe; a copy of the ids for a wide one.
   [[nodiscard]] SpineView spine();
   [[nodiscard]] std::optional<SliceView> slice(NameId name);
+  [[nodiscard]] std::optional<SliceView> slice(const Slice& slice);  // REQUIRES: of this chunk
   // True when some row lies outside of `range` (then rows must be tested one by one; by slot, border slots by exact time).
   [[nodiscard]] bool crosses(const TimeRange& range) const noexcept;
   [[nodiscard]] bool outside(const TimeRange& range) const noexcept;
 
  private:
+  // Ids of rows [first, last) as indexes into the task's arrays: the chunk's own, or a copy that this view owns.
+  struct Ids { const std::uint16_t* profile; std::uint32_t offset; };
+  [[nodiscard]] Ids ids(const std::vector<std::uint16_t>& narrow, const std::vector<std::uint32_t>& wide,
+                        std::uint32_t first, std::uint32_t last);
   const Chunk* chunk_;
   const Task* task_;
   Scratch* scratch_;
+  bool inside_;                 // the whole chunk lies in the task's ids
+  std::uint32_t first_row_ = 0; // spine rows of the task's ids
+  std::uint32_t last_row_ = 0;
+  std::vector<Scratch::Lease<std::uint16_t>> copies_;
 };
 
 // Rows of a slice view inside `range`, as indexes into the view, ascending. Branch-free; returns how many. `out` needs

@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -61,6 +63,35 @@ struct TailBatch {
   std::vector<std::uint32_t> field_key;     // field -> KeyId
 };
 
+struct ScanPlan;  // query/scan_plan.hpp
+
+// What queries derive from a version once and share: the tail as chunks, the slow profiles. A copy of a version starts from
+// what the original had (a longer tail seals only its new batches), under a lock of its own.
+class ScanPlanSlot {
+ public:
+  ScanPlanSlot() = default;
+  ScanPlanSlot(const ScanPlanSlot& other) : plan_(other.get()) {}
+  ScanPlanSlot& operator=(const ScanPlanSlot& other) {
+    if (this != &other) set(other.get());
+    return *this;
+  }
+  [[nodiscard]] std::shared_ptr<const ScanPlan> get() const {
+    const std::lock_guard lock(mutex_);
+    return plan_;
+  }
+  void set(std::shared_ptr<const ScanPlan> plan) const {
+    const std::lock_guard lock(mutex_);
+    plan_ = std::move(plan);
+  }
+  // Held while the plan is made, so that it is made once.
+  [[nodiscard]] std::unique_lock<std::mutex> making() const { return std::unique_lock(making_); }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::mutex making_;
+  mutable std::shared_ptr<const ScanPlan> plan_;
+};
+
 struct Version {
   std::uint64_t watermark = 0;       // highest record sequence applied
   std::int64_t tick_ms = 0;          // engine time: the last tick or received time
@@ -75,6 +106,7 @@ struct Version {
   const Dictionary* keys = nullptr;     // KeyId
   const Dictionary* strings = nullptr;  // StringId: string, list and item values
   const IdentityMap* identities = nullptr;
+  ScanPlanSlot scan_plan;
 };
 
 using VersionPtr = std::shared_ptr<const Version>;

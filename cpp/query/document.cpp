@@ -1,0 +1,323 @@
+#include "query/document.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace cdp {
+namespace {
+
+[[noreturn]] void fail_bytes(std::string message) {
+  throw Error(Family::kBadQuery, code::kQueryInvalid, std::move(message));
+}
+
+// One pass over the bytes; every read is checked.
+class Parser {
+ public:
+  explicit Parser(std::span<const std::uint8_t> bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+
+  Node parse_all() {
+    Node node = parse(0);
+    if (at_ != end_) fail_bytes("bytes behind the end of the query");
+    return node;
+  }
+
+ private:
+  const std::uint8_t* need(std::size_t count) {
+    if (static_cast<std::size_t>(end_ - at_) < count) fail_bytes("the query ends in the middle of a value");
+    const std::uint8_t* at = at_;
+    at_ += count;
+    return at;
+  }
+  template <class T>
+  T big_endian() {
+    const std::uint8_t* at = need(sizeof(T));
+    T value = 0;
+    for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>((value << 8) | at[i]);
+    return value;
+  }
+
+  Node parse(std::size_t depth) {
+    if (depth > kDocumentDepth) fail_bytes("nested over 64 levels");
+    if (++nodes_ > kDocumentNodes) fail_bytes("over 100,000 values");
+    const std::uint8_t tag = *need(1);
+    if (tag <= 0x7F) return integer(tag);
+    if (tag >= 0xE0) return integer(static_cast<std::int8_t>(tag));
+    if (tag <= 0x8F) return map(tag & 0x0F, depth);
+    if (tag <= 0x9F) return array(tag & 0x0F, depth);
+    if (tag <= 0xBF) return string(tag & 0x1F);
+    return parse_tagged(tag, depth);
+  }
+
+  Node parse_tagged(std::uint8_t tag, std::size_t depth) {
+    switch (tag) {
+      case 0xC0: return {};
+      case 0xC2: return boolean(false);
+      case 0xC3: return boolean(true);
+      case 0xC7: return extension(big_endian<std::uint8_t>());
+      case 0xC8: return extension(big_endian<std::uint16_t>());
+      case 0xC9: return extension(big_endian<std::uint32_t>());
+      case 0xCA: return floating(std::bit_cast<float>(big_endian<std::uint32_t>()));
+      case 0xCB: return floating(std::bit_cast<double>(big_endian<std::uint64_t>()));
+      case 0xCC: return integer(big_endian<std::uint8_t>());
+      case 0xCD: return integer(big_endian<std::uint16_t>());
+      case 0xCE: return integer(big_endian<std::uint32_t>());
+      case 0xCF: return unsigned_integer(big_endian<std::uint64_t>());
+      case 0xD0: return integer(static_cast<std::int8_t>(big_endian<std::uint8_t>()));
+      case 0xD1: return integer(static_cast<std::int16_t>(big_endian<std::uint16_t>()));
+      case 0xD2: return integer(static_cast<std::int32_t>(big_endian<std::uint32_t>()));
+      case 0xD3: return integer(static_cast<std::int64_t>(big_endian<std::uint64_t>()));
+      case 0xD6: return extension(4);
+      case 0xD7: return extension(8);
+      case 0xD9: return string(big_endian<std::uint8_t>());
+      case 0xDA: return string(big_endian<std::uint16_t>());
+      case 0xDB: return string(big_endian<std::uint32_t>());
+      case 0xDC: return array(big_endian<std::uint16_t>(), depth);
+      case 0xDD: return array(big_endian<std::uint32_t>(), depth);
+      case 0xDE: return map(big_endian<std::uint16_t>(), depth);
+      case 0xDF: return map(big_endian<std::uint32_t>(), depth);
+      default: fail_bytes("a query holds maps, lists, strings, numbers, booleans, nil and timestamps only");
+    }
+  }
+
+  static Node boolean(bool value) {
+    Node node;
+    node.type = Node::Type::kBool;
+    node.integer = value ? 1 : 0;
+    return node;
+  }
+  static Node integer(std::int64_t value) {
+    Node node;
+    node.type = Node::Type::kInt;
+    node.integer = value;
+    return node;
+  }
+  static Node unsigned_integer(std::uint64_t value) {
+    if (value > INT64_MAX) fail_bytes("an integer beyond 2^63-1: " + std::to_string(value));
+    return integer(static_cast<std::int64_t>(value));
+  }
+  static Node floating(double value) {
+    if (!std::isfinite(value)) fail_bytes("a number that is not finite");
+    Node node;
+    node.type = Node::Type::kFloat;
+    node.number = value == 0 ? 0.0 : value;
+    return node;
+  }
+  Node string(std::size_t length);
+  Node array(std::size_t count, std::size_t depth);
+  Node map(std::size_t count, std::size_t depth);
+  Node extension(std::size_t length);
+
+  const std::uint8_t* at_;
+  const std::uint8_t* end_;
+  std::size_t nodes_ = 0;
+};
+
+bool is_continuation(std::uint8_t byte) { return (byte & 0xC0) == 0x80; }
+
+// Length of the well-formed UTF-8 sequence at `at`, 0 when it is none (RFC 3629: no overlong forms, no surrogates).
+std::size_t sequence_length(const std::uint8_t* at, std::size_t left) {
+  const std::uint8_t first = at[0];
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return left >= 2 && is_continuation(at[1]) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    if (left < 3 || !is_continuation(at[1]) || !is_continuation(at[2])) return 0;
+    if (first == 0xE0 && at[1] < 0xA0) return 0;
+    return first == 0xED && at[1] > 0x9F ? 0 : 3;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    if (left < 4 || !is_continuation(at[1]) || !is_continuation(at[2]) || !is_continuation(at[3])) return 0;
+    if (first == 0xF0 && at[1] < 0x90) return 0;
+    return first == 0xF4 && at[1] > 0x8F ? 0 : 4;
+  }
+  return 0;
+}
+
+bool is_utf8(std::string_view text) {
+  const auto* at = reinterpret_cast<const std::uint8_t*>(text.data());
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = sequence_length(at + i, text.size() - i);
+    if (length == 0) return false;
+    i += length;
+  }
+  return true;
+}
+
+Node Parser::string(std::size_t length) {
+  Node node;
+  node.type = Node::Type::kString;
+  node.text = {reinterpret_cast<const char*>(need(length)), length};
+  if (!is_utf8(node.text)) fail_bytes("a string that is not UTF-8");
+  return node;
+}
+
+Node Parser::array(std::size_t count, std::size_t depth) {
+  if (count > static_cast<std::size_t>(end_ - at_)) fail_bytes("the query ends in the middle of a list");
+  Node node;
+  node.type = Node::Type::kArray;
+  node.items.reserve(std::min(count, kDocumentNodes));
+  for (std::size_t i = 0; i < count; ++i) node.items.push_back(parse(depth + 1));
+  return node;
+}
+
+Node Parser::map(std::size_t count, std::size_t depth) {
+  if (count > static_cast<std::size_t>(end_ - at_) / 2) fail_bytes("the query ends in the middle of a map");
+  if (count > 64) fail_bytes("a map of over 64 fields");  // the largest map of the grammar has about 20
+  Node node;
+  node.type = Node::Type::kMap;
+  node.fields.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Node key = parse(depth + 1);
+    if (key.type != Node::Type::kString) fail_bytes("a key that is " + describe(key) + ", expected a string");
+    for (const auto& [known, value] : node.fields) {
+      if (known == key.text) fail_bytes("the key \"" + std::string(key.text.substr(0, 64)) + "\" twice");
+    }
+    node.fields.emplace_back(key.text, parse(depth + 1));
+  }
+  return node;
+}
+
+// Timestamp, type −1: 32 bits of seconds; 30 bits of nanoseconds and 34 of seconds; 32 of nanoseconds and 64 of seconds.
+Node Parser::extension(std::size_t length) {
+  if (static_cast<std::int8_t>(*need(1)) != -1) fail_bytes("an extension type that is no timestamp");
+  std::int64_t seconds = 0;
+  std::uint64_t nanoseconds = 0;
+  if (length == 4) {
+    seconds = big_endian<std::uint32_t>();
+  } else if (length == 8) {
+    const auto word = big_endian<std::uint64_t>();
+    nanoseconds = word >> 34;
+    seconds = static_cast<std::int64_t>(word & ((std::uint64_t{1} << 34) - 1));
+  } else if (length == 12) {
+    nanoseconds = big_endian<std::uint32_t>();
+    seconds = static_cast<std::int64_t>(big_endian<std::uint64_t>());
+  } else {
+    fail_bytes("a timestamp of a length that does not exist");
+  }
+  constexpr std::int64_t kSecondsMax = 1LL << 40;
+  if (nanoseconds > 999'999'999 || seconds > kSecondsMax || seconds < -kSecondsMax) fail_bytes("a timestamp out of range");
+  Node node;
+  node.type = Node::Type::kDatetime;
+  node.integer = seconds * 1'000 + static_cast<std::int64_t>(nanoseconds / 1'000'000);
+  return node;
+}
+
+}  // namespace
+
+Node parse_document(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() > kDocumentBytes) fail_bytes("a query of over 1 MiB");
+  return Parser(bytes).parse_all();
+}
+
+std::string describe(const Node& node) {
+  switch (node.type) {
+    case Node::Type::kNull: return "nil";
+    case Node::Type::kBool: return node.integer != 0 ? "true" : "false";
+    case Node::Type::kInt: return "the integer " + std::to_string(node.integer);
+    case Node::Type::kFloat: return "the number " + std::to_string(node.number);
+    case Node::Type::kString: return "the string \"" + std::string(node.text.substr(0, 64)) + "\"";
+    case Node::Type::kDatetime: return "a timestamp";
+    case Node::Type::kArray: return "a list of " + std::to_string(node.items.size());
+    case Node::Type::kMap: return "a map";
+  }
+  return "something else";
+}
+
+std::string Path::text() const {
+  if (parent_ == nullptr) return {};
+  std::string out = parent_->text();
+  if (name_.data() == nullptr) return out + "[" + std::to_string(index_) + "]";
+  if (!out.empty()) out += '.';
+  return out.append(name_.substr(0, 64));
+}
+
+void fail_invalid(const Path& path, std::string message) {
+  throw Error(Family::kBadQuery, code::kQueryInvalid, std::move(message), path.text());
+}
+void fail_expected(const Path& path, std::string_view expected, const Node& got) {
+  fail_invalid(path, "expected " + std::string(expected) + ", got " + describe(got));
+}
+void fail_unsupported(const Path& path, std::string message) {
+  throw Error(Family::kBadQuery, code::kQueryUnsupported, std::move(message), path.text());
+}
+
+std::string_view read_string(const Node& node, const Path& path) {
+  if (node.type != Node::Type::kString) fail_expected(path, "a string", node);
+  return node.text;
+}
+
+bool read_bool(const Node& node, const Path& path) {
+  if (node.type != Node::Type::kBool) fail_expected(path, "true or false", node);
+  return node.integer != 0;
+}
+
+std::int64_t read_int(const Node& node, const Path& path, std::int64_t min, std::int64_t max) {
+  if (node.type != Node::Type::kInt || node.integer < min || node.integer > max) {
+    fail_expected(path, "an integer from " + std::to_string(min) + " to " + std::to_string(max), node);
+  }
+  return node.integer;
+}
+
+const std::vector<Node>& read_array(const Node& node, const Path& path, std::size_t min, std::size_t max) {
+  if (node.type != Node::Type::kArray || node.items.size() < min || node.items.size() > max) {
+    fail_expected(path, "a list of " + std::to_string(min) + " to " + std::to_string(max), node);
+  }
+  return node.items;
+}
+
+Fields::Fields(const Node& node, const Path& path) : node_(&node), path_(&path) {
+  if (node.type != Node::Type::kMap) fail_expected(path, "a map", node);
+  taken_.resize(node.fields.size());
+}
+
+const Node* Fields::take_nil(std::string_view name) {
+  for (std::size_t i = 0; i < node_->fields.size(); ++i) {
+    if (node_->fields[i].first != name) continue;
+    taken_[i] = true;
+    return &node_->fields[i].second;
+  }
+  return nullptr;
+}
+
+const Node* Fields::take(std::string_view name) {
+  const Node* node = take_nil(name);
+  return node != nullptr && node->type == Node::Type::kNull ? nullptr : node;
+}
+
+const Node& Fields::require(std::string_view name, std::string_view expected) {
+  const Node* node = take(name);
+  if (node == nullptr) fail_invalid(path(name), "missing; expected " + std::string(expected));
+  return *node;
+}
+
+bool Fields::has(std::string_view name) const noexcept {
+  return std::any_of(node_->fields.begin(), node_->fields.end(), [&](const auto& field) { return field.first == name; });
+}
+
+std::size_t Fields::choice(std::string_view name, std::span<const std::string_view> choices,
+                           std::optional<std::size_t> fallback) {
+  const Node* node = take(name);
+  if (node == nullptr && fallback) return *fallback;
+  std::string expected = "one of";
+  for (const std::string_view choice : choices) expected.append(" \"").append(choice).append("\"");
+  if (node == nullptr) fail_invalid(path(name), "missing; expected " + expected);
+  const auto found = node->type == Node::Type::kString ? std::find(choices.begin(), choices.end(), node->text) : choices.end();
+  if (found == choices.end()) fail_expected(path(name), expected, *node);
+  return static_cast<std::size_t>(found - choices.begin());
+}
+
+std::optional<std::int64_t> Fields::integer(std::string_view name, std::int64_t min, std::int64_t max) {
+  const Node* node = take(name);
+  if (node == nullptr) return std::nullopt;
+  return read_int(*node, path(name), min, max);
+}
+
+void Fields::done() const {
+  for (std::size_t i = 0; i < taken_.size(); ++i) {
+    if (taken_[i]) continue;
+    throw Error(Family::kBadQuery, code::kQueryFieldUnknown, "unknown field", path_->field(node_->fields[i].first).text());
+  }
+}
+
+}  // namespace cdp

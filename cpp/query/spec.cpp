@@ -1,0 +1,399 @@
+#include "query/spec.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+
+#include "base/limits.hpp"
+#include "query/kinds/kinds.hpp"
+#include "query/scan.hpp"
+
+namespace cdp {
+namespace {
+
+constexpr std::array<std::string_view, 14> kOps = {"eq", "ne", "in", "not_in", "lt", "le", "gt", "ge",
+                                                   "between", "contains", "starts", "ends", "exists", "not_exists"};
+constexpr std::array<std::string_view, 6> kUnits = {"hour", "day", "week", "month", "quarter", "year"};
+constexpr std::array<std::string_view, 7> kWeekDays = {"monday", "tuesday", "wednesday", "thursday",
+                                                       "friday", "saturday", "sunday"};
+constexpr std::array<std::string_view, 6> kMeasures = {"count", "sum", "mean", "min", "max", "distinct"};
+
+std::int64_t unit_ms(std::string_view unit) {
+  if (unit == "ms") return 1;
+  if (unit == "s") return 1'000;
+  if (unit == "m") return 60'000;
+  if (unit == "h") return 3'600'000;
+  if (unit == "d") return 86'400'000;
+  if (unit == "w") return 7 * 86'400'000;
+  return 0;
+}
+
+std::string read_name(const Node& node, const Path& path, std::string_view what) {
+  const std::string_view name = read_string(node, path);
+  if (name.empty() || name.size() > limits::kNameBytes) {
+    fail_invalid(path, "expected " + std::string(what) + " of 1 to 256 bytes, got " + std::to_string(name.size()));
+  }
+  return std::string(name);
+}
+
+std::int64_t read_time(const Node& node, const Path& path) {
+  if (node.type == Node::Type::kDatetime) return node.integer;
+  return read_int(node, path, -limits::kQueryDurationMs * 20, limits::kQueryDurationMs * 20);
+}
+
+bool is_order(Op op) { return op == Op::kLt || op == Op::kLe || op == Op::kGt || op == Op::kGe || op == Op::kBetween; }
+bool is_text(Op op) { return op == Op::kContains || op == Op::kStarts || op == Op::kEnds; }
+
+// The constants of an op, checked for number and type.
+std::vector<Literal> parse_values(Op op, const Node* value, const Path& path) {
+  if (op == Op::kExists || op == Op::kNotExists) {
+    if (value != nullptr) fail_invalid(path, "exists and not_exists take no value");
+    return {};
+  }
+  if (value == nullptr) fail_invalid(path, "missing; expected a value to compare with");
+  std::vector<Literal> out;
+  if (op != Op::kIn && op != Op::kNotIn && op != Op::kBetween) {
+    out.push_back(parse_literal(*value, path));
+  } else {
+    const std::size_t min = op == Op::kBetween ? 2 : 0, max = op == Op::kBetween ? 2 : limits::kQueryValues;
+    const std::vector<Node>& items = read_array(*value, path, min, max);
+    out.reserve(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) out.push_back(parse_literal(items[i], path.item(i)));
+  }
+  for (const Literal& literal : out) {
+    if (is_order(op) && literal.type == ValueType::kBool) fail_invalid(path, "true and false have no order");
+    if (is_text(op) && literal.type != ValueType::kString) fail_expected(path, "a string", *value);
+  }
+  const auto class_of = [](const Literal& l) { return l.type == ValueType::kInt ? ValueType::kFloat : l.type; };
+  if (op == Op::kBetween && class_of(out[0]) != class_of(out[1])) fail_invalid(path, "expected two values of one type");
+  return out;
+}
+
+Test count_at_least_one() {
+  return {Op::kGe, {{ValueType::kInt, 1, {}}}, false};
+}
+
+class PredicateParser {
+ public:
+  PredicateSpec parse(const Node& node, const Path& path, std::size_t depth) {
+    if (depth > limits::kQueryPredicateDepth) fail_invalid(path, "predicates nested over 32 levels");
+    if (++clauses_ > limits::kQueryClauses) fail_invalid(path, "over 1,000 clauses in one predicate");
+    Fields fields(node, path);
+    PredicateSpec out = parse_one(fields, depth);
+    fields.done();
+    return out;
+  }
+
+ private:
+  PredicateSpec parse_one(Fields& fields, std::size_t depth) {
+    constexpr std::array<std::string_view, 6> kForms = {"and", "or", "not", "trait", "did", "did_not"};
+    std::size_t form = kForms.size();
+    for (std::size_t i = 0; i < kForms.size(); ++i) {
+      if (!fields.has(kForms[i])) continue;
+      if (form != kForms.size()) fail_invalid(fields.path(kForms[i]), "a clause has one of and, or, not, trait, did, did_not");
+      form = i;
+    }
+    switch (form) {
+      case 0: return parse_list(fields, "and", PredicateSpec::Type::kAnd, depth);
+      case 1: return parse_list(fields, "or", PredicateSpec::Type::kOr, depth);
+      case 2: return negate(parse(fields.require("not", "a predicate"), fields.path("not"), depth + 1));
+      case 3: return parse_trait(fields);
+      case 4: return parse_did(fields, "did", true);
+      case 5: return negate(parse_did(fields, "did_not", false));
+      default: fail_invalid(fields.path(), "expected a clause with one of and, or, not, trait, did, did_not");
+    }
+  }
+
+  PredicateSpec parse_list(Fields& fields, std::string_view name, PredicateSpec::Type type, std::size_t depth) {
+    const Path path = fields.path(name);
+    PredicateSpec out;
+    out.type = type;
+    const std::vector<Node>& items = read_array(fields.require(name, "a list of predicates"), path, 1, limits::kQueryClauses);
+    for (std::size_t i = 0; i < items.size(); ++i) out.children.push_back(parse(items[i], path.item(i), depth + 1));
+    return out;
+  }
+
+  static PredicateSpec negate(PredicateSpec&& child) {
+    PredicateSpec out;
+    out.type = PredicateSpec::Type::kNot;
+    out.children.push_back(std::move(child));
+    return out;
+  }
+
+  static PredicateSpec parse_trait(Fields& fields) {
+    PredicateSpec out;
+    out.type = PredicateSpec::Type::kTrait;
+    out.trait = parse_key(fields.require("trait", "the key of a trait"), fields.path("trait"));
+    out.test = parse_test(fields);
+    return out;
+  }
+
+  static PredicateSpec parse_did(Fields& fields, std::string_view name, bool with_measures) {
+    PredicateSpec out;
+    out.type = PredicateSpec::Type::kDid;
+    const Path path = fields.path(name);
+    if (const Node* node = fields.take_nil(name)) {  // null: any event
+      if (node->type == Node::Type::kMap) fail_expected(path, "the name of an event, a list of names, or null", *node);
+      out.selector = parse_selector(*node, path);
+    }
+    if (const Node* node = fields.take("where")) {
+      out.selector.where = parse_conditions(*node, fields.path("where"));
+    }
+    if (const Node* node = fields.take("window")) out.window = parse_range(*node, fields.path("window"));
+    if (with_measures) parse_measures(fields, out.measures);
+    if (out.measures.empty()) out.measures.push_back({Measure::kCount, {}, count_at_least_one()});
+    return out;
+  }
+
+  static void parse_measures(Fields& fields, std::vector<MeasureSpec>& out) {
+    for (std::size_t i = 0; i < kMeasures.size(); ++i) {
+      const Node* node = fields.take(kMeasures[i]);
+      if (node == nullptr) continue;
+      const Path path = fields.path(kMeasures[i]);
+      Fields inner(*node, path);
+      MeasureSpec measure;
+      measure.measure = static_cast<Measure>(i);
+      if (measure.measure != Measure::kCount) {
+        measure.property = parse_key(inner.require("property", "the key of a property"), inner.path("property"));
+      }
+      measure.test = parse_test(inner);
+      check_measure(measure, inner.path("op"), inner.path("value"));
+      inner.done();
+      out.push_back(std::move(measure));
+    }
+  }
+
+  static void check_measure(const MeasureSpec& measure, const Path& op, const Path& value) {
+    if (is_text(measure.test.op) || measure.test.op == Op::kExists || measure.test.op == Op::kNotExists) {
+      fail_invalid(op, "a measure is compared with eq, ne, in, not_in, lt, le, gt, ge or between");
+    }
+    const bool times = measure.measure == Measure::kMin || measure.measure == Measure::kMax;
+    bool numbers = true, datetimes = times && !measure.test.values.empty();
+    for (const Literal& literal : measure.test.values) {
+      numbers &= literal.type == ValueType::kInt || literal.type == ValueType::kFloat;
+      datetimes &= literal.type == ValueType::kDatetime;
+    }
+    if (!numbers && !datetimes) fail_invalid(value, times ? "expected numbers, or datetimes" : "expected a number");
+  }
+
+  std::size_t clauses_ = 0;
+};
+
+CommonSpec parse_common(Fields& fields) {
+  CommonSpec out;
+  out.kind = std::string(read_string(fields.require("kind", "the kind of the query"), fields.path("kind")));
+  if (fields.take("as_of_ms") != nullptr) fail_unsupported(fields.path("as_of_ms"), "as_of_ms is not built yet");
+  if (const Node* node = fields.take("where")) out.where = parse_predicate(*node, fields.path("where"));
+  if (const Node* node = fields.take("range")) out.range = parse_range(*node, fields.path("range"));
+  if (const Node* node = fields.take("zone")) out.zone = read_name(*node, fields.path("zone"), "the name of a zone");
+  out.week_start = static_cast<int>(fields.choice("week_start", kWeekDays, 0));
+  if (const Node* node = fields.take("now_ms")) out.now_ms = read_time(*node, fields.path("now_ms"));
+  if (const Node* node = fields.take("breakdown")) {
+    const Path path = fields.path("breakdown");
+    const std::vector<Node>& items = read_array(*node, path, 0, limits::kQueryBreakdowns);
+    for (std::size_t i = 0; i < items.size(); ++i) out.breakdown.push_back(parse_operand(items[i], path.item(i)));
+  }
+  out.limit = fields.integer("limit", 0, limits::kQueryRows);
+  return out;
+}
+
+const KindEntry& find_kind(const std::string& name, const Path& path) {
+  std::string expected = "expected one of";
+  for (const KindEntry& entry : kinds()) {
+    if (entry.name == name) return entry;
+    expected.append(" \"").append(entry.name).append("\"");
+  }
+  constexpr std::array<std::string_view, 12> kPlanned = {"flow", "sequence", "lifecycle", "stickiness", "rfm", "pivot",
+                                                         "distribution", "sessions", "overlap", "explain", "drivers", "now"};
+  if (std::find(kPlanned.begin(), kPlanned.end(), name) != kPlanned.end()) {
+    fail_unsupported(path, "the kind \"" + name + "\" is not built yet; " + expected);
+  }
+  fail_invalid(path, expected + ", got \"" + name.substr(0, 64) + "\"");
+}
+
+}  // namespace
+
+std::int64_t parse_duration(const Node& node, const Path& path) {
+  constexpr std::string_view kExpected = "a duration: milliseconds, or like \"500ms\" \"10s\" \"15m\" \"12h\" \"30d\" \"2w\"";
+  std::int64_t value = 0;
+  if (node.type == Node::Type::kInt) {
+    value = node.integer;
+  } else if (node.type == Node::Type::kString) {
+    std::size_t digits = 0;
+    while (digits < node.text.size() && digits < 15 && node.text[digits] >= '0' && node.text[digits] <= '9') {
+      value = value * 10 + (node.text[digits++] - '0');
+    }
+    const std::int64_t unit = unit_ms(node.text.substr(digits));
+    if (digits == 0 || unit == 0) fail_expected(path, kExpected, node);
+    value = value > limits::kQueryDurationMs / unit ? limits::kQueryDurationMs + 1 : value * unit;
+  } else {
+    fail_expected(path, kExpected, node);
+  }
+  if (value <= 0 || value > limits::kQueryDurationMs) fail_invalid(path, "expected a duration above 0 and up to a century");
+  return value;
+}
+
+Literal parse_literal(const Node& node, const Path& path) {
+  switch (node.type) {
+    case Node::Type::kBool: return {ValueType::kBool, static_cast<std::uint64_t>(node.integer), {}};
+    case Node::Type::kInt: return {ValueType::kInt, static_cast<std::uint64_t>(node.integer), {}};
+    case Node::Type::kFloat: return {ValueType::kFloat, std::bit_cast<std::uint64_t>(node.number), {}};
+    case Node::Type::kString: return {ValueType::kString, 0, std::string(node.text)};
+    case Node::Type::kDatetime: return {ValueType::kDatetime, static_cast<std::uint64_t>(node.integer), {}};
+    case Node::Type::kMap:
+      if (node.fields.size() == 1 && node.fields[0].first == "$time" && node.fields[0].second.type == Node::Type::kInt) {
+        return {ValueType::kDatetime, static_cast<std::uint64_t>(node.fields[0].second.integer), {}};
+      }
+      break;
+    default: break;
+  }
+  fail_expected(path, "a boolean, number, string or datetime (to test for a missing value use exists or not_exists)", node);
+}
+
+Test parse_test(Fields& fields) {
+  Test test;
+  test.op = static_cast<Op>(fields.choice("op", kOps, std::nullopt));
+  test.values = parse_values(test.op, fields.take_nil("value"), fields.path("value"));
+  if (const Node* node = fields.take("ignore_case")) test.ignore_case = read_bool(*node, fields.path("ignore_case"));
+  return test;
+}
+
+Condition parse_condition(const Node& node, const Path& path) {
+  Fields fields(node, path);
+  Condition out;
+  out.property = parse_key(fields.require("property", "the key of a property"), fields.path("property"));
+  out.test = parse_test(fields);
+  fields.done();
+  return out;
+}
+
+std::vector<Condition> parse_conditions(const Node& node, const Path& path) {
+  const std::vector<Node>& items = read_array(node, path, 0, limits::kQueryConditions);
+  std::vector<Condition> out;
+  out.reserve(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) out.push_back(parse_condition(items[i], path.item(i)));
+  return out;
+}
+
+namespace {
+void parse_names(const Node& node, const Path& path, Selector& out) {
+  if (node.type == Node::Type::kNull) return;
+  if (node.type == Node::Type::kString) {
+    out.names.push_back(read_name(node, path, "the name of an event"));
+    return;
+  }
+  if (node.type != Node::Type::kArray) fail_expected(path, "the name of an event, a list of names, or null", node);
+  const std::vector<Node>& items = read_array(node, path, 1, limits::kQueryNames);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    out.names.push_back(read_name(items[i], path.item(i), "the name of an event"));
+  }
+}
+}  // namespace
+
+Selector parse_selector(const Node& node, const Path& path) {
+  Selector out;
+  if (node.type != Node::Type::kMap) {
+    parse_names(node, path, out);
+    return out;
+  }
+  Fields fields(node, path);
+  const Node* event = fields.take_nil("event");
+  if (event == nullptr) fail_invalid(fields.path("event"), "missing; expected a name, a list of names, or null for any");
+  parse_names(*event, fields.path("event"), out);
+  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"));
+  fields.done();
+  return out;
+}
+
+Operand parse_operand(const Node& node, const Path& path) {
+  Fields fields(node, path);
+  Operand out;
+  const Node* property = fields.take("property");
+  const Node* trait = fields.take("trait");
+  if ((property == nullptr) == (trait == nullptr)) {
+    for (const std::string_view planned : {"segment", "group", "identity"}) {
+      if (fields.has(planned)) fail_unsupported(fields.path(planned), "this breakdown is not built yet");
+    }
+    fail_invalid(path, "expected {\"property\": key} or {\"trait\": key}");
+  }
+  out.is_trait = trait != nullptr;
+  out.key = out.is_trait ? parse_key(*trait, fields.path("trait")) : parse_key(*property, fields.path("property"));
+  fields.done();
+  return out;
+}
+
+Unit parse_unit(const Node& node, const Path& path) {
+  if (node.type == Node::Type::kMap) {
+    Fields fields(node, path);
+    Unit out{Unit::Type::kDays, 0};
+    out.days = read_int(fields.require("days", "a number of days"), fields.path("days"), 1, 36'600);
+    fields.done();
+    return out;
+  }
+  const auto found = node.type == Node::Type::kString ? std::find(kUnits.begin(), kUnits.end(), node.text) : kUnits.end();
+  if (found == kUnits.end()) {
+    fail_expected(path, "\"hour\", \"day\", \"week\", \"month\", \"quarter\", \"year\" or {\"days\": n}", node);
+  }
+  return {static_cast<Unit::Type>(found - kUnits.begin()), 0};
+}
+
+RangeSpec parse_range(const Node& node, const Path& path) {
+  Fields fields(node, path);
+  RangeSpec out;
+  if (const Node* last = fields.take("last")) {
+    out.type = RangeSpec::Type::kLast;
+    out.last_ms = parse_duration(*last, fields.path("last"));
+    fields.done();
+    return out;
+  }
+  const Node* start = fields.take("start_ms");
+  const Node* end = fields.take("end_ms");
+  fields.done();
+  if (start == nullptr && end == nullptr) fail_invalid(path, "expected {\"last\": duration} or start_ms and end_ms");
+  out.type = RangeSpec::Type::kAbsolute;
+  if (start != nullptr) out.start_ms = read_time(*start, fields.path("start_ms"));
+  if (end != nullptr) out.end_ms = read_time(*end, fields.path("end_ms"));
+  if (out.start_ms > out.end_ms) fail_invalid(fields.path("end_ms"), "expected a time not before start_ms");
+  return out;
+}
+
+std::string parse_key(const Node& node, const Path& path) { return read_name(node, path, "a key"); }
+
+std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path) {
+  return std::make_shared<const PredicateSpec>(PredicateParser().parse(node, path, 0));
+}
+
+std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes) {
+  const Node node = parse_document(bytes);
+  return parse_predicate(node, Path());
+}
+
+Spec::Spec() = default;
+Spec::Spec(Spec&&) noexcept = default;
+Spec& Spec::operator=(Spec&&) noexcept = default;
+Spec::~Spec() = default;
+
+Spec parse_spec(std::span<const std::uint8_t> bytes) {
+  const Node node = parse_document(bytes);
+  const Path root;
+  Fields fields(node, root);
+  Spec spec;
+  spec.common = parse_common(fields);
+  const KindEntry& entry = find_kind(spec.common.kind, fields.path("kind"));
+  spec.kind = entry.parse(fields, spec.common);
+  fields.done();
+  return spec;
+}
+
+TimeRange resolve_range(const RangeSpec& range, std::int64_t now_ms) noexcept {
+  const std::int64_t visible_end = now_ms + 1;
+  switch (range.type) {
+    case RangeSpec::Type::kAll: return {INT64_MIN, visible_end};
+    case RangeSpec::Type::kLast: return {visible_end - range.last_ms, visible_end};
+    case RangeSpec::Type::kAbsolute: return {range.start_ms, std::min(range.end_ms, visible_end)};
+  }
+  return {};
+}
+
+}  // namespace cdp
