@@ -35,8 +35,8 @@ class ProfileMask {
   [[nodiscard]] std::span<const std::uint64_t> words(const Task& task) const noexcept;
   [[nodiscard]] std::span<std::uint64_t> words(std::uint32_t shard, std::uint32_t first_id) noexcept;
   [[nodiscard]] std::uint64_t count() const noexcept;
-  // Profile ids ascending, those > after, at most `limit`.
-  [[nodiscard]] std::vector<std::uint64_t> ids(std::uint64_t after, std::uint64_t limit) const;
+  // Profile ids ascending from `first` on, at most `limit`.
+  [[nodiscard]] std::vector<std::uint64_t> ids(std::uint64_t first, std::uint64_t limit) const;
 
  private:
   Placement placement_;

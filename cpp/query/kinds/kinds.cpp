@@ -1,0 +1,16 @@
+#include "query/kinds/kinds.hpp"
+
+#include <array>
+
+namespace cdp {
+namespace {
+
+constexpr std::array kKinds = {
+    KindEntry{"profiles", parse_profiles},
+};
+
+}  // namespace
+
+std::span<const KindEntry> kinds() noexcept { return kKinds; }
+
+}  // namespace cdp
