@@ -149,13 +149,13 @@ FAMILIES: Final[dict[str, type[CDPError]]] = {
 FAMILIES["Internal"] = InternalError  # the enumerator in cpp/base/error.hpp is kInternal
 
 
-def from_core(family: str, code: str, message: str, path: str = "") -> CDPError:
+def from_core(family: str, code: str, message: str, path: str = "", retry_after_ms: int | None = None) -> CDPError:
     """The error that C++ threw, as its Python class; an unknown family is an `InternalError` that keeps its code.
 
     `family` is the enumerator's name in `cpp/base/error.hpp`, with or without its leading k.
     """
     name = family[1:] if family[:1] == "k" and family[1:2].isupper() else family
-    return FAMILIES.get(name, InternalError)(code, message, path=path)
+    return FAMILIES.get(name, InternalError)(code, message, retry_after_ms=retry_after_ms, path=path)
 
 
 def _rebuild(family: type[CDPError], code: str, message: str, retry_after_ms: int | None, path: str) -> CDPError:

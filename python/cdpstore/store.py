@@ -1,0 +1,344 @@
+"""A store in this process: the whole of cdpstore without a server.
+
+Every call crosses into C++ once, with the GIL released there. `Store` is safe to use from many threads; reads pin a
+version
+and never wait for ingest. The only clock read below the server is `_now_ms` here, and only when `now_ms` is left out.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgpack
+
+from cdpstore import _core
+from cdpstore.errors import BadFrame, CDPError, InvalidRequest, from_core
+from cdpstore.model import Ack, Reject, Transition
+from cdpstore.table import ProfileAnswer, Table
+
+__all__ = ["Producer", "Store"]
+
+Ids = Mapping[str, str | int]
+Producer = tuple[bytes, int, int]
+"""Sixteen bytes that name the sender, its epoch, and the number of this batch: a batch sent again gets its ack
+again."""
+
+_REJECT_UNPACKABLE = "value.unsupported"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Store:
+    """Profiles, their events and every question about them, in memory; durable when opened with a path.
+
+    >>> store = Store.open()
+    >>> ack = store.append([{"type": "event", "name": "App Launched", "ids": {"user_id": "u1"}}])
+    >>> ack.accepted
+    1
+    >>> store.query({"kind": "profiles", "where": {"did": "App Launched"}}).column("profile_id").tolist()
+    [0]
+    """
+
+    def __init__(self, engine: _core.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path | None = None,
+        *,
+        key: bytes | None = None,
+        shards: int | None = None,
+        workers: int = 0,
+        background: bool = True,
+    ) -> Self:
+        """Opens the store in `path`, replaying its log; without a path it lives in memory only.
+
+        `workers`: threads for queries, 0 for one a core. `background`: seal and merge by themselves (off: `seal`,
+        `compact`).
+        Raises `Unavailable` when another process has it open, `Corruption` when its files are damaged.
+        Cost: replay of about two million events a second.
+        """
+        if key is not None:
+            raise InvalidRequest("store.key.unsupported", "encryption at rest is not built yet: open without a key")
+        with _translated():
+            return cls(
+                _core.Engine(
+                    path="" if path is None else str(path),
+                    shards=shards or 1,
+                    workers=workers,
+                    hash_key=secrets.randbits(64),
+                    background=background,
+                )
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Applies and syncs what was accepted, then gives the directory back. Later calls raise `Unavailable`."""
+        self._engine.close()
+
+    # ---- ways in
+
+    def append(
+        self,
+        batch: bytes | Sequence[Mapping[str, Any]],
+        *,
+        producer: Producer | None = None,
+        wait: Literal["applied", "none"] = "applied",
+        now_ms: int | None = None,
+        source: str = "",
+        system: bool = False,
+    ) -> Ack | None:
+        """Records into the store: a msgpack array of maps, or a list of dicts (`docs/architecture.md`, Records).
+
+        Returns when they are durable, applied and visible; with `wait="none"` at once, without an ack (`flush` waits
+        for
+        all). Bad records come back in `Ack.rejects` and the rest is kept. Raises `BadFrame` when the batch cannot be
+        read.
+        Cost: about 0.3 µs an event in the calling thread, GIL released.
+        """
+        packed, unpackable = _pack(batch)
+        with _translated():
+            ticket = self._engine.submit(
+                packed,
+                _now_ms() if now_ms is None else now_ms,
+                producer=producer,
+                source=source,
+                system=system,
+                wanted=wait == "applied",
+            )
+            if wait == "none":
+                return None
+            return _ack(self._engine.wait(ticket), unpackable)
+
+    def submit(
+        self,
+        batch: bytes,
+        *,
+        producer: Producer | None = None,
+        now_ms: int | None = None,
+        source: str = "",
+        system: bool = False,
+    ) -> int:
+        """Queues a packed batch and returns its ticket; the ack comes through `poll`. For event loops."""
+        with _translated():
+            return self._engine.submit(
+                batch, _now_ms() if now_ms is None else now_ms, producer=producer, source=source, system=system
+            )
+
+    def submit_define(self, kind: str, name: str, body: bytes, *, now_ms: int) -> int:
+        """As `define` with a packed body (empty removes), through `poll`."""
+        with _translated():
+            return self._engine.submit_define(now_ms, kind, name, body)
+
+    def submit_tick(self, now_ms: int) -> int:
+        """As `tick`, through `poll`."""
+        with _translated():
+            return self._engine.submit_tick(now_ms)
+
+    def event_fd(self) -> int:
+        """A descriptor that is readable when `poll` has something. Call it before the first `submit`."""
+        return self._engine.event_fd()
+
+    def poll(self) -> list[tuple[int, Ack | CDPError]]:
+        """Acks (or errors) of submitted batches that are ready, oldest first."""
+        return [
+            (ticket, _ack(ack, {}) if error is None else from_core(*error))
+            for ticket, ack, error in self._engine.poll()
+        ]
+
+    def flush(self) -> None:
+        """Returns when everything appended so far is applied and visible."""
+        self._engine.flush()
+
+    def identify(self, anonymous: Ids, known: Ids, *, now_ms: int | None = None) -> Ack:
+        """The anonymous profile becomes part of the known one. Rejected when it is already identified."""
+        return self._one({"type": "identify", "anonymous": dict(anonymous), "known": dict(known)}, now_ms)
+
+    def merge(self, winner: Ids, loser: Ids, *, now_ms: int | None = None) -> Ack:
+        """Two known profiles become the winner. `Ack.sequence` is what `unmerge` takes."""
+        return self._one({"type": "merge", "winner": dict(winner), "loser": dict(loser)}, now_ms)
+
+    def unmerge(self, sequence: int, *, now_ms: int | None = None) -> Ack:
+        """Undoes the identify or merge with this sequence: rows, traits and identities are exactly as never joined."""
+        return self._one({"type": "unmerge", "sequence": sequence}, now_ms)
+
+    def set_traits(self, ids: Ids, ops: Mapping[str, Any], *, now_ms: int | None = None) -> Ack:
+        """Trait operations: `{"set": {...}, "set_once": {...}, "unset": [...], "increment": {...}, "append": ...,
+        "remove": ...}`.
+
+        A mapping without any of these names is taken as `set`.
+        """
+        operations = {"set", "set_once", "unset", "increment", "append", "remove"}
+        fields = dict(ops) if ops.keys() <= operations else {"set": dict(ops)}
+        return self._one({"type": "traits", "ids": dict(ids), **fields}, now_ms)
+
+    def _one(self, record: Mapping[str, Any], now_ms: int | None) -> Ack:
+        ack = self.append([record], now_ms=now_ms)
+        assert ack is not None
+        return ack
+
+    # ---- questions
+
+    def query(self, spec: Mapping[str, Any] | bytes, *, now_ms: int | None = None, threads: int = 0) -> Table:
+        """The answer to a query spec (`docs/architecture.md`, Query spec), exact, at the newest version.
+
+        `now_ms` (or the spec's own) is the instant asked at; rows after it are invisible. Raises `BadQuery` with a
+        path.
+        """
+        packed = spec if isinstance(spec, bytes) else _pack_spec(spec)
+        with _translated():
+            return _table(self._engine.query(packed, _now_ms() if now_ms is None else now_ms, threads))
+
+    def profile(
+        self, ids: Ids | int, *, events: Mapping[str, Any] | None = None, now_ms: int | None = None
+    ) -> ProfileAnswer | None:
+        """One profile whole: identities, traits with their history, timeline in event order. None when unknown."""
+        spec: dict[str, Any] = {"kind": "profile"}
+        spec.update({"profile": ids} if isinstance(ids, int) else {"ids": dict(ids)})
+        if events is not None:
+            spec["events"] = dict(events)
+        with _translated():
+            answer = self._engine.profile(_pack_spec(spec), _now_ms() if now_ms is None else now_ms)
+        return None if answer is None else ProfileAnswer.from_core(answer)
+
+    # ---- live segments
+
+    def watch(self, name: str, predicate: Mapping[str, Any] | None, *, now_ms: int | None = None) -> int:
+        """Keeps the predicate's members live under `name`; None stops it. Present members enter without transitions."""
+        return self.define("watch", name, None if predicate is None else predicate, now_ms=now_ms)
+
+    def define(self, kind: str, name: str, body: Mapping[str, Any] | None, *, now_ms: int | None = None) -> int:
+        """Puts a definition into the log; None removes it. Returns the sequence it was applied at."""
+        packed = b"" if body is None else _pack_spec(body)
+        with _translated():
+            ticket = self._engine.submit_define(_now_ms() if now_ms is None else now_ms, kind, name, packed)
+            return _ack(self._engine.wait(ticket), {}).sequence
+
+    def definitions(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """(kind, name, body) of every definition alive."""
+        return [(kind, name, msgpack.unpackb(body)) for kind, name, body in self._engine.definitions()]
+
+    def members(self, name: str) -> Any:
+        """Profile ids in the live segment, ascending uint64."""
+        with _translated():
+            return self._engine.members(name)
+
+    def transitions(self, cursor: int = 0, limit: int = 10_000) -> list[Transition]:
+        """Entries and exits after `cursor`, oldest first. Cursors are the same after every restart."""
+        with _translated():
+            return [
+                Transition(row_cursor, segment, profile_id, entered, time_ms, sequence, cause)
+                for row_cursor, segment, profile_id, entered, sequence, time_ms, cause in self._engine.transitions(
+                    cursor, limit
+                )
+            ]
+
+    def tick(self, now_ms: int | None = None) -> int:
+        """Advances engine time, which alone lets windows expire. Returns the sequence."""
+        with _translated():
+            ticket = self._engine.submit_tick(_now_ms() if now_ms is None else now_ms)
+            return _ack(self._engine.wait(ticket), {}).sequence
+
+    # ---- care
+
+    def seal(self) -> None:
+        """Brings the newest rows into order now (it happens by itself)."""
+        self._engine.seal_now()
+
+    def compact(self) -> None:
+        """Merges until nothing is worth merging and no merged profile is left apart. Cost: ~0.1 µs an event."""
+        self._engine.compact()
+
+    def digest(self) -> str:
+        """SHA-256 by value over profiles, rows, traits, links, dedupe window and live segments: equal after replay."""
+        return self._engine.digest()
+
+    def memory(self) -> dict[str, dict[str, int]]:
+        """Bytes and counts by part of the store."""
+        return {part: {"size_bytes": size, "count": count} for part, size, count in self._engine.memory()}
+
+    def verify(self) -> None:
+        """Reads the log again and checks every chunk. Raises `Corruption` with file and offset."""
+        with _translated():
+            self._engine.verify()
+
+    @property
+    def watermark(self) -> int:
+        """Sequence of the newest record that reads see."""
+        return self._engine.watermark()
+
+
+class _translated:
+    """Errors of the core as those of `cdpstore.errors`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, _core.CoreError):
+            raise from_core(*error.args) from None
+
+
+def _table(answer: _core.Table) -> Table:
+    columns = [answer.column(index) for index in range(len(answer.names))]
+    return Table.from_core((answer.names, columns, answer.watermark, answer.now_ms, answer.notes))
+
+
+def _pack_spec(spec: Mapping[str, Any]) -> bytes:
+    try:
+        return msgpack.packb(spec, datetime=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidRequest("query.invalid", f"the spec holds a value that msgpack cannot carry: {error}") from None
+
+
+def _pack(batch: bytes | Sequence[Mapping[str, Any]]) -> tuple[bytes, dict[int, str]]:
+    """The batch packed, and what is wrong with records that cannot be (they are sent as nil and come back as
+    rejects)."""
+    if isinstance(batch, bytes | bytearray | memoryview):
+        return bytes(batch), {}
+    if isinstance(batch, Mapping | str) or not isinstance(batch, Sequence):
+        raise BadFrame("batch.not_an_array", "a batch is a list of records or the bytes of a msgpack array")
+    try:
+        return msgpack.packb(batch, datetime=True), {}
+    except (TypeError, ValueError, OverflowError):
+        return _pack_each(batch)
+
+
+def _pack_each(batch: Iterable[Mapping[str, Any]]) -> tuple[bytes, dict[int, str]]:
+    packer = msgpack.Packer(datetime=True)
+    parts: list[bytes] = []
+    unpackable: dict[int, str] = {}
+    for index, record in enumerate(batch):
+        try:
+            parts.append(msgpack.packb(record, datetime=True))
+        except (TypeError, ValueError, OverflowError) as error:
+            parts.append(packer.pack(None))
+            unpackable[index] = str(error)
+    return packer.pack_array_header(len(parts)) + b"".join(parts), unpackable
+
+
+def _ack(raw: tuple[int, int, int, list[tuple[int, str, str, str, str]]], unpackable: Mapping[int, str]) -> Ack:
+    sequence, accepted, duplicates, rejects = raw
+    return Ack(
+        sequence=sequence,
+        accepted=accepted,
+        duplicates=duplicates,
+        rejects=tuple(
+            Reject(index, _REJECT_UNPACKABLE, "", "", f"a value of the documented types: {unpackable[index]}")
+            if index in unpackable
+            else Reject(index, code, path, value, expected)
+            for index, code, path, value, expected in rejects
+        ),
+    )

@@ -1,0 +1,156 @@
+"""What a frame says: one msgpack array `[type, id, …]`, typed.
+
+    client  ["hello", id, version, api_key, client_name]      ["append", id, batch, producer?, now_ms?]
+            ["query", id, spec, now_ms?]                      ["profile", id, ids | profile_id, events?]
+            ["watch", id, name, after_cursor]                 ["define", id, kind, name, body | nil]
+            ["cancel", id, request_id]                        ["ping", id]
+    server  ["reply", id, value]                              ["fault", id, code, message, path, retry_after_ms]
+            ["push", id, transitions]                         id = that of the watch
+
+`batch` is a bin: the msgpack array of records, not looked into until C++ does; specs and bodies stay raw as well.
+`producer` is `[16 bytes, epoch, number]`.
+Anything else is a fault. Decoding is typed by msgspec: wrong types, missing and surplus fields are refused with a path.
+"""
+
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from cdpstore.errors import BadFrame, CDPError, from_core
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "Append",
+    "Cancel",
+    "Define",
+    "Fault",
+    "Hello",
+    "Message",
+    "Ping",
+    "Push",
+    "Query",
+    "ReadProfile",
+    "Reply",
+    "Watch",
+    "decode_message",
+    "encode_message",
+    "fault_of",
+]
+
+PROTOCOL_VERSION: Final = 1
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    id: int
+
+
+class Hello(_Message, tag="hello"):
+    """First frame of a connection: fixes tenant and rights."""
+
+    version: int
+    api_key: str
+    client_name: str = ""
+
+
+class Append(_Message, tag="append"):
+    """A batch of records, untouched bytes."""
+
+    batch: bytes
+    producer: tuple[bytes, int, int] | None = None
+    now_ms: int | None = None
+
+
+class Query(_Message, tag="query"):
+    """A query spec."""
+
+    spec: msgspec.Raw
+    now_ms: int | None = None
+
+
+class ReadProfile(_Message, tag="profile"):
+    """One profile, by identities or by number."""
+
+    ids: dict[str, str] | int
+    events: dict[str, Any] | None = None
+
+
+class Watch(_Message, tag="watch"):
+    """Transitions of a live segment from a cursor on, pushed as they happen; an empty name means all segments."""
+
+    name: str
+    after_cursor: int = 0
+
+
+class Define(_Message, tag="define"):
+    """A definition into the log; a nil body removes it."""
+
+    kind: str
+    name: str
+    body: msgspec.Raw | None
+
+
+class Cancel(_Message, tag="cancel"):
+    """Gives up a request of this connection; its reply, if any, is dropped."""
+
+    request_id: int
+
+
+class Ping(_Message, tag="ping"):
+    """Answered when everything sent before it was read."""
+
+
+class Reply(_Message, tag="reply"):
+    """The answer to the request with this id."""
+
+    value: Any
+
+
+class Push(_Message, tag="push"):
+    """Transitions for the watch with this id."""
+
+    transitions: list[Any]
+
+
+class Fault(_Message, tag="fault"):
+    """Why the request with this id has no answer; id -1 when the connection itself is at fault."""
+
+    code: str
+    message: str
+    path: str = ""
+    retry_after_ms: int | None = None
+    family: str = "InternalError"
+
+    def error(self) -> CDPError:
+        """The error to raise at the client."""
+        return from_core(self.family, self.code, self.message, self.path, self.retry_after_ms)
+
+
+Message: TypeAlias = Hello | Append | Query | ReadProfile | Watch | Define | Cancel | Ping | Reply | Push | Fault
+
+_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(
+    Hello | Append | Query | ReadProfile | Watch | Define | Cancel | Ping | Reply | Push | Fault
+)
+_encoder: Final = msgspec.msgpack.Encoder()
+
+
+def decode_message(body: bytes) -> Message:
+    """The message in a frame's body. Raises `BadFrame` saying what was expected where.
+
+    >>> decode_message(encode_message(Ping(3)))
+    Ping(id=3)
+    """
+    try:
+        message: Message = _decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadFrame("frame.message", f"not a message of this protocol: {error}") from None
+    return message
+
+
+def encode_message(message: Message) -> bytes:
+    """The body of a frame."""
+    return _encoder.encode(message)
+
+
+def fault_of(request_id: int, error: CDPError) -> Fault:
+    """The error as the wire says it."""
+    return Fault(request_id, error.code, error.message, error.path, error.retry_after_ms, type(error).__name__)

@@ -1,0 +1,81 @@
+"""Batches in, acks back, one event descriptor for all: the loop is woken once for everything that a group
+acknowledged."""
+
+import asyncio
+from collections.abc import Callable
+
+from cdpstore.errors import CDPError
+from cdpstore.model import Ack
+from cdpstore.server.executor import Executor
+from cdpstore.server.limits import INLINE_BATCH_BYTES
+from cdpstore.store import Producer, Store
+
+__all__ = ["Collector"]
+
+
+class Collector:
+    """Submits batches and gives each caller its ack. Everything on one event loop."""
+
+    def __init__(self, store: Store, executor: Executor) -> None:
+        self._store = store
+        self._executor = executor
+        self._waiting: dict[int, asyncio.Future[Ack]] = {}
+        self._early: dict[int, Ack | CDPError] = {}
+        self._applied: list[Callable[[], None]] = []
+        self._descriptor = store.event_fd()
+        asyncio.get_running_loop().add_reader(self._descriptor, self._take)
+
+    def on_applied(self, call: Callable[[], None]) -> None:
+        """Calls this after every group of acks: something may have changed."""
+        self._applied.append(call)
+
+    async def append(self, batch: bytes, *, now_ms: int, system: bool = False) -> Ack:
+        """The ack of the batch: durable, applied and visible. Raises what decode or the log raised."""
+        return await self.outcome(await self.submit(batch, now_ms=now_ms, system=system))
+
+    async def submit(
+        self,
+        batch: bytes,
+        *,
+        producer: Producer | None = None,
+        now_ms: int,
+        source: str = "",
+        system: bool = False,
+    ) -> int:
+        """A ticket for the batch, decoded and queued for the log: batches submitted one after the other stay in
+        order."""
+        if len(batch) <= INLINE_BATCH_BYTES:
+            return self._submit(batch, producer, now_ms, source, system)
+        return await self._executor.decode(self._submit, batch, producer, now_ms, source, system)
+
+    async def outcome(self, ticket: int) -> Ack:
+        """The outcome of a ticket of `Store.submit*`."""
+        early = self._early.pop(ticket, None)
+        if isinstance(early, CDPError):
+            raise early
+        if early is not None:
+            return early
+        future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        self._waiting[ticket] = future
+        return await future
+
+    def close(self) -> None:
+        """Stops listening; outcomes still waited for never come."""
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+
+    def _submit(self, batch: bytes, producer: Producer | None, now_ms: int, source: str, system: bool) -> int:
+        return self._store.submit(batch, producer=producer, now_ms=now_ms, source=source, system=system)
+
+    def _take(self) -> None:
+        for ticket, outcome in self._store.poll():
+            future = self._waiting.pop(ticket, None)
+            if future is None:
+                self._early[ticket] = outcome  # applied before its coroutine went on
+            elif future.cancelled():
+                continue
+            elif isinstance(outcome, CDPError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+        for call in self._applied:
+            call()

@@ -1,0 +1,29 @@
+"""Every bound of the service, once, with its reason. Those of records and batches are in cpp/base/limits.hpp."""
+
+from typing import Final
+
+CONNECTIONS_MOST: Final = 10_000
+"""Sockets of one process; each costs about 10 KB idle."""
+
+HELLO_WITHIN_S: Final = 10.0
+"""A connection that has not said who it is by then is dropped."""
+
+REQUESTS_IN_FLIGHT: Final = 512
+"""Of one connection; then its socket is not read."""
+
+WRITE_BUFFER_BYTES: Final = 1 << 20
+"""Of one connection; a peer that does not read for `STALLED_S` above it is dropped."""
+
+STALLED_S: Final = 30.0
+
+INLINE_BATCH_BYTES: Final = 32 << 10
+"""Decoded on the loop: about 0.1 ms. Larger batches go to a thread."""
+
+DECODE_THREADS: Final = 2
+QUERY_THREADS: Final = 4
+"""Queries at once; each spreads over the engine's own workers."""
+
+PUSH_TRANSITIONS: Final = 1_000
+"""Of one frame to a watcher."""
+
+TICK_S: Final = 1.0
