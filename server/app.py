@@ -1,0 +1,86 @@
+"""The service put together: store, door, clock, delivery, and how they start and stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvloop
+
+from cdpstore.errors import CDPError
+from cdpstore.server import clock
+from cdpstore.server.access import KeyFile
+from cdpstore.server.config import Config
+from cdpstore.server.delivery import Dispatcher
+from cdpstore.server.delivery.channels import Channel, EmailChannel
+from cdpstore.server.executor import Executor
+from cdpstore.server.ingest import Collector
+from cdpstore.server.tcp import Listener, Services
+from cdpstore.store import Store
+
+__all__ = ["serve"]
+
+_log = structlog.get_logger("server")
+
+_FIRST_KEY: Final = "first"
+
+
+def serve(config: Config, *, started: Callable[[int, str | None], None]) -> None:
+    """Runs until SIGTERM or SIGINT. `started(port, new_api_key)` is called once it listens; the key only when it is
+    new."""
+    uvloop.run(_serve(config, started))
+
+
+async def _serve(config: Config, started: Callable[[int, str | None], None]) -> None:
+    data = Path(config.server.data)
+    keys = KeyFile(data / "keys")
+    new_key = None if keys.names else keys.create(_FIRST_KEY, ("admin",))
+    store = Store.open(data / "store", workers=config.store.workers)
+    executor = Executor()
+    collector = Collector(store, executor)
+    channels = _channels(config)
+    dispatcher = _dispatcher(store, collector, channels)
+    listener = Listener(Services(store, collector, executor, keys))
+    collector.on_applied(dispatcher.wake)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    ticks = asyncio.create_task(clock.run_ticks(lambda now_ms: collector.outcome(store.submit_tick(now_ms))))
+    ticks.add_done_callback(lambda task: _stop_on_failure(task, stop))
+    dispatcher.start()
+    started(await listener.start(config.server.host, config.server.port), new_key)
+    await stop.wait()
+    await listener.stop()
+    ticks.cancel()
+    with contextlib.suppress(asyncio.CancelledError, CDPError):
+        await ticks
+    await dispatcher.close()
+    for channel in channels.values():
+        await channel.close()
+    collector.close()
+    executor.close()
+    store.close()
+
+
+def _channels(config: Config) -> dict[str, Channel]:
+    delivery = config.delivery
+    if not delivery.smtp_host:
+        return {}
+    return {"email": EmailChannel(delivery.smtp_host, delivery.smtp_port, message_domain=delivery.message_domain)}
+
+
+def _dispatcher(store: Store, collector: Collector, channels: dict[str, Channel]) -> Dispatcher:
+    async def define(kind: str, name: str, body: bytes) -> None:
+        await collector.outcome(store.submit_define(kind, name, body, now_ms=clock.now_ms()))
+
+    return Dispatcher(store, collector.append, define, channels, clock.now_ms)
+
+
+def _stop_on_failure(task: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """A log that failed never comes back in this process: stop, so that a supervisor starts anew."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("the store refused a tick; stopping", error=str(task.exception()))
+        stop.set()
