@@ -105,6 +105,10 @@ class Dispatcher:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            campaigns = self._campaigns()
+            if missing := self._missing_channels(campaigns):
+                _log.warning("campaigns wait: their channel is not configured", channels=sorted(missing))
+                continue
             while rows := self._store.transitions(read_cursor, _READ_AT_ONCE):
                 campaigns = self._campaigns()
                 for row in rows:
@@ -121,6 +125,10 @@ class Dispatcher:
                 campaign = campaign_of(body)
                 out.setdefault(campaign.segment, []).append((name, campaign))
         return out
+
+    def _missing_channels(self, campaigns: Mapping[str, list[tuple[str, Campaign]]]) -> set[str]:
+        wanted = {campaign.channel for each in campaigns.values() for _, campaign in each}
+        return wanted - self._channels.keys()
 
     async def _take(self, row: Transition, campaigns: Mapping[str, list[tuple[str, Campaign]]]) -> None:
         if not row.entered:

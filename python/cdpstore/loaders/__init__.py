@@ -1,0 +1,1 @@
+"""Bulk ways in. Each file reads one format and sends records as batches."""

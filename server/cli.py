@@ -1,0 +1,186 @@
+"""`cdpstore`: one command for everything. Every command that talks to a server takes `--server` and `--key`.
+
+Imports are inside click's lazy groups only where they are heavy; a screen of help comes in a tenth of a second.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table as Screen
+
+from cdpstore import __version__
+from cdpstore.client import Client
+from cdpstore.errors import CDPError
+from cdpstore.model import datetime_of
+from cdpstore.server.config import load as load_config
+
+__all__ = ["main"]
+
+_console = Console()
+_errors = Console(stderr=True)
+
+
+class _Group(click.Group):
+    """Errors of ours as one line and exit code 1, never a trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CDPError as error:
+            _errors.print(f"[red]error[/red] {error}", highlight=False)
+            ctx.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cdpstore")
+def main() -> None:
+    """An open customer data platform: collect events, ask exact questions, act at once."""
+
+
+def _client_options(command: Any) -> Any:
+    command = click.option(
+        "--key", envvar="CDPSTORE_KEY", default="", help="API key; environment CDPSTORE_KEY.", show_default=False
+    )(command)
+    return click.option(
+        "--server", envvar="CDPSTORE_SERVER", default="127.0.0.1:7411", show_default=True, help="host:port"
+    )(command)
+
+
+def _connect(server: str, key: str) -> Client:
+    host, _, port = server.rpartition(":")
+    return Client(host or "127.0.0.1", int(port), key, name="cli", patience_s=5)
+
+
+@main.command()
+@click.option("--data", help="Directory of the log and the keys; made when absent.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file.")
+@click.option("--smtp", help="host:port of the mail server that e-mail campaigns use.")
+def serve(data: str | None, host: str | None, port: int | None, config: Path | None, smtp: str | None) -> None:
+    """Run the server until SIGTERM."""
+    from cdpstore.server.app import serve as run
+
+    flags: dict[str, dict[str, Any]] = {"server": {}, "delivery": {}}
+    for name, value in (("data", data), ("host", host), ("port", port)):
+        if value is not None:
+            flags["server"][name] = value
+    if smtp is not None:
+        smtp_host, _, smtp_port = smtp.rpartition(":")
+        flags["delivery"] = {"smtp_host": smtp_host, "smtp_port": smtp_port}
+    settings = load_config(config, os.environ, flags)
+
+    def started(bound: int, new_key: str | None) -> None:
+        if new_key is not None:
+            click.echo(f"API key (shown this once): {new_key}")
+        click.echo(f"listening on {settings.server.host}:{bound}")
+
+    run(settings, started=started)
+
+
+@main.command()
+@click.argument("spec")
+@_client_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+def query(spec: str, server: str, key: str, as_json: bool) -> None:
+    """Ask a question: SPEC is a query spec as JSON, or @FILE.
+
+    \b
+    cdpstore query '{"kind": "trend", "event": "Charged", "interval": "day", "range": {"last": "7d"}}'
+    """
+    text = Path(spec[1:]).read_text() if spec.startswith("@") else spec
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="SPEC") from None
+    with _connect(server, key) as client:
+        table = client.query(document)
+    click.echo(table.to_json().decode() if as_json else str(table))
+
+
+@main.command()
+@click.argument("identity")
+@_client_options
+@click.option("--events", "event_count", default=20, show_default=True, help="Newest events shown.")
+def profile(identity: str, server: str, key: str, event_count: int) -> None:
+    """Show one profile: IDENTITY is KIND:VALUE, such as user_id:u42, or a profile id."""
+    ids: dict[str, str] | int
+    if identity.isdecimal():
+        ids = int(identity)
+    else:
+        kind, _, value = identity.partition(":")
+        ids = {kind: value}
+    with _connect(server, key) as client:
+        answer = client.profile(ids, events={"limit": event_count, "newest_first": True})
+    if answer is None:
+        raise click.ClickException(f"nobody is known as {identity}")
+    _console.print(f"[bold]profile {answer.profile_id}[/bold]")
+    for known in answer.identities:
+        _console.print(f"  {known.kind}: {known.value}", highlight=False)
+    traits = Screen("trait", "value", box=None, header_style="dim")
+    for name, trait in sorted(answer.traits.items()):
+        traits.add_row(name, str(trait))
+    _console.print(traits)
+    events = Screen("time (UTC)", "event", "properties", box=None, header_style="dim")
+    for row in answer.events:
+        fields = ", ".join(f"{name}={value}" for name, value in row.properties.items())
+        events.add_row(datetime_of(row.time_ms).strftime("%Y-%m-%d %H:%M:%S"), row.name, fields[:160])
+    _console.print(events)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_client_options
+def load(files: tuple[Path, ...], server: str, key: str) -> None:
+    """Load records from NDJSON FILES (.gz too): one record a line, as docs/architecture.md says."""
+    from cdpstore.loaders.ndjson import load_files
+
+    with _connect(server, key) as client:
+        report = load_files(client, files, progress=_console)
+    _console.print(f"accepted {report.accepted:,}, duplicates {report.duplicates:,}, rejected {report.rejected:,}")
+    for line in report.first_rejects:
+        _errors.print(line, highlight=False)
+    if report.rejected:
+        raise SystemExit(1)
+
+
+@main.group()
+def segment() -> None:
+    """Live segments: predicates whose members are kept up to date."""
+
+
+@segment.command("watch")
+@click.argument("name")
+@click.argument("predicate")
+@_client_options
+def segment_watch(name: str, predicate: str, server: str, key: str) -> None:
+    """Keep PREDICATE (JSON) live under NAME."""
+    with _connect(server, key) as client:
+        sequence = client.define("watch", name, msgspec.json.decode(predicate))
+    click.echo(f"{name} is live since record {sequence}")
+
+
+@segment.command("count")
+@click.argument("predicate")
+@_client_options
+def segment_count(predicate: str, server: str, key: str) -> None:
+    """How many profiles PREDICATE (JSON) holds for now."""
+    with _connect(server, key) as client:
+        table = client.query({"kind": "profiles", "where": msgspec.json.decode(predicate), "limit": 0})
+    click.echo(table.notes["count"])
+
+
+@main.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def verify(directory: Path) -> None:
+    """Read the whole log of a stopped store in DIRECTORY again and check it."""
+    from cdpstore.store import Store
+
+    with Store.open(directory) as store:
+        store.verify()
+        click.echo(f"no fault found; watermark {store.watermark}, state digest {store.digest()}")
