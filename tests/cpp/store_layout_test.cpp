@@ -3,6 +3,7 @@
 #include <bit>
 #include <sstream>
 
+#include "base/error.hpp"
 #include "check.hpp"
 #include "column/chunk_check.hpp"
 #include "layout_model.hpp"
@@ -154,6 +155,174 @@ TEST("over 255 names, wide ids and a block of over 65,535 rows are sealed right"
   CHECK(std::any_of(layers.begin(), layers.end(),
                     [](const auto& layer) { return layer->chunks[0]->row_count > limits::kChunkRows; }));
   for (std::uint32_t origin = 0; origin < 12; ++origin) check_profile(large, large_block, Origin{origin}, {});
+}
+
+// --- merge
+
+// Field by field, also how columns are coded: build_column depends on the values alone.
+void check_equal(const Column& left, const Column& right) {
+  CHECK(left.key == right.key && left.type == right.type && left.width == right.width);
+  CHECK(left.dictionary_coded == right.dictionary_coded && left.base == right.base);
+  CHECK(left.row_count == right.row_count && left.value_count == right.value_count);
+  CHECK(left.codes == right.codes && left.dictionary == right.dictionary);
+  CHECK(left.presence == right.presence && left.presence_rank == right.presence_rank);
+}
+
+void check_equal(const Chunk& left, const Chunk& right) {
+  CHECK(left.first_id == right.first_id && left.last_id == right.last_id && left.row_count == right.row_count);
+  CHECK(left.time == right.time && left.code8 == right.code8 && left.code16 == right.code16);
+  CHECK(left.profile16 == right.profile16 && left.profile32 == right.profile32);
+  CHECK(left.block_offset == right.block_offset && left.origin == right.origin);
+  CHECK(left.time_min == right.time_min && left.time_max == right.time_max);
+  CHECK_EQ(left.slices.size(), right.slices.size());
+  for (std::size_t code = 0; code < std::min(left.slices.size(), right.slices.size()); ++code) {
+    const Slice &one = left.slices[code], &other = right.slices[code];
+    CHECK(one.name == other.name && one.profile16 == other.profile16 && one.profile32 == other.profile32);
+    CHECK(one.slot == other.slot && one.posting16 == other.posting16 && one.posting32 == other.posting32);
+    CHECK_EQ(one.columns.size(), other.columns.size());
+    for (std::size_t at = 0; at < std::min(one.columns.size(), other.columns.size()); ++at) {
+      check_equal(one.columns[at], other.columns[at]);
+    }
+  }
+}
+
+void check_equal(const Layer& left, const Layer& right) {
+  CHECK(left.partition == right.partition && left.row_count == right.row_count);
+  CHECK(left.first_order == right.first_order && left.last_order == right.last_order);
+  CHECK_EQ(left.homed_sequence, right.homed_sequence);
+  CHECK_EQ(left.chunks.size(), right.chunks.size());
+  for (std::size_t at = 0; at < std::min(left.chunks.size(), right.chunks.size()); ++at) {
+    check_equal(*left.chunks[at], *right.chunks[at]);
+  }
+}
+
+void replace(Version& version, const MergeChoice& choice) {
+  auto& layers = version.shards[choice.shard].layers;
+  const auto at = std::find(layers.begin(), layers.end(), choice.layers.front());
+  CHECK(std::equal(choice.layers.begin(), choice.layers.end(), at));
+  const auto merged = merge_layers(choice.layers, choice.shard, version.placement, *version.links);
+  Store::check_layer(*merged);
+  *at = merged;
+  layers.erase(at + 1, at + static_cast<std::ptrdiff_t>(choice.layers.size()));
+}
+
+// Merges a random stretch of layers of one partition of a random shard.
+void merge_some(Version& version, Model& model) {
+  MergeChoice choice;
+  choice.shard = model.below(static_cast<std::uint32_t>(version.shards.size()));
+  const auto& layers = version.shards[choice.shard].layers;
+  if (layers.empty()) return;
+  std::size_t at = model.below(static_cast<std::uint32_t>(layers.size()));
+  const std::int32_t partition = layers[at]->partition;
+  const std::size_t most = 1 + model.below(6);
+  for (; at < layers.size() && layers[at]->partition == partition && choice.layers.size() < most; ++at) {
+    choice.layers.push_back(layers[at]);
+  }
+  replace(version, choice);
+}
+
+// Everything merged, a layer a partition, equals everything sealed at once.
+void check_merged_equals_sealed(Store& store, std::span<const std::shared_ptr<const TailBatch>> all) {
+  for (std::uint32_t shard = 0; shard < store.version.shards.size(); ++shard) {
+    const auto& layers = store.version.shards[shard].layers;
+    for (std::size_t at = 0; at < layers.size(); ++at) {
+      MergeChoice choice{shard, {}};
+      const std::int32_t partition = layers[at]->partition;
+      for (std::size_t of = at; of < layers.size() && layers[of]->partition == partition; ++of) {
+        choice.layers.push_back(layers[of]);
+      }
+      replace(store.version, choice);
+    }
+  }
+  std::vector<std::size_t> next(store.version.shards.size(), 0);
+  for (const SealedLayer& sealed : seal(all, store.version.placement, *store.version.links)) {
+    const auto& layers = store.version.shards[sealed.shard].layers;
+    const std::size_t at = next[sealed.shard]++;
+    CHECK(at < layers.size());
+    if (at < layers.size()) check_equal(*layers[at], *sealed.layer);
+  }
+  for (std::size_t shard = 0; shard < next.size(); ++shard) {
+    CHECK_EQ(next[shard], store.version.shards[shard].layers.size());
+  }
+}
+
+void run_merges(std::uint64_t seed, Shapes shapes, std::uint32_t shards, bool linked) {
+  Model model(seed, shapes);
+  Store store(shards);
+  std::vector<std::shared_ptr<const TailBatch>> all;
+  for (int step = 0; step < 12; ++step) {
+    for (std::uint32_t batch = model.below(4); batch > 0; --batch) {
+      all.push_back(model.add_batch(1 + model.below(250)));
+      store.version.tail.push_back(all.back());
+    }
+    if (linked) {
+      for (std::uint32_t join = model.below(8); join > 0; --join) {
+        store.links.join(Origin{model.below(shapes.origins)}, Origin{model.below(shapes.origins)});
+      }
+      store.links.leave(Origin{model.below(shapes.origins)});
+      store.publish_links();
+    }
+    store.seal_tail(model.below(static_cast<std::uint32_t>(store.version.tail.size() + 1)));
+    merge_some(store.version, model);
+    merge_some(store.version, model);
+    if (step % 4 == 3) check_all(store, model, std::min(shapes.origins, 400u));
+  }
+  store.seal_tail(store.version.tail.size());
+  check_merged_equals_sealed(store, all);
+  check_all(store, model, std::min(shapes.origins, 400u));
+}
+
+TEST("layers merged in any grouping equal all rows sealed at once") {
+  for (std::uint64_t round = 0; round < 12; ++round) {
+    run_merges(test::seed() + round, {}, round % 3 == 2 ? 4 : 1, false);
+  }
+}
+
+TEST("a merge moves rows whose profile changed to their new home") {
+  for (std::uint64_t round = 0; round < 12; ++round) run_merges(test::seed() + round, {.origins = 60}, 1, true);
+  for (std::uint64_t round = 0; round < 4; ++round) {
+    run_merges(test::seed() + round, {.origins = 400'000, .step_ms = 86'400'000, .skew = 0.2}, 1, true);
+  }
+}
+
+bool has_chunks(const Store& store, std::size_t count) {
+  const auto& layers = store.version.shards[0].layers;
+  return std::any_of(layers.begin(), layers.end(), [=](const auto& layer) { return layer->chunks.size() >= count; });
+}
+
+TEST("rows move between chunks of a layer and keep their values") {
+  const Shapes shapes{.origins = 40'000, .span_ms = limits::kPartitionMs / 4, .skew = 0.05};
+  Model model(test::seed(), shapes);
+  Store store(1);
+  std::vector<std::shared_ptr<const TailBatch>> all;
+  for (int run = 0; run < 3; ++run) {
+    all.push_back(model.add_batch(70'000));
+    store.version.tail.push_back(all.back());
+    store.seal_tail(1);
+    for (int join = 0; join < 300; ++join) {
+      const Origin winner = join % 3 == 0 ? Origin{7} : Origin{model.below(40'000)};
+      store.links.join(winner, Origin{model.below(40'000)});
+    }
+    store.publish_links();
+  }
+  CHECK(has_chunks(store, 2));
+  check_merged_equals_sealed(store, all);
+  CHECK(has_chunks(store, 3));
+  for (std::uint32_t origin = 0; origin < 20; ++origin) {
+    const Origin home = store.version.links->home(Origin{origin});
+    check_profile(store, model, home, {});
+  }
+}
+
+TEST("rows of changed links in several shards are refused, not misplaced") {
+  Model model(test::seed(), {});
+  Store store(4);
+  store.version.tail.push_back(model.add_batch(500));
+  store.seal_tail(1);
+  store.links.join(Origin{1}, Origin{2});
+  store.publish_links();
+  const auto& layers = store.version.shards[1].layers;
+  CHECK_THROWS(merge_layers(std::span{layers}.first(1), 1, store.version.placement, *store.version.links), Error);
 }
 
 }  // namespace

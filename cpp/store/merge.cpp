@@ -1,0 +1,439 @@
+// Layers -> one layer, an output chunk at a time, so that memory is bounded by a chunk's rows whatever the layers hold.
+//
+// For the ids of an output chunk every source chunk gives a *piece*: a range of its spine, and so a range of each of its
+// slices. The pieces laid one after the other, oldest layer first, are the source rows; they are ordered like a seal's.
+// A slice's source rows are numbered the same way (`slice_rank`: rows of that name before this one), so a column is: decode
+// each piece's range of values one after the other, pick them in the new order, build.
+//
+// Rows whose home changed since their layer was built: inside the same output chunk only their id changes; else they are
+// left out of the order where they were (their values are decoded and not picked) and come in where they belong as a piece
+// of picked rows. Rows of one origin share one home within a layer, so ties of (id, time, origin) stay in log order.
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+
+#include "base/error.hpp"
+#include "store/chunk_builder.hpp"
+#include "store/event_store.hpp"
+#include "store/links.hpp"
+
+namespace cdp {
+namespace {
+
+using Layers = std::span<const std::shared_ptr<const Layer>>;
+
+// A row that lies under another profile than its origin belongs to now.
+struct Move {
+  std::uint32_t from_id = 0;
+  std::uint32_t to_id = 0;
+  std::uint32_t layer = 0;
+  std::uint32_t spine_row = 0;
+  const Chunk* chunk = nullptr;
+};
+
+// Rows of one source chunk: a range of its spine, or rows picked from it (ascending).
+struct Piece {
+  const Chunk* chunk = nullptr;
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+  std::vector<std::uint32_t> picked;
+  std::uint32_t first_row = 0;  // in the source rows
+  [[nodiscard]] std::uint32_t size() const noexcept {
+    return picked.empty() ? last - first : static_cast<std::uint32_t>(picked.size());
+  }
+  [[nodiscard]] std::uint32_t spine_row(std::uint32_t index) const noexcept {
+    return picked.empty() ? first + index : picked[index];
+  }
+};
+
+const Chunk* chunk_of(const Layer& layer, std::uint32_t local_id) {
+  const auto after = std::upper_bound(layer.chunks.begin(), layer.chunks.end(), local_id,
+                                      [](std::uint32_t id, const auto& chunk) { return id < chunk->first_id; });
+  return after == layer.chunks.begin() ? nullptr : std::prev(after)->get();
+}
+
+// By (from_id, layer, spine row).
+std::vector<Move> find_moves(Layers layers, const Placement& placement, const LinkView& links) {
+  std::vector<Move> moves;
+  std::uint64_t homed = links.last_change();
+  for (const auto& layer : layers) homed = std::min(homed, layer->homed_sequence);
+  if (homed == links.last_change()) return moves;
+  const std::vector<Origin> changed = links.changed_since(homed);
+  if (!changed.empty() && placement.shard_count != 1) {
+    throw Error(Family::kInternal, code::kInternal, "rows cannot move between shards: links changed since the layers");
+  }
+  for (const Origin place : changed) {
+    const std::uint32_t from_id = placement.local_id(place);
+    for (std::uint32_t rank = 0; rank < layers.size(); ++rank) {
+      const Chunk* chunk = chunk_of(*layers[rank], from_id);
+      if (chunk == nullptr) continue;
+      const Chunk::Rows rows = chunk->rows_of(from_id);
+      for (std::uint32_t row = rows.first; row < rows.last; ++row) {
+        const Origin origin = chunk->origin.empty() ? place : Origin{chunk->origin[row]};
+        const std::uint32_t to_id = placement.local_id(links.home(origin));
+        if (to_id != from_id) moves.push_back({from_id, to_id, rank, row, chunk});
+      }
+    }
+  }
+  return moves;
+}
+
+std::vector<BlockRows> count_blocks(Layers layers, std::span<const Move> moves) {
+  std::vector<std::pair<std::uint32_t, std::int64_t>> counts;
+  for (const auto& layer : layers) {
+    for (const auto& chunk : layer->chunks) {
+      const std::uint32_t first = chunk->first_id / limits::kBlockIds;
+      for (std::uint32_t block = 0; block + 1 < chunk->block_offset.size(); ++block) {
+        const std::uint32_t rows = chunk->block_offset[block + 1] - chunk->block_offset[block];
+        if (rows != 0) counts.emplace_back(first + block, rows);
+      }
+    }
+  }
+  for (const Move& move : moves) {
+    counts.emplace_back(move.from_id / limits::kBlockIds, -1);
+    counts.emplace_back(move.to_id / limits::kBlockIds, 1);
+  }
+  std::sort(counts.begin(), counts.end());
+  std::vector<BlockRows> blocks;
+  for (std::size_t first = 0, last; first < counts.size(); first = last) {
+    std::int64_t rows = 0;
+    for (last = first; last < counts.size() && counts[last].first == counts[first].first; ++last) rows += counts[last].second;
+    if (rows != 0) blocks.push_back({counts[first].first, static_cast<std::uint32_t>(rows)});
+  }
+  return blocks;
+}
+
+std::vector<NameId> collect_names(Layers layers) {
+  std::vector<NameId> names;
+  for (const auto& layer : layers) {
+    for (const auto& chunk : layer->chunks) {
+      for (const Slice& slice : chunk->slices) names.push_back(slice.name);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+// What a slice of the output takes from one piece: rows [first, first + size) of a source slice, or picked ones.
+struct SlicePart {
+  const Slice* slice = nullptr;
+  std::uint32_t first = 0;
+  std::uint32_t size = 0;
+  std::vector<std::uint32_t> picked;
+};
+
+SlicePart part_of(const Piece& piece, NameId name) {
+  const Slice* slice = piece.chunk->find(name);
+  if (slice == nullptr) return {};
+  if (piece.picked.empty()) {
+    const std::uint32_t first = slice->row_of(piece.first);  // of a border: first slice row not before it
+    const std::uint32_t last = piece.last == piece.chunk->row_count ? slice->row_count : slice->row_of(piece.last);
+    return {slice, first, last - first, {}};
+  }
+  SlicePart part{slice, 0, 0, {}};
+  for (const std::uint32_t row : piece.picked) {
+    if (piece.chunk->slices[piece.chunk->code(row)].name == name) part.picked.push_back(slice->row_of(row));
+  }
+  part.size = static_cast<std::uint32_t>(part.picked.size());
+  return part;
+}
+
+class LayerMerge {
+ public:
+  LayerMerge(Layers layers, std::uint32_t shard, const Placement& placement, const LinkView& links)
+      : layers_(layers),
+        moves_(find_moves(layers, placement, links)),
+        arrivals_(moves_),
+        names_(collect_names(layers)),
+        place_{layers.front()->partition, shard, placement} {
+    std::sort(arrivals_.begin(), arrivals_.end(),
+              [](const Move& left, const Move& right) { return left.to_id < right.to_id; });
+  }
+
+  std::vector<std::shared_ptr<const Chunk>> run() {
+    const std::vector<ChunkCut> cuts = cut_chunks(count_blocks(layers_, moves_));
+    std::vector<std::shared_ptr<const Chunk>> chunks;
+    chunks.reserve(cuts.size());
+    for (const ChunkCut& cut : cuts) chunks.push_back(std::make_shared<const Chunk>(merge_chunk(cut)));
+    return chunks;
+  }
+
+ private:
+  Chunk merge_chunk(const ChunkCut& cut) {
+    find_pieces(cut);
+    read_keys();
+    const std::vector<std::uint32_t> rows = ordered_rows(cut);
+    SliceRows slices;
+    Chunk chunk = build_chunk(place_, cut, keys(), names_, rows, slices);
+    for (std::uint32_t code = 0; code < chunk.slices.size(); ++code) {
+      merge_columns(slices.of(code), chunk.slices[code]);
+    }
+    return chunk;
+  }
+
+  static bool inside(const ChunkCut& cut, std::uint32_t id) {
+    const std::uint32_t block = id / limits::kBlockIds;
+    return block >= cut.first_block && block < cut.last_block;
+  }
+
+  void find_pieces(const ChunkCut& cut) {
+    pieces_.clear();
+    const std::vector<Move> arrivals = arrivals_of(cut);
+    auto arrival = arrivals.begin();
+    for (std::uint32_t rank = 0; rank < layers_.size(); ++rank) {
+      for (const auto& chunk : layers_[rank]->chunks) add_range(*chunk, cut);
+      for (; arrival != arrivals.end() && arrival->layer == rank; ++arrival) add_picked(*arrival);
+    }
+    std::uint32_t row = 0;
+    for (Piece& piece : pieces_) {
+      piece.first_row = row;
+      row += piece.size();
+    }
+    row_count_ = row;
+  }
+
+  // Rows that come in from outside of the cut, by (layer, from_id, spine row): chunk by chunk.
+  std::vector<Move> arrivals_of(const ChunkCut& cut) const {
+    const std::uint64_t end = std::uint64_t{cut.last_block} * limits::kBlockIds;
+    std::vector<Move> out;
+    auto at = std::lower_bound(arrivals_.begin(), arrivals_.end(), cut.first_block * limits::kBlockIds,
+                               [](const Move& move, std::uint32_t id) { return move.to_id < id; });
+    for (; at != arrivals_.end() && at->to_id < end; ++at) {
+      if (!inside(cut, at->from_id)) out.push_back(*at);
+    }
+    std::sort(out.begin(), out.end(), [](const Move& left, const Move& right) {
+      return std::tie(left.layer, left.from_id, left.spine_row) < std::tie(right.layer, right.from_id, right.spine_row);
+    });
+    return out;
+  }
+
+  void add_range(const Chunk& chunk, const ChunkCut& cut) {
+    const std::uint32_t chunk_first = chunk.first_id / limits::kBlockIds, chunk_last = chunk.last_id / limits::kBlockIds;
+    const std::uint32_t first = std::max(chunk_first, cut.first_block), last = std::min(chunk_last, cut.last_block);
+    if (first >= last) return;
+    Piece piece{&chunk, chunk.block_offset[first - chunk_first], chunk.block_offset[last - chunk_first], {}, 0};
+    if (piece.first != piece.last) pieces_.push_back(std::move(piece));
+  }
+
+  void add_picked(const Move& move) {
+    if (pieces_.empty() || pieces_.back().chunk != move.chunk || pieces_.back().picked.empty()) {
+      pieces_.push_back({move.chunk, 0, 0, {}, 0});
+    }
+    pieces_.back().picked.push_back(move.spine_row);
+  }
+
+  void read_keys() {
+    id_.resize(row_count_), time_.resize(row_count_), name_.resize(row_count_), slice_rank_.resize(row_count_);
+    several_origins_ = !moves_.empty();
+    for (const Piece& piece : pieces_) several_origins_ |= !piece.chunk->origin.empty();
+    origin_.resize(several_origins_ ? row_count_ : 0);
+    std::vector<std::uint32_t> seen(names_.size(), 0);
+    std::vector<std::uint16_t> name_of;
+    for (const Piece& piece : pieces_) {
+      name_of.clear();
+      auto at = names_.begin();
+      for (const Slice& slice : piece.chunk->slices) {
+        at = std::lower_bound(at, names_.end(), slice.name);
+        name_of.push_back(static_cast<std::uint16_t>(at - names_.begin()));
+      }
+      read_piece(piece, name_of, seen);
+    }
+  }
+
+  void read_piece(const Piece& piece, std::span<const std::uint16_t> name_of, std::span<std::uint32_t> seen) {
+    const Chunk& chunk = *piece.chunk;
+    for (std::uint32_t index = 0; index < piece.size(); ++index) {
+      const std::uint32_t spine_row = piece.spine_row(index), row = piece.first_row + index;
+      id_[row] = chunk.local_id(spine_row);
+      time_[row] = chunk.time[spine_row];
+      name_[row] = name_of[chunk.code(spine_row)];
+      slice_rank_[row] = seen[name_[row]]++;
+    }
+    if (!several_origins_) return;
+    for (std::uint32_t index = 0; index < piece.size(); ++index) {
+      const std::uint32_t row = piece.first_row + index;
+      origin_[row] = chunk.origin.empty() ? raw(place_.placement.origin(place_.shard, id_[row]))
+                                          : chunk.origin[piece.spine_row(index)];
+    }
+  }
+
+  [[nodiscard]] RowKeys keys() const { return {id_, time_, origin_, name_}; }
+
+  std::vector<std::uint32_t> ordered_rows(const ChunkCut& cut) {
+    if (!moves_.empty()) place_moved(cut);
+    std::vector<std::uint32_t> rows;
+    rows.reserve(row_count_);
+    for (std::uint32_t row = 0; row < row_count_; ++row) {
+      if (id_[row] != kNone) rows.push_back(row);
+    }
+    order_rows(keys(), rows);
+    return rows;
+  }
+
+  // Gives moved source rows their new id; kNone to those that leave the chunk.
+  void place_moved(const ChunkCut& cut) {
+    for (const Piece& piece : pieces_) {
+      if (!piece.picked.empty()) {
+        place_picked(piece);
+        continue;
+      }
+      // Moves out of this piece's ids, which are a range of `moves_`.
+      const std::uint32_t first_id = piece.chunk->local_id(piece.first), last_id = piece.chunk->local_id(piece.last - 1);
+      auto move = std::lower_bound(moves_.begin(), moves_.end(), first_id,
+                                   [](const Move& at, std::uint32_t id) { return at.from_id < id; });
+      for (; move != moves_.end() && move->from_id <= last_id; ++move) {
+        if (move->chunk != piece.chunk) continue;
+        id_[piece.first_row + move->spine_row - piece.first] = inside(cut, move->to_id) ? move->to_id : kNone;
+      }
+    }
+  }
+
+  void place_picked(const Piece& piece) {
+    for (std::uint32_t index = 0; index < piece.picked.size(); ++index) {
+      const auto wanted = std::pair{piece.chunk->local_id(piece.picked[index]), piece.picked[index]};
+      auto move = std::lower_bound(moves_.begin(), moves_.end(), wanted.first,
+                                   [](const Move& at, std::uint32_t id) { return at.from_id < id; });
+      while (move->chunk != piece.chunk || move->spine_row != wanted.second) ++move;
+      id_[piece.first_row + index] = move->to_id;
+    }
+  }
+
+  struct Source {
+    std::uint64_t column = 0;  // key << 8 | type
+    const Column* values = nullptr;
+    std::uint32_t part = 0;
+  };
+
+  void merge_columns(std::span<const std::uint32_t> rows, Slice& out) {
+    find_parts(out.name);
+    std::size_t columns = 0;
+    for (std::size_t at = 0; at < sources_.size(); ++at) {
+      columns += at == 0 || sources_[at].column != sources_[at - 1].column;
+    }
+    out.columns.reserve(columns);
+    for (std::size_t first = 0, last; first < sources_.size(); first = last) {
+      for (last = first + 1; last < sources_.size() && sources_[last].column == sources_[first].column;) ++last;
+      merge_column(std::span{sources_}.subspan(first, last - first), rows, out);
+    }
+  }
+
+  void find_parts(NameId name) {
+    parts_.clear();
+    part_first_.clear();
+    sources_.clear();
+    slice_row_count_ = 0;
+    for (const Piece& piece : pieces_) {
+      SlicePart part = part_of(piece, name);
+      if (part.size == 0) continue;
+      for (const Column& column : part.slice->columns) {
+        const std::uint64_t key = std::uint64_t{raw(column.key)} << 8 | static_cast<std::uint64_t>(column.type);
+        sources_.push_back({key, &column, static_cast<std::uint32_t>(parts_.size())});
+      }
+      part_first_.push_back(slice_row_count_);
+      slice_row_count_ += part.size;
+      parts_.push_back(std::move(part));
+    }
+    std::stable_sort(sources_.begin(), sources_.end(),
+                     [](const Source& left, const Source& right) { return left.column < right.column; });
+  }
+
+  void merge_column(std::span<const Source> sources, std::span<const std::uint32_t> rows, Slice& out) {
+    bool dense = sources.size() == parts_.size();
+    for (const Source& source : sources) dense &= source.values->dense();
+    source_bits_.resize(slice_row_count_);
+    bits_.resize(rows.size());
+    present_.clear();
+    std::size_t count = rows.size();
+    if (dense) {
+      for (const Source& source : sources) read_dense(source);
+      for (std::size_t at = 0; at < rows.size(); ++at) bits_[at] = source_bits_[slice_rank_[rows[at]]];
+    } else {
+      source_present_.assign(slice_row_count_, 0);
+      for (const Source& source : sources) read_sparse(source);
+      count = take_present(rows);
+      if (count == 0) return;
+    }
+    const Column& any = *sources.front().values;
+    out.columns.push_back(
+        build_column(any.key, any.type, out.row_count, std::span{bits_}.first(count), present_));
+  }
+
+  void read_dense(const Source& source) {
+    const SlicePart& part = parts_[source.part];
+    const std::span<std::uint64_t> to = std::span{source_bits_}.subspan(part_first_[source.part], part.size);
+    if (part.picked.empty()) return decode_values(*source.values, part.first, to);
+    for (std::size_t index = 0; index < to.size(); ++index) to[index] = source.values->bits_at(part.picked[index]);
+  }
+
+  void read_sparse(const Source& source) {
+    const Column& column = *source.values;
+    const SlicePart& part = parts_[source.part];
+    const std::uint32_t to = part_first_[source.part];
+    if (column.dense()) {
+      std::fill_n(source_present_.begin() + to, part.size, std::uint8_t{1});
+      return read_dense(source);
+    }
+    for (std::uint32_t index = 0; index < part.size; ++index) {
+      const std::uint32_t row = part.picked.empty() ? part.first + index : part.picked[index];
+      if (!column.has(row)) continue;
+      source_present_[to + index] = 1;
+      source_bits_[to + index] = column.bits_at(row);
+    }
+  }
+
+  std::size_t take_present(std::span<const std::uint32_t> rows) {
+    present_.assign((rows.size() + 63) / 64, 0);
+    std::size_t count = 0;
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+      const std::uint32_t from = slice_rank_[rows[at]];
+      const std::uint64_t is_present = source_present_[from];
+      bits_[count] = source_bits_[from];
+      count += is_present;
+      present_[at >> 6] |= is_present << (at & 63);
+    }
+    return count;
+  }
+
+  Layers layers_;
+  std::vector<Move> moves_;     // by (from_id, layer, spine row)
+  std::vector<Move> arrivals_;  // the same by to_id
+  std::vector<NameId> names_;
+  ChunkPlace place_;
+
+  // Of the output chunk at hand: source rows.
+  std::vector<Piece> pieces_;
+  std::uint32_t row_count_ = 0;
+  bool several_origins_ = false;
+  std::vector<std::uint32_t> id_, time_, origin_, slice_rank_;
+  std::vector<std::uint16_t> name_;
+
+  // Of the slice at hand.
+  std::vector<SlicePart> parts_;
+  std::vector<std::uint32_t> part_first_;
+  std::uint32_t slice_row_count_ = 0;
+  std::vector<Source> sources_;
+  std::vector<std::uint64_t> source_bits_, bits_, present_;
+  std::vector<std::uint8_t> source_present_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Layer> merge_layers(Layers layers, std::uint32_t shard, const Placement& placement,
+                                          const LinkView& links) {
+  if (layers.empty()) return nullptr;
+  auto merged = std::make_shared<Layer>();
+  merged->partition = layers.front()->partition;
+  merged->first_order = layers.front()->first_order;
+  merged->homed_sequence = links.last_change();
+  for (const auto& layer : layers) {
+    merged->first_order = std::min(merged->first_order, layer->first_order);
+    merged->last_order = std::max(merged->last_order, layer->last_order);
+  }
+  merged->chunks = LayerMerge(layers, shard, placement, links).run();
+  for (const auto& chunk : merged->chunks) merged->row_count += chunk->row_count;
+  return merged->row_count == 0 ? nullptr : merged;
+}
+
+}  // namespace cdp
