@@ -94,6 +94,7 @@ inline constexpr std::string_view kStoreFormat = "store.format";
 inline constexpr std::string_view kLogFailed = "log_failed";
 inline constexpr std::string_view kLogSpace = "log.space";
 inline constexpr std::string_view kLogCorrupt = "log.corrupt";
+inline constexpr std::string_view kDiskFailed = "disk.failed";
 inline constexpr std::string_view kLimitNames = "limit.event_names";
 inline constexpr std::string_view kLimitOrigins = "limit.origins";
 // queries
