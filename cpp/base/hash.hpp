@@ -12,10 +12,22 @@ namespace detail {
   const unsigned __int128 product = static_cast<unsigned __int128>(left) * right;
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
+// The `count` ≤ 8 bytes at `at` as a little-endian word, by overlapping loads (a memcpy of unknown size is a call).
 [[nodiscard]] inline std::uint64_t load_tail(const char* at, std::size_t count) noexcept {
-  std::uint64_t word = 0;
-  std::memcpy(&word, at, count);
-  return word;
+  if (count >= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    return word;
+  }
+  if (count >= 4) {
+    std::uint32_t first, last;
+    std::memcpy(&first, at, 4);
+    std::memcpy(&last, at + count - 4, 4);
+    return first | std::uint64_t{last} << (count - 4) * 8;
+  }
+  if (count == 0) return 0;
+  const auto byte = [at](std::size_t index) { return std::uint64_t{static_cast<unsigned char>(at[index])} << index * 8; };
+  return byte(0) | byte(count >> 1) | byte(count - 1);
 }
 }  // namespace detail
 
