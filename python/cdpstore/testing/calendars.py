@@ -1,0 +1,97 @@
+"""Calendar buckets by definition: local wall clock in an IANA zone, a bucket named by the UTC time of its start."""
+
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from cdpstore.model import datetime_of
+
+__all__ = ["WEEKDAYS", "Calendar", "utc_of_local"]
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_HOUR: Final = 3_600_000
+_DAY: Final = 86_400_000
+_EPOCH: Final = date(1970, 1, 1)
+
+
+class Calendar:
+    """One unit in one zone. `origin_ms` is what `{"days": n}` counts from."""
+
+    def __init__(self, unit: Any, *, zone: str = "UTC", week_start: str = "monday", origin_ms: int = 0) -> None:
+        self._unit = unit
+        self._zone = zone
+        self._week_start = WEEKDAYS.index(week_start)
+        self._origin = self._local_day(origin_ms)
+
+    def start(self, time_ms: int) -> int:
+        """UTC start of the bucket that holds the instant."""
+        if self._unit == "hour":
+            return time_ms - (time_ms + _offset_ms(self._zone, time_ms)) % _HOUR
+        return utc_of_local(self._zone, self._first_day(self.index(time_ms)).toordinal() - _EPOCH.toordinal())
+
+    def index(self, time_ms: int) -> int:
+        """The number of the bucket, counted from any fixed one: differences are periods."""
+        day = self._local_day(time_ms)
+        match self._unit:
+            case "hour":
+                return (time_ms + _offset_ms(self._zone, time_ms)) // _HOUR
+            case "day":
+                return day.toordinal()
+            case "week":
+                return (day.toordinal() - 1 - self._week_start) // 7
+            case "month":
+                return day.year * 12 + day.month - 1
+            case "quarter":
+                return day.year * 4 + (day.month - 1) // 3
+            case "year":
+                return day.year
+            case {"days": count}:
+                return int((day - self._origin).days // count)
+        raise AssertionError(self._unit)
+
+    def _first_day(self, index: int) -> date:
+        match self._unit:
+            case "day":
+                return date.fromordinal(index)
+            case "week":
+                return date.fromordinal(index * 7 + 1 + self._week_start)
+            case "month":
+                return date(index // 12, index % 12 + 1, 1)
+            case "quarter":
+                return date(index // 4, index % 4 * 3 + 1, 1)
+            case "year":
+                return date(index, 1, 1)
+            case {"days": count}:
+                return self._origin + timedelta(days=index * count)
+        raise AssertionError(self._unit)
+
+    def _local_day(self, time_ms: int) -> date:
+        return datetime_of(time_ms + _offset_ms(self._zone, time_ms)).date()
+
+
+def utc_of_local(zone: str, day: int) -> int:
+    """The earliest instant at which the zone's wall clock shows this day since 1970 or a later one.
+
+    >>> utc_of_local("Europe/London", 0) == -3_600_000, utc_of_local("UTC", 2) == 172_800_000
+    (True, True)
+    """
+    local_ms = day * _DAY
+    if zone == "UTC":
+        return local_ms
+    low, high = local_ms - 27 * _HOUR, local_ms + 27 * _HOUR
+    first = next(time for time in range(low, high, _HOUR // 4) if time + _offset_ms(zone, time) >= local_ms)
+    low = first - _HOUR // 4
+    while first - low > 1:
+        middle = (low + first) // 2
+        low, first = (low, middle) if middle + _offset_ms(zone, middle) >= local_ms else (middle, first)
+    return first
+
+
+@lru_cache(maxsize=100_000)
+def _offset_ms(zone: str, time_ms: int) -> int:
+    if zone == "UTC":
+        return 0
+    offset = datetime.astimezone(datetime_of(time_ms), ZoneInfo(zone)).utcoffset()
+    assert offset is not None
+    return offset // timedelta(milliseconds=1)

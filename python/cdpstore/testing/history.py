@@ -1,0 +1,161 @@
+"""The records that were accepted and what follows from them: dedupe, origins, links, rows, operations.
+
+`apply` returns "" (accepted), "duplicate", or the code of a reject that only the state could find. A reject and a
+duplicate change nothing, though they are records of the log and take a sequence.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cdpstore.testing.identity import Identified, IdentityBook, Link, component, home
+from cdpstore.testing.limits import LIMITS
+from cdpstore.testing.records import EventRecord, LoggedRecord, PairRecord, TraitsRecord, UnmergeRecord
+from cdpstore.testing.rows import Person, Row
+from cdpstore.testing.traits import TraitOperation, fold
+
+__all__ = ["History"]
+
+_DAY_MS = 86_400_000
+
+
+class History:
+    """All that was accepted, in log order."""
+
+    def __init__(self) -> None:
+        self.book = IdentityBook()
+        self.sequence = 0
+        self.received_ms = 0
+        self._rows: list[Row] = []
+        self._operations: list[TraitOperation] = []
+        self._links: list[Link] = []
+        self._event_days: dict[Any, int] = {}
+        self._created_ms: dict[int, int] = {}
+
+    def apply(self, record: LoggedRecord, received_ms: int) -> str:
+        """Takes in one record; see the module for what it returns."""
+        self.sequence += 1
+        self.received_ms = max(self.received_ms, received_ms)
+        match record:
+            case EventRecord():
+                return self._event(record)
+            case TraitsRecord():
+                return self._traits(record)
+            case PairRecord(type="identify"):
+                return self._identify(record)
+            case PairRecord():
+                return self._merge(record)
+            case UnmergeRecord():
+                return self._unmerge(record)
+
+    def people(self, now_ms: int, as_of_ms: int | None) -> list[Person]:
+        """Every profile, ascending."""
+        links = self._live_links(as_of_ms)
+        homes = sorted({home(origin, links) for origin in range(len(self.book.identities))})
+        return [self.person(each, now_ms, as_of_ms) for each in homes]
+
+    def person(self, origin: int, now_ms: int, as_of_ms: int | None) -> Person:
+        """The profile of an origin as it is seen at this instant."""
+        links = self._live_links(as_of_ms)
+        members = component(origin, links)
+        until_ms = now_ms if as_of_ms is None else min(now_ms, as_of_ms)
+        rows = [row for row in self._rows if row.origin in members and row.time_ms <= until_ms]
+        operations = self.operations_of(members, now_ms, as_of_ms)
+        return Person(
+            profile_id=home(origin, links),
+            origins=members,
+            rows=sorted(rows, key=lambda row: row.event_order),
+            traits=fold(members, [link for link in links if link.winner in members], operations),
+        )
+
+    def operations_of(self, members: Sequence[int], now_ms: int, as_of_ms: int | None) -> list[TraitOperation]:
+        """Visible trait operations of these origins by time, then log order."""
+        until_ms = now_ms if as_of_ms is None else min(now_ms, as_of_ms)
+        found = [each for each in self._operations if each.origin in members and each.time_ms <= until_ms]
+        return sorted(found, key=lambda each: (each.time_ms, each.order))
+
+    def identities(self, members: Iterable[int]) -> list[Identified]:
+        """Identities of these origins, each origin's in order of first sight."""
+        return [identity for origin in members for identity in self.book.identities[origin]]
+
+    def created_ms(self, members: Iterable[int]) -> int | None:
+        """The earliest time of any record that named one of them."""
+        return min((self._created_ms[origin] for origin in members if origin in self._created_ms), default=None)
+
+    def _event(self, record: EventRecord) -> str:
+        if not self._is_fresh(record.event_id):
+            return "duplicate"
+        origin = self._resolve(record.ids, record.time_ms)
+        self._rows.append(Row(record.name, record.time_ms, origin, len(self._rows), record.properties))
+        return ""
+
+    def _is_fresh(self, event_id: Any) -> bool:
+        if event_id is None:
+            return True
+        day = self.received_ms // _DAY_MS
+        seen = self._event_days.get(event_id)
+        if seen is not None and seen > day - LIMITS["kDedupeDays"]:
+            return False
+        self._event_days[event_id] = day
+        return True
+
+    def _traits(self, record: TraitsRecord) -> str:
+        origin = self._resolve(record.ids, record.time_ms)
+        added: list[TraitOperation] = []
+        for key, kind, value in record.operations:
+            operation = TraitOperation(origin, key, kind, value, record.time_ms, self.sequence)
+            kept = [each for each in (*self._operations, *added) if each.origin == origin and each.key == key]
+            if any(each.same_as(operation) for each in kept):
+                continue
+            if len(kept) >= LIMITS["kOperationsPerTrait"]:
+                return "traits.operations.too_many"
+            added.append(operation)
+        self._operations += added
+        return ""
+
+    def _identify(self, record: PairRecord) -> str:
+        anonymous, known = (self.book.origin_of.get(each) for each in (record.loser, record.winner))
+        if anonymous is None:
+            self.book.add(record.loser, self._resolve([record.winner], record.time_ms))
+            return ""
+        if known is not None and self._home(known) == self._home(anonymous):
+            return ""
+        if self.book.is_identified(self._members(anonymous)):
+            return "identify.already_identified"
+        return self._join(self._resolve([record.winner], record.time_ms), anonymous, record.time_ms)
+
+    def _merge(self, record: PairRecord) -> str:
+        loser, winner = (self.book.origin_of.get(each) for each in (record.loser, record.winner))
+        if winner is None or loser is None:
+            return "merge.unknown_identity"
+        return self._join(winner, loser, record.time_ms)
+
+    def _join(self, winner: int, loser: int, time_ms: int) -> str:
+        if self._home(winner) == self._home(loser):
+            return ""
+        if len(self._members(winner)) + len(self._members(loser)) > LIMITS["kOriginsPerProfile"]:
+            return "merge.too_large"
+        link_ms = min(time_ms, self.received_ms)
+        self._links.append(Link(self._home(winner), self._home(loser), self.sequence, link_ms))
+        return ""
+
+    def _unmerge(self, record: UnmergeRecord) -> str:
+        for link in self._links:
+            if link.sequence == record.sequence and link.lives(None):
+                link.dead_sequence = self.sequence
+                link.dead_from_ms = min(record.time_ms, self.received_ms)
+                return ""
+        return "unmerge.unknown_link"
+
+    def _resolve(self, ids: Sequence[Identified], time_ms: int) -> int:
+        origin = self.book.resolve(ids)
+        self._created_ms[origin] = min(time_ms, self._created_ms.get(origin, time_ms))
+        return origin
+
+    def _live_links(self, as_of_ms: int | None) -> list[Link]:
+        return [link for link in self._links if link.lives(as_of_ms)]
+
+    def _home(self, origin: int) -> int:
+        return home(origin, self._live_links(None))
+
+    def _members(self, origin: int) -> list[int]:
+        return component(origin, self._live_links(None))

@@ -1,0 +1,54 @@
+"""Retention: a profile's start puts it into a cohort; a period counts it when it returned in it."""
+
+from typing import Any
+
+from cdpstore.table import Table
+from cdpstore.testing.predicates import selects
+from cdpstore.testing.rows import Person, Row
+from cdpstore.testing.spec import Fields, choice, integer, selector, unit
+from cdpstore.testing.view import View
+
+__all__ = ["answer", "parse"]
+
+
+def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - the contract of kinds
+    """Start, return, interval, population, criterion, periods."""
+    start = fields.require("start", selector)
+    return {
+        "start": start,
+        "return": fields.take("return", selector) or start,
+        "interval": fields.require("interval", unit),
+        "population": fields.take("population", choice(["first_in_range", "first_ever"])) or "first_in_range",
+        "criterion": fields.take("criterion", choice(["on"])),
+        "periods": fields.take("periods", integer(1, 65_534)),
+    }
+
+
+def answer(view: View, spec: dict[str, Any]) -> Table:
+    """Profiles that returned, by cohort and period, beside the size of the cohort."""
+    calendar = view.calendar(spec["interval"])
+    eligible: dict[int, int] = {}
+    returned: dict[tuple[int, int], int] = {}
+    for person in view.people:
+        birth = _birth(view, person, spec)
+        if birth is None:
+            continue
+        cohort = calendar.start(birth.time_ms)
+        eligible[cohort] = eligible.get(cohort, 0) + 1
+        for period in _periods(person, birth, calendar, spec):
+            returned[cohort, period] = returned.get((cohort, period), 0) + 1
+    rows = [[cohort, period, count, eligible[cohort]] for (cohort, period), count in sorted(returned.items())]
+    return view.table(["cohort_ms", "period", "profiles", "eligible"], rows)
+
+
+def _birth(view: View, person: Person, spec: dict[str, Any]) -> Row | None:
+    starts = [row for row in person.rows if selects(spec["start"], row)]
+    if spec["population"] == "first_ever":
+        starts = starts[:1]
+    return next((row for row in starts if view.in_range(row)), None)
+
+
+def _periods(person: Person, birth: Row, calendar: Any, spec: dict[str, Any]) -> set[int]:
+    later = [row for row in person.rows if row.event_order > birth.event_order and selects(spec["return"], row)]
+    periods = {calendar.index(row.time_ms) - calendar.index(birth.time_ms) for row in later}
+    return {period for period in periods if spec["periods"] is None or period < spec["periods"]}

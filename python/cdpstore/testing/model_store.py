@@ -1,0 +1,179 @@
+"""`ModelStore`: what the store means, in plain Python, with the face of `Store`.
+
+Nothing is indexed and nothing is kept folded: it holds the records that were accepted, and every read computes its
+answer from them by definition. Slow (quadratic in places) and obviously right: the oracle that the real store is
+compared with, and a stand-in for tests of code that uses a store.
+
+>>> store = ModelStore.open()
+>>> ack = store.append([{"type": "event", "name": "Seen", "ids": {"user_id": "u1"}}], now_ms=1_700_000_000_000)
+>>> ack.accepted, store.query({"kind": "trend", "event": "Seen"}, now_ms=1_700_000_000_000).rows()
+(1, [(1,)])
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import msgpack
+
+from cdpstore.errors import BadFrame
+from cdpstore.model import Ack, Event, Identity, Operation, Reject
+from cdpstore.query import Question, to_spec
+from cdpstore.table import ProfileAnswer, Table
+from cdpstore.testing.decode import decode
+from cdpstore.testing.history import History
+from cdpstore.testing.identity import normalise
+from cdpstore.testing.kinds import KINDS
+from cdpstore.testing.kinds import profile as profile_kind
+from cdpstore.testing.predicates import holds
+from cdpstore.testing.records import Defect, LoggedRecord, canonical
+from cdpstore.testing.rows import Person
+from cdpstore.testing.spec import Fields, bad, common_fields
+from cdpstore.testing.view import View, resolved
+
+__all__ = ["ModelStore"]
+
+Ids = Mapping[str, str | int]
+
+
+class ModelStore:
+    """Profiles, events and questions by definition. One thread; `now_ms` must be given and never goes back."""
+
+    def __init__(self) -> None:
+        self._history = History()
+        self._acks: dict[tuple[bytes, int, int], Ack] = {}
+
+    @classmethod
+    def open(cls) -> Self:
+        """An empty store."""
+        return cls()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    @property
+    def watermark(self) -> int:
+        """Sequence of the newest record."""
+        return self._history.sequence
+
+    def append(
+        self,
+        batch: bytes | Sequence[Mapping[str, Any]],
+        *,
+        producer: tuple[bytes, int, int] | None = None,
+        now_ms: int,
+        system: bool = False,
+    ) -> Ack:
+        """Judges each record, takes in the good ones; the ack counts every record once."""
+        if producer is not None and producer in self._acks:
+            return self._acks[producer]
+        logged: list[tuple[int, LoggedRecord]] = []
+        rejects: list[Reject] = []
+        for index, raw in enumerate(decode(_packed(batch))):
+            try:
+                logged.append((index, canonical(raw, now_ms, system=system)))
+            except Defect as defect:
+                rejects.append(Reject(index, defect.code, defect.path))
+        accepted, duplicates = self._apply(logged, rejects, now_ms)
+        ack = Ack(self.watermark, accepted, duplicates, tuple(sorted(rejects, key=lambda each: each.index)))
+        if producer is not None:
+            self._acks[producer] = ack
+        return ack
+
+    def identify(self, anonymous: Ids, known: Ids, *, now_ms: int) -> Ack:
+        """The anonymous profile joins the known one."""
+        return self.append([{"type": "identify", "anonymous": dict(anonymous), "known": dict(known)}], now_ms=now_ms)
+
+    def merge(self, winner: Ids, loser: Ids, *, now_ms: int) -> Ack:
+        """Two known profiles become the winner."""
+        return self.append([{"type": "merge", "winner": dict(winner), "loser": dict(loser)}], now_ms=now_ms)
+
+    def unmerge(self, sequence: int, *, now_ms: int) -> Ack:
+        """Undoes the join that this record made."""
+        return self.append([{"type": "unmerge", "sequence": sequence}], now_ms=now_ms)
+
+    def set_traits(self, ids: Ids, ops: Mapping[str, Any], *, now_ms: int) -> Ack:
+        """Trait operations by their names, or plain values to set."""
+        operations = {"set", "set_once", "unset", "increment", "append", "remove"}
+        fields = dict(ops) if ops.keys() <= operations else {"set": dict(ops)}
+        return self.append([{"type": "traits", "ids": dict(ids), **fields}], now_ms=now_ms)
+
+    def query(self, spec: Mapping[str, Any] | Question, *, now_ms: int | None = None) -> Table:
+        """The answer to a query, computed from the records; raises `BadQuery` with a path."""
+        fields = Fields(to_spec(spec), "")
+        kind = fields.require("kind", _kind_of)
+        common = common_fields(fields)
+        parse, answer = KINDS[kind]
+        own = parse(fields, common)
+        fields.done()
+        now_ms = self._now(common, now_ms)
+        start_ms, end_ms = resolved(common["range"], now_ms)
+        people = self._people(now_ms, common["as_of_ms"])
+        if common["where"] is not None:
+            people = [person for person in people if holds(common["where"], person, now_ms)]
+        view = View(people, self.watermark, now_ms, start_ms, end_ms, common["zone"], common["week_start"])
+        return answer(view, {**common, **own})
+
+    def profile(
+        self, ids: Ids | int, *, events: Mapping[str, Any] | None = None, now_ms: int | None = None
+    ) -> ProfileAnswer | None:
+        """One profile whole; None when unknown."""
+        now_ms = self._history.received_ms if now_ms is None else now_ms
+        origin = self._origin_of(ids)
+        if origin is None:
+            return None
+        person = self._history.person(origin, now_ms, None)
+        options = profile_kind.parse_events(dict(events) if events is not None else None)
+        return ProfileAnswer(
+            profile_id=person.profile_id,
+            identities=tuple(Identity(*each) for each in self._history.identities(person.origins)),
+            traits=person.traits,
+            trait_history=tuple(
+                Operation(each.key, each.kind, each.value, each.time_ms)
+                for each in self._history.operations_of(person.origins, now_ms, None)
+            ),
+            events=tuple(
+                Event(row.name, row.time_ms, row.properties) for row in profile_kind.events_of(person.rows, options)
+            ),
+            created_ms=self._history.created_ms(person.origins),
+            watermark=self.watermark,
+            now_ms=now_ms,
+        )
+
+    def _apply(
+        self, logged: Iterable[tuple[int, LoggedRecord]], rejects: list[Reject], received_ms: int
+    ) -> tuple[int, int]:
+        outcomes = [(index, self._history.apply(record, received_ms)) for index, record in logged]
+        rejects += [Reject(index, outcome) for index, outcome in outcomes if outcome not in ("", "duplicate")]
+        kinds = [outcome for _, outcome in outcomes]
+        return kinds.count(""), kinds.count("duplicate")
+
+    def _now(self, common: Mapping[str, Any], now_ms: int | None) -> int:
+        for given in (common["now_ms"], now_ms, common["as_of_ms"]):
+            if given is not None:
+                return int(given)
+        return self._history.received_ms
+
+    def _people(self, now_ms: int, as_of_ms: int | None) -> list[Person]:
+        return self._history.people(now_ms, as_of_ms)
+
+    def _origin_of(self, ids: Ids | int) -> int | None:
+        if isinstance(ids, int):
+            return ids if ids < len(self._history.book.identities) else None
+        found = {self._history.book.origin_of.get((kind, normalise(kind, str(value)))) for kind, value in ids.items()}
+        return next((origin for origin in found if origin is not None), None)
+
+
+def _kind_of(node: Any, path: str) -> str:
+    if not isinstance(node, str) or node not in KINDS:
+        bad(path, f"expected one of {', '.join(KINDS)}")
+    return node
+
+
+def _packed(batch: bytes | Sequence[Mapping[str, Any]]) -> bytes:
+    if isinstance(batch, bytes | bytearray | memoryview):
+        return bytes(batch)
+    if isinstance(batch, Mapping | str) or not isinstance(batch, Sequence):
+        raise BadFrame("batch.not_an_array", "a batch is a list of records or the bytes of a msgpack array")
+    packed = msgpack.packb(batch, datetime=True)
+    assert isinstance(packed, bytes)
+    return packed

@@ -1,0 +1,338 @@
+"""Query specs, validated: the same fields, bounds and paths as `cpp/query/spec.cpp`, written as plain checks.
+
+`Fields` takes each field by name and refuses what nobody took, so a typing error is never ignored.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgpack
+
+from cdpstore.errors import BadQuery
+from cdpstore.model import milliseconds_of
+from cdpstore.testing.calendars import WEEKDAYS
+from cdpstore.testing.durations import milliseconds
+from cdpstore.testing.values import is_number
+
+__all__ = ["COMMON", "Fields", "bad", "common_fields", "duration", "predicate", "selector", "unit", "unsupported"]
+
+T = TypeVar("T")
+OPS: Final = (
+    *("eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "between"),
+    *("contains", "starts", "ends", "exists", "not_exists"),
+)
+UNITS: Final = ("hour", "day", "week", "month", "quarter", "year")
+MEASURES: Final = ("count", "sum", "mean", "min", "max", "distinct")
+COMMON: Final = ("kind", "where", "range", "zone", "week_start", "now_ms", "as_of_ms", "breakdown", "limit")
+_ORDERED: Final = ("lt", "le", "gt", "ge", "between")
+_TEXT: Final = ("contains", "starts", "ends")
+_CENTURY_MS: Final = 100 * 366 * 86_400_000
+
+
+def bad(path: str, message: str) -> NoReturn:
+    """The query cannot be meant."""
+    raise BadQuery("query.invalid", message, path=path)
+
+
+def unsupported(path: str, message: str) -> NoReturn:
+    """The query means something that is not built."""
+    raise BadQuery("query.unsupported", message, path=path)
+
+
+class Fields:
+    """The fields of one map of the spec; null counts as absent but where it has a meaning."""
+
+    def __init__(self, node: Any, path: str) -> None:
+        if not isinstance(node, Mapping) or not all(isinstance(name, str) for name in node):
+            bad(path, "expected a map")
+        self._node = dict(node)
+        self._path = path
+
+    def path(self, name: str) -> str:
+        """Where the field lies."""
+        return f"{self._path}.{name}" if self._path else name
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there, even as null."""
+        return name in self._node
+
+    def take_null(self, name: str) -> Any:
+        """The field; None when absent or null."""
+        return self._node.pop(name, None)
+
+    def take(self, name: str, parse: Callable[[Any, str], T]) -> T | None:
+        """The field parsed; None when absent or null."""
+        node = self._node.pop(name, None)
+        return None if node is None else parse(node, self.path(name))
+
+    def require(self, name: str, parse: Callable[[Any, str], T]) -> T:
+        """The field parsed; refused when absent or null."""
+        if self._node.get(name) is None:
+            bad(self.path(name), "missing")
+        return parse(self._node.pop(name), self.path(name))
+
+    def done(self) -> None:
+        """Refuses fields that nobody took."""
+        for name in self._node:
+            raise BadQuery("query.field.unknown", "unknown field", path=self.path(name))
+
+
+def common_fields(fields: Fields) -> dict[str, Any]:
+    """The fields that every kind takes, with their defaults."""
+    return {
+        "as_of_ms": fields.take("as_of_ms", time),
+        "where": fields.take("where", predicate),
+        "range": fields.take("range", time_range),
+        "zone": fields.take("zone", name_of) or "UTC",
+        "week_start": fields.take("week_start", choice(WEEKDAYS)) or "monday",
+        "now_ms": fields.take("now_ms", time),
+        "breakdown": fields.take("breakdown", each(operand, 0, 8)) or [],
+        "limit": fields.take("limit", integer(0, 1_000_000_000)),
+    }
+
+
+def integer(low: int, high: int) -> Callable[[Any, str], int]:
+    """An integer within bounds."""
+
+    def parse(node: Any, path: str) -> int:
+        if not isinstance(node, int) or isinstance(node, bool) or not low <= node <= high:
+            bad(path, f"expected an integer from {low} to {high}")
+        return node
+
+    return parse
+
+
+def choice(choices: Sequence[str]) -> Callable[[Any, str], str]:
+    """One of these words."""
+
+    def parse(node: Any, path: str) -> str:
+        if node not in choices or not isinstance(node, str):
+            bad(path, f"expected one of {', '.join(choices)}")
+        return node
+
+    return parse
+
+
+def each(parse_one: Callable[[Any, str], T], low: int, high: int) -> Callable[[Any, str], list[T]]:
+    """A list of so many."""
+
+    def parse(node: Any, path: str) -> list[T]:
+        if not isinstance(node, list | tuple) or not low <= len(node) <= high:
+            bad(path, f"expected a list of {low} to {high}")
+        return [parse_one(item, f"{path}[{index}]") for index, item in enumerate(node)]
+
+    return parse
+
+
+def boolean(node: Any, path: str) -> bool:
+    """true or false."""
+    return node if isinstance(node, bool) else bad(path, "expected true or false")
+
+
+def name_of(node: Any, path: str) -> str:
+    """A name or key of 1 to 256 bytes."""
+    if not isinstance(node, str) or not 1 <= len(node.encode()) <= 256:
+        bad(path, "expected a string of 1 to 256 bytes")
+    return node
+
+
+def time(node: Any, path: str) -> int:
+    """Milliseconds since 1970, or a datetime."""
+    if _is_datetime(node):
+        return _datetime_ms(node)
+    return integer(-20 * _CENTURY_MS, 20 * _CENTURY_MS)(node, path)
+
+
+def duration(node: Any, path: str) -> int:
+    """Milliseconds, or a number with its unit."""
+    if not isinstance(node, int | str) or isinstance(node, bool):
+        bad(path, "expected a duration")
+    try:
+        value = milliseconds(node)
+    except ValueError:
+        bad(path, "expected a duration")
+    return value if 0 < value <= _CENTURY_MS else bad(path, "expected a duration above 0 and up to a century")
+
+
+def time_range(node: Any, path: str) -> dict[str, Any]:
+    """`last`, or half-open start and end."""
+    fields = Fields(node, path)
+    last = fields.take("last", duration)
+    if last is not None:
+        fields.done()
+        return {"last": last}
+    start_ms, end_ms = fields.take("start_ms", time), fields.take("end_ms", time)
+    fields.done()
+    if start_ms is None and end_ms is None:
+        bad(path, "expected last, or start_ms and end_ms")
+    if start_ms is not None and end_ms is not None and start_ms > end_ms:
+        bad(fields.path("end_ms"), "expected a time not before start_ms")
+    return {"start_ms": start_ms, "end_ms": end_ms}
+
+
+def unit(node: Any, path: str) -> Any:
+    """A calendar unit, or so many days from the start."""
+    if isinstance(node, Mapping):
+        fields = Fields(node, path)
+        parsed = {"days": fields.require("days", integer(1, 36_600))}
+        fields.done()
+        return parsed
+    return choice(UNITS)(node, path)
+
+
+def operand(node: Any, path: str) -> dict[str, str]:
+    """A property or a trait to split by."""
+    fields = Fields(node, path)
+    found = {name: fields.take(name, name_of) for name in ("property", "trait")}
+    given = {name: key for name, key in found.items() if key is not None}
+    if len(given) != 1:
+        bad(path, "expected a property or a trait")
+    fields.done()
+    return given
+
+
+def selector(node: Any, path: str) -> dict[str, Any]:
+    """Names (None: any) and conditions."""
+    if not isinstance(node, Mapping):
+        return {"event": _names(node, path), "where": []}
+    fields = Fields(node, path)
+    if not fields.has("event"):
+        bad(fields.path("event"), "missing")
+    names = _names(fields.take_null("event"), fields.path("event"))
+    where = fields.take("where", each(_condition, 0, 64)) or []
+    fields.done()
+    return {"event": names, "where": where}
+
+
+def predicate(node: Any, path: str, depth: int = 0) -> dict[str, Any]:
+    """A clause, or clauses joined."""
+    if depth > 32:
+        bad(path, "nested over 32 levels")
+    fields = Fields(node, path)
+    forms = [form for form in ("and", "or", "not", "trait", "did", "did_not") if fields.has(form)]
+    if len(forms) != 1:
+        bad(fields.path(forms[1]) if forms else path, "a clause has one of and, or, not, trait, did, did_not")
+    parsed = _clause(forms[0], fields, depth)
+    fields.done()
+    return parsed
+
+
+def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
+    match form:
+        case "and" | "or":
+            return {form: fields.require(form, each(lambda node, at: predicate(node, at, depth + 1), 1, 1_000))}
+        case "not":
+            return {form: fields.require(form, lambda node, at: predicate(node, at, depth + 1))}
+        case "trait":
+            return {form: fields.require(form, name_of), **_test(fields)}
+        case _:
+            return _did(form, fields)
+
+
+def _did(form: str, fields: Fields) -> dict[str, Any]:
+    node = fields.take_null(form)
+    if isinstance(node, Mapping):
+        bad(fields.path(form), "expected the name of an event, a list of names, or null")
+    parsed = {
+        form: _names(node, fields.path(form)),
+        "where": fields.take("where", each(_condition, 0, 64)) or [],
+        "window": fields.take("window", time_range),
+    }
+    measures = MEASURES if form == "did" else ()
+    return parsed | {name: test for name in measures if (test := fields.take(name, _measure(name))) is not None}
+
+
+def _measure(name: str) -> Callable[[Any, str], dict[str, Any]]:
+    def parse(node: Any, path: str) -> dict[str, Any]:
+        fields = Fields(node, path)
+        key = {} if name == "count" else {"property": fields.require("property", name_of)}
+        test = _test(fields)
+        _check_measure(name, test, fields)
+        fields.done()
+        return key | test
+
+    return parse
+
+
+def _check_measure(name: str, test: dict[str, Any], fields: Fields) -> None:
+    if test["op"] in (*_TEXT, "exists", "not_exists"):
+        bad(fields.path("op"), "a measure is compared as a number")
+    values = test["value"] if isinstance(test["value"], list) else [test["value"]]
+    times = name in ("min", "max") and values and all(_is_datetime(value) for value in values)
+    if not times and not all(is_number(value) for value in values):
+        bad(fields.path("value"), "expected a number")
+
+
+def _condition(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    parsed = {"property": fields.require("property", name_of), **_test(fields)}
+    fields.done()
+    return parsed
+
+
+def _test(fields: Fields) -> dict[str, Any]:
+    op = fields.require("op", choice(OPS))
+    has_value, value = fields.has("value"), fields.take_null("value")
+    ignore_case = fields.take("ignore_case", boolean) or False
+    path = fields.path("value")
+    if op in ("exists", "not_exists"):
+        return bad(path, "exists takes no value") if has_value else {"op": op, "ignore_case": ignore_case}
+    if not has_value:
+        bad(path, "missing; expected a value to compare with")
+    return {"op": op, "value": _values(op, value, path), "ignore_case": ignore_case}
+
+
+def _values(op: str, node: Any, path: str) -> Any:
+    if op not in ("in", "not_in", "between"):
+        _check_literal(op, node, path)
+        return node
+    low, high = (2, 2) if op == "between" else (0, 10_000)
+    values = each(lambda item, at: _literal(op, item, at), low, high)(node, path)
+    if op == "between" and len({_class_of(value) for value in values}) != 1:
+        bad(path, "expected two values of one type")
+    return values
+
+
+def _literal(op: str, node: Any, path: str) -> Any:
+    _check_literal(op, node, path)
+    return node
+
+
+def _check_literal(op: str, node: Any, path: str) -> None:
+    if not (isinstance(node, bool | int | float | str) or _is_datetime(node)):
+        bad(path, "expected a boolean, number, string or datetime")
+    if op in _ORDERED and isinstance(node, bool):
+        bad(path, "true and false have no order")
+    if op in _TEXT and not isinstance(node, str):
+        bad(path, "expected a string")
+
+
+def _class_of(node: Any) -> str:
+    if _is_datetime(node):
+        return "datetime"
+    return "number" if is_number(node) else type(node).__name__
+
+
+def _names(node: Any, path: str) -> list[str] | None:
+    if node is None:
+        return None
+    if isinstance(node, str):
+        return [name_of(node, path)]
+    return each(name_of, 1, 1_000)(node, path)
+
+
+def _is_datetime(node: Any) -> bool:
+    if isinstance(node, datetime | msgpack.Timestamp):
+        return True
+    return isinstance(node, Mapping) and list(node) == ["$time"] and type(node["$time"]) is int
+
+
+def _datetime_ms(node: Any) -> int:
+    match node:
+        case datetime():
+            return milliseconds_of(node)
+        case msgpack.Timestamp():
+            return int(node.seconds * 1000 + node.nanoseconds // 1_000_000)
+        case _:
+            return int(node["$time"])

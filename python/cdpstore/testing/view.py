@@ -1,0 +1,65 @@
+"""What a query sees: the profiles of `where` at one instant, and the range resolved."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cdpstore.table import Table
+from cdpstore.testing.calendars import Calendar
+from cdpstore.testing.rows import Person, Row
+
+__all__ = ["View", "operand_names", "operand_values", "resolved"]
+
+_ALWAYS_MS = 10**15
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """`people` passed `where`; `start_ms` and `end_ms` are the range, half-open, its end at most now + 1."""
+
+    people: list[Person]
+    watermark: int
+    now_ms: int
+    start_ms: int
+    end_ms: int
+    zone: str
+    week_start: str
+
+    def in_range(self, row: Row) -> bool:
+        """Whether the row's time lies in the range."""
+        return self.start_ms <= row.time_ms < self.end_ms
+
+    def calendar(self, unit: Any) -> Calendar:
+        """The unit in the query's zone; `{"days": n}` counts from the range's start."""
+        return Calendar(unit, zone=self.zone, week_start=self.week_start, origin_ms=max(self.start_ms, 0))
+
+    def table(self, names: Sequence[str], rows: Sequence[Sequence[Any]], **notes: Any) -> Table:
+        """The answer as a table of this view."""
+        return Table.from_rows(names, rows, watermark=self.watermark, now_ms=self.now_ms, notes=notes)
+
+
+def resolved(time_range: dict[str, Any] | None, now_ms: int) -> tuple[int, int]:
+    """[start, end) of a range at this instant."""
+    given = time_range or {}
+    if "last" in given:
+        return now_ms + 1 - given["last"], now_ms + 1
+    start_ms, end_ms = given.get("start_ms"), given.get("end_ms")
+    return (
+        -_ALWAYS_MS if start_ms is None else start_ms,
+        now_ms + 1 if end_ms is None else min(end_ms, now_ms + 1),
+    )
+
+
+def operand_names(breakdown: Sequence[dict[str, str]]) -> list[str]:
+    """Column names of a breakdown: the keys."""
+    return [next(iter(operand.values())) for operand in breakdown]
+
+
+def operand_values(breakdown: Sequence[dict[str, str]], person: Person, row: Row) -> Iterator[Any]:
+    """The breakdown's values for a row of a profile; None where there is none."""
+    for operand in breakdown:
+        match operand:
+            case {"property": key}:
+                yield row.properties.get(key)
+            case {"trait": key}:
+                yield person.traits.get(key)
