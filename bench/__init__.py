@@ -1,0 +1,1 @@
+"""Our numbers beside the peers', in one run. See README.md."""
