@@ -1,9 +1,9 @@
 """Makes the data set: `users.parquet`, `events.parquet`, `identifies.parquet`. Deterministic for a seed.
 
-Events are in arrival order, not by profile: 1 % arrive up to 48 hours late, the rest within 120 s. (user_id, time_ms) is
-unique, so the order inside a profile is the same in every engine. One user in a hundred was anonymous for the first part
-of the history: those events carry `anonymous_id`, and `identifies` says when (`row`: how many events arrive before it)
-the two became one. `user_id` is the resolved one in every row: the peers read that and need not resolve anything.
+Events are in arrival order, not by profile: 1 % arrive up to 48 hours late, the rest within 120 s. (user_id, time_ms)
+is unique, so the order inside a profile is the same in every engine. One active user in a hundred was anonymous for the
+first part of the history: those events carry `anonymous_id`, and `identifies` says when (`row`: how many events arrive
+before it) the two became one. `user_id` is the resolved one in every row: the peers read that and resolve nothing.
 
     python -m bench.data.generate --size full
 """
@@ -86,7 +86,7 @@ def make_users(rng: np.random.Generator, count: int) -> Columns:
 
 
 def make_sessions(rng: np.random.Generator, users: Columns, event_count: int) -> Columns:
-    """Sessions by (user, start second): heavy-tailed per user, geometric in length, decaying after sign-up, by day light."""
+    """Sessions by (user, start second): heavy-tailed per user, geometric in length, fewer long after sign-up."""
     user_count = len(users["country"])
     count = int(event_count / 6.0 * 1.01) + 16
     weight = np.cumsum(rng.lognormal(0.0, 1.5, user_count))
@@ -159,7 +159,9 @@ def keep_exactly(rng: np.random.Generator, events: Columns, count: int) -> Colum
 def add_properties(rng: np.random.Generator, events: Columns, country: Ints) -> None:
     """Adds category, price, product (events of commerce only) and currency."""
     count = len(events["user"])
-    category_of = (1 + pick(rng, zipf_cdf(len(schema.CATEGORIES) - 1, 0.8), schema.PRODUCT_COUNT + 1, np.int8)).astype(np.int8)
+    category_of = (1 + pick(rng, zipf_cdf(len(schema.CATEGORIES) - 1, 0.8), schema.PRODUCT_COUNT + 1, np.int8)).astype(
+        np.int8
+    )
     price_of = np.clip(rng.lognormal(7.6, 1.0, schema.PRODUCT_COUNT + 1), 50, 2_000_000).astype(np.int64)
     is_commerce = np.zeros(len(schema.EVENTS), bool)
     is_commerce[[schema.EVENT_CODE[name] for name in schema.COMMERCE]] = True

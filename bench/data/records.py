@@ -1,8 +1,8 @@
 """The data set as a client would send it: msgpack batches of records, in arrival order.
 
 Traits of all users come first, so that user n is origin n; then events, with each identify at its place. Profiles are
-`u0`, `u1`, ..; a user who was anonymous was `a<n>`. Records are joined from prebuilt pieces: packing 20 M maps one by one
-would take minutes. The bytes are what a packer would give, but that numbers always take their full width.
+`u0`, `u1`, ..; a user who was anonymous was `a<n>`. Records are joined from prebuilt pieces: packing 20 M maps one by
+one would take minutes. The bytes are what a packer would give, but that numbers always take their full width.
 """
 
 import struct
@@ -21,7 +21,11 @@ BATCH_EVENTS = 8_192
 BATCH_TRAITS = 8_192
 USER_TRAITS = ["country", "plan", "age", "signup_day", "city", "device", "zone_minutes"]
 
-pack = msgpack.Packer().pack
+
+def pack(value: object) -> bytes:
+    """msgpack of one value."""
+    packed: bytes = msgpack.packb(value)
+    return packed
 
 
 def user_text(user: int) -> str:
@@ -32,6 +36,11 @@ def user_text(user: int) -> str:
 def anonymous_text(user: int) -> str:
     """Value of `anonymous_id` on the wire."""
     return f"a{user}"
+
+
+def event_count(folder: Path) -> int:
+    """Events of the data set."""
+    return int(pq.ParquetFile(folder / "events.parquet").metadata.num_rows)
 
 
 def array_of(records: list[bytes]) -> bytes:
@@ -133,7 +142,7 @@ def trait_record(row: dict[str, Any]) -> bytes:
     """A user's first traits."""
     set_ = {name: row[name] for name in USER_TRAITS}
     ids = {"user_id": user_text(row["user_id"])}
-    return bytes(pack({"type": "traits", "ids": ids, "time_ms": schema.START_MS, "set": set_}))
+    return pack({"type": "traits", "ids": ids, "time_ms": schema.START_MS, "set": set_})
 
 
 def identify_record(user: int, time_ms: int) -> bytes:
@@ -144,7 +153,7 @@ def identify_record(user: int, time_ms: int) -> bytes:
         "known": {"user_id": user_text(user)},
         "time_ms": time_ms,
     }
-    return bytes(pack(record))
+    return pack(record)
 
 
 def event_batches(folder: Path, *, limit: int | None = None, event_ids: bool = False) -> Iterator[bytes]:

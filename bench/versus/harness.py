@@ -1,4 +1,4 @@
-"""Times engines beside each other: each holds its data warm in its own process, and the runs alternate (A B C A B C ..),
+"""Times engines beside each other: each holds its data warm in its own process, and the runs alternate (A B C A B C),
 so that a drifting machine drifts for all. An engine's fastest form counts; answers must be equal."""
 
 import json
@@ -91,6 +91,16 @@ def compare(workers: Sequence[Worker], question: str, runs: int) -> dict[str, Ti
         told = "\n".join(f"  {name}: {timing.rows} rows, {timing.head}" for name, timing in timings.items())
         raise AssertionError(f"{question}: the engines disagree\n{told}")
     return timings
+
+
+def scaling(worker: Worker, question: str, runs: int) -> tuple[float, float]:
+    """Median milliseconds of our engine with one thread and with two, asked in turn."""
+    forms = ("1 thread", "2 threads")
+    times: dict[str, list[float]] = {form: [] for form in forms}
+    for _ in range(runs):
+        for form in forms:
+            times[form].append(worker.ask(do="run", question=question, form=form)["ms"])
+    return statistics.median(times[forms[0]]), statistics.median(times[forms[1]])
 
 
 def report(question: str, timings: dict[str, Timing], ours: str = "cdpstore") -> str:

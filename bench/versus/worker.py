@@ -44,7 +44,8 @@ def serve(engine: Engine, folder: Path, out: IO[str]) -> None:
     engine.load(folder)
     seconds = time.perf_counter() - began
     resident = resident_bytes() - before
-    say({"version": engine.version(), "seconds": seconds, "resident": resident, "note": engine.memory_note()})
+    stored = engine.bytes_per_event()
+    say({"version": engine.version(), "seconds": seconds, "resident": resident, "bytes_per_event": stored})
     for line in sys.stdin:
         try:
             say(answer(engine, json.loads(line)))

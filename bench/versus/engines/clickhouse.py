@@ -62,9 +62,10 @@ class ClickHouse:
         )
         self.points = point_users(folder)
 
-    def memory_note(self) -> str:
-        sql = "SELECT name, total_rows, total_bytes FROM system.tables WHERE database = 'b'"
-        return str(self.session.query(sql).data()).strip().replace("\n", "; ")
+    def bytes_per_event(self) -> float:
+        """Of the copy in memory."""
+        sql = "SELECT total_bytes / total_rows FROM system.tables WHERE database = 'b' AND name = 'e_memory'"
+        return float(self.session.query(sql, "TabSeparated").data())
 
     def forms(self, question: str) -> list[str]:
         if question == "q16":

@@ -41,16 +41,19 @@ class Duck:
             order = "event, user_id, time_ms" if copy == "event" else "user_id, time_ms"
             self.db.execute(f"CREATE TABLE {table} AS SELECT {columns} FROM '{folder}/events.parquet' ORDER BY {order}")
         self.db.execute(
-            "CREATE TABLE u AS SELECT user_id, country::country_t AS country, plan::plan_t AS plan, age, signup_day, city, "
-            f"device, zone_minutes FROM '{folder}/users.parquet' ORDER BY user_id"
+            "CREATE TABLE u AS SELECT user_id, country::country_t AS country, plan::plan_t AS plan, age, signup_day, "
+            f"city, device, zone_minutes FROM '{folder}/users.parquet' ORDER BY user_id"
         )
         for name in ("q16_events", "q16_profile"):
             sql = self.sql[name].replace("{E}", COPIES["user"]).replace("{UID}", "?::UINTEGER")
             self.db.execute(f"PREPARE {name} AS {sql}")
         self.points = point_users(folder)
 
-    def memory_note(self) -> str:
-        return str(self.db.execute("SELECT memory_usage FROM pragma_database_size()").fetchall())
+    def bytes_per_event(self) -> float:
+        """Of one of the two copies."""
+        memory = "SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
+        blocks, events = self.db.execute(f"SELECT ({memory}), count(*) FROM e_user").fetchone() or (0, 1)
+        return float(blocks) / len(COPIES) / float(events)
 
     def forms(self, question: str) -> list[str]:
         if question == "q16":

@@ -63,8 +63,9 @@ class Polars:
         )
         self.points = point_users(folder)
 
-    def memory_note(self) -> str:
-        return f"estimated bytes {self.events.estimated_size()}"
+    def bytes_per_event(self) -> float:
+        stored = float(self.events.estimated_size())
+        return stored / float(self.events.height)
 
     def forms(self, question: str) -> list[str]:
         return [question]
@@ -137,7 +138,9 @@ class Polars:
             hit = (EVENT == steps[level - 1]) & (pl.col("of") == USER) & in_time
             frame = frame.with_columns(pl.when(hit).then(pl.col("m")).alias(f"s{level}"))
         levels = range(1, len(steps) + 1)
-        return frame.group_by("user_id").agg(pl.col(f"s{level}").is_not_null().any().alias(f"r{level}") for level in levels)
+        return frame.group_by("user_id").agg(
+            pl.col(f"s{level}").is_not_null().any().alias(f"r{level}") for level in levels
+        )
 
     def q5(self) -> pl.DataFrame:
         countries = self.users.lazy().select("user_id", "country")

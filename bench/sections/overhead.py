@@ -1,0 +1,21 @@
+"""What one query call costs when there is nothing to compute."""
+
+from pathlib import Path
+
+from bench.data import schema
+from bench.report import Result
+from bench.sections.point import median_us
+from cdpstore.store import Store
+
+FLOOR_US = 30.0
+
+
+def measure(folder: Path) -> list[Result]:  # noqa: ARG001 - every section is called alike
+    """A trend over a store of one event, from Python and back."""
+    event = {"type": "event", "name": "Charged", "ids": {"user_id": "u1"}, "time_ms": schema.START_MS}
+    spec = {"kind": "trend", "event": "Charged", "interval": None}
+    with Store.open() as store:
+        store.append([event], now_ms=schema.END_MS)
+        assert store.query(spec, now_ms=schema.END_MS).rows() == [(1,)]
+        times = median_us(lambda asked: store.query(asked, now_ms=schema.END_MS), [spec] * 200)
+    return [Result("overhead of a query call", times, "us", FLOOR_US, "lower")]
