@@ -52,7 +52,7 @@ class Duck:
     def bytes_per_event(self) -> float:
         """Of one of the two copies."""
         memory = "SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
-        blocks, events = self.db.execute(f"SELECT ({memory}), count(*) FROM e_user").fetchone() or (0, 1)
+        blocks, events = self.db.execute(f"SELECT ({memory}), count(*) FROM e_user").fetchall()[0]
         return float(blocks) / len(COPIES) / float(events)
 
     def forms(self, question: str) -> list[str]:
