@@ -15,7 +15,7 @@ from cdpstore.server import clock
 from cdpstore.server.access import KeyFile
 from cdpstore.server.config import Config
 from cdpstore.server.delivery import Dispatcher
-from cdpstore.server.delivery.channels import Channel, EmailChannel
+from cdpstore.server.delivery.channels import Channel, EmailChannel, MessageLookup
 from cdpstore.server.executor import Executor
 from cdpstore.server.ingest import Collector
 from cdpstore.server.tcp import Listener, Services
@@ -69,7 +69,9 @@ def _channels(config: Config) -> dict[str, Channel]:
     delivery = config.delivery
     if not delivery.smtp_host:
         return {}
-    return {"email": EmailChannel(delivery.smtp_host, delivery.smtp_port, message_domain=delivery.message_domain)}
+    lookup = MessageLookup(delivery.lookup_url).found if delivery.lookup_url else None
+    email = EmailChannel(delivery.smtp_host, delivery.smtp_port, message_domain=delivery.message_domain, lookup=lookup)
+    return {"email": email}
 
 
 def _dispatcher(store: Store, collector: Collector, channels: dict[str, Channel]) -> Dispatcher:

@@ -62,7 +62,15 @@ def _connect(server: str, key: str) -> Client:
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file.")
 @click.option("--smtp", help="host:port of the mail server that e-mail campaigns use.")
-def serve(data: str | None, host: str | None, port: int | None, config: Path | None, smtp: str | None) -> None:
+@click.option("--lookup-url", help="Where the mail provider can be asked for a Message-ID.")
+def serve(
+    data: str | None,
+    host: str | None,
+    port: int | None,
+    config: Path | None,
+    smtp: str | None,
+    lookup_url: str | None,
+) -> None:
     """Run the server until SIGTERM."""
     from cdpstore.server.app import serve as run
 
@@ -73,6 +81,8 @@ def serve(data: str | None, host: str | None, port: int | None, config: Path | N
     if smtp is not None:
         smtp_host, _, smtp_port = smtp.rpartition(":")
         flags["delivery"] = {"smtp_host": smtp_host, "smtp_port": smtp_port}
+    if lookup_url is not None:
+        flags["delivery"]["lookup_url"] = lookup_url
     settings = load_config(config, os.environ, flags)
 
     def started(bound: int, new_key: str | None) -> None:

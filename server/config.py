@@ -2,7 +2,7 @@
 
     [server]    host, port, data
     [store]     workers
-    [delivery]  smtp_host, smtp_port, message_domain
+    [delivery]  smtp_host, smtp_port, message_domain, lookup_url
 
 >>> load(None, {"CDPSTORE_SERVER_PORT": "0"}, {}).server.port
 0
@@ -42,6 +42,10 @@ class DeliveryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     smtp_host: str = ""
     smtp_port: int = 25
     message_domain: str = "cdpstore.local"
+    lookup_url: str = ""
+    """Where the provider can be asked for a message: `GET lookup_url?message_id=<..>` answers 200 or 404. It settles
+    what a
+    crash left unknown; without it the campaign's `on_unknown` decides."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,5 +2,6 @@
 
 from cdpstore.server.delivery.channels.channel import Channel
 from cdpstore.server.delivery.channels.email import EmailChannel
+from cdpstore.server.delivery.channels.lookup import MessageLookup
 
-__all__ = ["Channel", "EmailChannel"]
+__all__ = ["Channel", "EmailChannel", "MessageLookup"]

@@ -21,7 +21,7 @@ __all__ = ["EmailChannel"]
 _TIMEOUT_S: Final = 30.0
 _CONNECTIONS: Final = 4
 
-Lookup = Callable[[str], Awaitable[bool]]
+Lookup = Callable[[str], Awaitable[bool | None]]
 
 
 class EmailChannel:
