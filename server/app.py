@@ -11,7 +11,7 @@ import structlog
 import uvloop
 
 from cdpstore.errors import CDPError
-from cdpstore.server import clock
+from cdpstore.server.clock import Clock, ReplayClock, SystemClock, run_ticks
 from cdpstore.server.access import KeyFile
 from cdpstore.server.config import Config
 from cdpstore.server.delivery import Dispatcher
@@ -39,16 +39,17 @@ async def _serve(config: Config, started: Callable[[int, str | None], None]) -> 
     keys = KeyFile(data / "keys")
     new_key = None if keys.names else keys.create(_FIRST_KEY, ("admin",))
     store = Store.open(data / "store", workers=config.store.workers)
+    clock: Clock = SystemClock() if config.server.clock == "system" else ReplayClock(start_ms=store.engine_ms)
     executor = Executor()
     collector = Collector(store, executor)
     channels = _channels(config)
-    dispatcher = _dispatcher(store, collector, channels)
-    listener = Listener(Services(store, collector, executor, keys))
+    dispatcher = _dispatcher(store, collector, channels, clock)
+    listener = Listener(Services(store, collector, executor, keys, clock))
     collector.on_applied(dispatcher.wake)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    ticks = asyncio.create_task(clock.run_ticks(lambda now_ms: collector.outcome(store.submit_tick(now_ms))))
+    ticks = asyncio.create_task(run_ticks(clock, lambda now_ms: collector.outcome(store.submit_tick(now_ms))))
     ticks.add_done_callback(lambda task: _stop_on_failure(task, stop))
     dispatcher.start()
     started(await listener.start(config.server.host, config.server.port), new_key)
@@ -74,7 +75,7 @@ def _channels(config: Config) -> dict[str, Channel]:
     return {"email": email}
 
 
-def _dispatcher(store: Store, collector: Collector, channels: dict[str, Channel]) -> Dispatcher:
+def _dispatcher(store: Store, collector: Collector, channels: dict[str, Channel], clock: Clock) -> Dispatcher:
     async def define(kind: str, name: str, body: bytes) -> None:
         await collector.outcome(store.submit_define(kind, name, body, now_ms=clock.now_ms()))
 

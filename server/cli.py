@@ -63,6 +63,11 @@ def _connect(server: str, key: str) -> Client:
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file.")
 @click.option("--smtp", help="host:port of the mail server that e-mail campaigns use.")
 @click.option("--lookup-url", help="Where the mail provider can be asked for a Message-ID.")
+@click.option(
+    "--clock",
+    type=click.Choice(["system", "batches"]),
+    help="batches: time moves only with the times that batches bring, to replay history.",
+)
 def serve(
     data: str | None,
     host: str | None,
@@ -70,12 +75,13 @@ def serve(
     config: Path | None,
     smtp: str | None,
     lookup_url: str | None,
+    clock: str | None,
 ) -> None:
     """Run the server until SIGTERM."""
     from cdpstore.server.app import serve as run
 
     flags: dict[str, dict[str, Any]] = {"server": {}, "delivery": {}}
-    for name, value in (("data", data), ("host", host), ("port", port)):
+    for name, value in (("data", data), ("host", host), ("port", port), ("clock", clock)):
         if value is not None:
             flags["server"][name] = value
     if smtp is not None:

@@ -1,6 +1,6 @@
 """Settings: built-in, then a TOML file, then `CDPSTORE_SECTION_KEY` in the environment, then flags; later ones win.
 
-    [server]    host, port, data
+    [server]    host, port, data, clock
     [store]     workers
     [delivery]  smtp_host, smtp_port, message_domain, lookup_url
 
@@ -11,7 +11,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -28,6 +28,9 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 7411
     data: str = "cdpstore-data"
+    clock: Literal["system", "batches"] = "system"
+    """`batches`: engine time moves only with the `now_ms` that batches bring: to replay history as if it happened
+    now."""
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -275,6 +275,11 @@ class Store:
             self._engine.verify()
 
     @property
+    def engine_ms(self) -> int:
+        """Engine time: of the newest tick or batch. 0 in a store that has seen none."""
+        return self._engine.engine_ms()
+
+    @property
     def watermark(self) -> int:
         """Sequence of the newest record that reads see."""
         return self._engine.watermark()

@@ -13,7 +13,6 @@ import msgspec
 
 from cdpstore.errors import BadFrame, CDPError, InternalError, LimitExceeded, Unauthenticated
 from cdpstore.model import Ack, Transition
-from cdpstore.server import clock
 from cdpstore.server.access import Access
 from cdpstore.server.limits import (
     HELLO_WITHIN_S,
@@ -152,7 +151,7 @@ class Connection(asyncio.Protocol):
                 ticket = await self._services.collector.submit(
                     message.batch,
                     producer=message.producer,
-                    now_ms=clock.now_ms() if message.now_ms is None else message.now_ms,
+                    now_ms=self._services.clock.batch_ms(message.now_ms),
                 )
             except CDPError as error:
                 self._send(fault_of(message.id, error))
@@ -197,18 +196,18 @@ class Connection(asyncio.Protocol):
 
     async def _query(self, message: Query) -> bytes:
         services = self._services
-        now_ms = clock.now_ms() if message.now_ms is None else message.now_ms
+        now_ms = services.clock.now_ms() if message.now_ms is None else message.now_ms
         table = await services.executor.query(lambda: services.store.query(bytes(message.spec), now_ms=now_ms))
         return table.to_msgpack()
 
     async def _profile(self, message: ReadProfile) -> bytes | None:
-        answer = self._services.store.profile(message.ids, events=message.events, now_ms=clock.now_ms())
+        answer = self._services.store.profile(message.ids, events=message.events, now_ms=self._services.clock.now_ms())
         return None if answer is None else answer.to_msgpack()
 
     async def _define(self, message: Define) -> int:
         body = b"" if message.body is None else bytes(message.body)
         store = self._services.store
-        ticket = store.submit_define(message.kind, message.name, body, now_ms=clock.now_ms())
+        ticket = store.submit_define(message.kind, message.name, body, now_ms=self._services.clock.now_ms())
         ack: Ack = await self._services.collector.outcome(ticket)
         return ack.sequence
 

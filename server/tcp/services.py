@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cdpstore.server.access import KeyFile
+from cdpstore.server.clock import Clock
 from cdpstore.server.executor import Executor
 from cdpstore.server.ingest import Collector
 from cdpstore.store import Store
@@ -18,3 +19,4 @@ class Services:
     collector: Collector
     executor: Executor
     keys: KeyFile
+    clock: Clock

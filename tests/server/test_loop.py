@@ -11,8 +11,8 @@ import pytest
 
 from cdpstore.client import Client
 from cdpstore.model import event, traits
-from tests.server.mail_host import MailHost
-from tests.server.server_process import ServerProcess
+from cdpstore.testing.mail_host import MailHost
+from cdpstore.testing.server_process import ServerProcess
 
 PEOPLE = 120
 
