@@ -5,14 +5,14 @@ import contextlib
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvloop
 
 from cdpstore.errors import CDPError
-from cdpstore.server.clock import Clock, ReplayClock, SystemClock, run_ticks
 from cdpstore.server.access import KeyFile
+from cdpstore.server.clock import Clock, ReplayClock, SystemClock, run_ticks
 from cdpstore.server.config import Config
 from cdpstore.server.delivery import Dispatcher
 from cdpstore.server.delivery.channels import Channel, EmailChannel, MessageLookup
@@ -39,9 +39,10 @@ async def _serve(config: Config, started: Callable[[int, str | None], None]) -> 
     keys = KeyFile(data / "keys")
     new_key = None if keys.names else keys.create(_FIRST_KEY, ("admin",))
     store = Store.open(data / "store", workers=config.store.workers)
-    clock: Clock = SystemClock() if config.server.clock == "system" else ReplayClock(start_ms=store.engine_ms)
+    replay = config.server.clock == "batches"
+    clock: Clock = ReplayClock(start_ms=store.engine_ms) if replay else SystemClock()
     executor = Executor()
-    collector = Collector(store, executor)
+    collector = Collector(store, executor, tick_with_batches=replay)
     channels = _channels(config)
     dispatcher = _dispatcher(store, collector, channels, clock)
     listener = Listener(Services(store, collector, executor, keys, clock))
@@ -49,7 +50,7 @@ async def _serve(config: Config, started: Callable[[int, str | None], None]) -> 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    ticks = asyncio.create_task(run_ticks(clock, lambda now_ms: collector.outcome(store.submit_tick(now_ms))))
+    ticks = asyncio.create_task(_ticks(store, collector, clock) if not replay else stop.wait())
     ticks.add_done_callback(lambda task: _stop_on_failure(task, stop))
     dispatcher.start()
     started(await listener.start(config.server.host, config.server.port), new_key)
@@ -64,6 +65,10 @@ async def _serve(config: Config, started: Callable[[int, str | None], None]) -> 
     collector.close()
     executor.close()
     store.close()
+
+
+async def _ticks(store: Store, collector: Collector, clock: Clock) -> None:
+    await run_ticks(clock, lambda now_ms: collector.outcome(store.submit_tick(now_ms)))
 
 
 def _channels(config: Config) -> dict[str, Channel]:
@@ -82,7 +87,7 @@ def _dispatcher(store: Store, collector: Collector, channels: dict[str, Channel]
     return Dispatcher(store, collector.append, define, channels, clock.now_ms)
 
 
-def _stop_on_failure(task: asyncio.Task[None], stop: asyncio.Event) -> None:
+def _stop_on_failure(task: asyncio.Task[Any], stop: asyncio.Event) -> None:
     """A log that failed never comes back in this process: stop, so that a supervisor starts anew."""
     if not task.cancelled() and task.exception() is not None:
         _log.error("the store refused a tick; stopping", error=str(task.exception()))

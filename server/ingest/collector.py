@@ -16,12 +16,16 @@ __all__ = ["Collector"]
 class Collector:
     """Submits batches and gives each caller its ack. Everything on one event loop."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Executor, *, tick_with_batches: bool = False) -> None:
+        """`tick_with_batches`: a batch that moves time on brings its own tick first, as replays of history need."""
         self._store = store
         self._executor = executor
         self._waiting: dict[int, asyncio.Future[Ack]] = {}
         self._early: dict[int, Ack | CDPError] = {}
+        self._ignored: set[int] = set()
         self._applied: list[Callable[[], None]] = []
+        self._tick_with_batches = tick_with_batches
+        self._ticked_ms = store.engine_ms
         self._descriptor = store.event_fd()
         asyncio.get_running_loop().add_reader(self._descriptor, self._take)
 
@@ -64,12 +68,17 @@ class Collector:
         asyncio.get_running_loop().remove_reader(self._descriptor)
 
     def _submit(self, batch: bytes, producer: Producer | None, now_ms: int, source: str, system: bool) -> int:
+        if self._tick_with_batches and now_ms > self._ticked_ms:
+            self._ignored.add(self._store.submit_tick(now_ms))
+            self._ticked_ms = now_ms
         return self._store.submit(batch, producer=producer, now_ms=now_ms, source=source, system=system)
 
     def _take(self) -> None:
         for ticket, outcome in self._store.poll():
             future = self._waiting.pop(ticket, None)
-            if future is None:
+            if ticket in self._ignored:
+                self._ignored.discard(ticket)
+            elif future is None:
                 self._early[ticket] = outcome  # applied before its coroutine went on
             elif future.cancelled():
                 continue

@@ -44,12 +44,6 @@ def buy(client: Client, number: int, *, price: int = 100) -> None:
     assert not ack.rejects
 
 
-def wait_for_mails(host: MailHost, count: int, timeout_s: float = 30) -> None:
-    end_s = time.monotonic() + timeout_s
-    while len(host.mails) < count and time.monotonic() < end_s:
-        time.sleep(0.01)
-
-
 @pytest.mark.timeout(120)
 def test_a_kill_in_the_middle_loses_no_event_and_no_mail_and_doubles_none(tmp_path: Path) -> None:
     with (
@@ -60,7 +54,7 @@ def test_a_kill_in_the_middle_loses_no_event_and_no_mail_and_doubles_none(tmp_pa
         define_campaign(client)
 
         def kill_in_the_middle() -> None:
-            wait_for_mails(host, PEOPLE // 3)
+            host.wait_for(PEOPLE // 3, timeout_s=30)
             server.kill()
             server.start()
 
@@ -69,7 +63,7 @@ def test_a_kill_in_the_middle_loses_no_event_and_no_mail_and_doubles_none(tmp_pa
         for number in range(PEOPLE):
             buy(client, number)
         killer.join()
-        wait_for_mails(host, PEOPLE)
+        host.wait_for(PEOPLE, timeout_s=30)
         time.sleep(0.3)  # a doubled mail would come about now
 
         assert Counter(mail.to for mail in host.mails) == {f"u{number}@example.test": 1 for number in range(PEOPLE)}
@@ -91,7 +85,7 @@ def test_an_event_that_misses_the_segment_sends_no_mail(tmp_path: Path) -> None:
         buy(client, 1, price=99)
         buy(client, 2, price=100)
         buy(client, 2, price=100)
-        wait_for_mails(host, 1)
+        host.wait_for(1, timeout_s=30)
         time.sleep(0.3)
         assert [mail.to for mail in host.mails] == ["u2@example.test"]
 
@@ -108,7 +102,7 @@ def test_the_time_from_event_to_mail_is_measured(tmp_path: Path, capsys: pytest.
         for number in range(50):
             began_s = time.perf_counter()
             buy(client, number)
-            wait_for_mails(host, number + 1)
+            host.wait_for(number + 1, timeout_s=30)
             delays_ms.append((host.mails[number].arrived_s - began_s) * 1000)
         with capsys.disabled():
             print(f"\nevent to mail: median {statistics.median(delays_ms):.1f} ms, worst {max(delays_ms):.1f} ms")

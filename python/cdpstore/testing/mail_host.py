@@ -41,6 +41,13 @@ class MailHost:
         assert self._controller.server is not None
         return f"127.0.0.1:{self._controller.server.sockets[0].getsockname()[1]}"
 
+    def wait_for(self, count: int, *, timeout_s: float) -> bool:
+        """Waits until at least so many mails are there; False when the time is over."""
+        end_s = time.monotonic() + timeout_s
+        while len(self.mails) < count and time.monotonic() < end_s:
+            time.sleep(0.005)
+        return len(self.mails) >= count
+
     def __enter__(self) -> "MailHost":
         self._controller.start()
         self._thread.start()

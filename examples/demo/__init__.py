@@ -1,0 +1,1 @@
+"""The demo: a year of a real shop through the whole loop. Run by `make demo`."""

@@ -1,0 +1,117 @@
+"""Online Retail's order lines as records: one `Order Completed` or `Order Returned` an order, and what it says of the
+person.
+
+Money is kept in tenths of a penny, as an integer: some prices have three decimals, and integers add up exactly.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from cdpstore.model import event, traits
+
+__all__ = ["Order", "address_of", "known_totals", "order_records", "profile_records", "read_orders"]
+
+DATA: Final = Path(__file__).parent.parent / "data" / "online_retail"
+MONEY_UNIT: Final = 1000
+"""Units of `revenue` in a pound."""
+
+_NAMES: Final = {"purchase": "Order Completed", "return": "Order Returned"}
+
+
+@dataclass
+class Order:
+    """The lines of one invoice."""
+
+    name: str
+    order_id: str
+    user_id: str
+    time_ms: int
+    country: str
+    revenue: int = 0
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+
+def address_of(user_id: str) -> str:
+    """An address made up for the demo: the data has none, and `.test` can never be delivered to."""
+    return f"customer-{user_id}@example.test"
+
+
+def known_totals() -> dict[str, Any]:
+    """Totals that others computed from the same files."""
+    totals: dict[str, Any] = json.loads((DATA / "known_totals.json").read_text())
+    return totals
+
+
+def read_orders() -> list[Order]:
+    """Every order, by time."""
+    orders: dict[tuple[str, str, str], Order] = {}
+    with gzip.open(DATA / "events.ndjson.gz", "rt") as lines:
+        for text in lines:
+            line = json.loads(text, parse_float=Decimal)
+            fields = line["properties"]
+            key = (line["event"], fields["order_id"], line["user_id"])
+            order = orders.get(key)
+            if order is None:
+                name, order_id, user_id = key
+                order = Order(_NAMES[name], order_id, user_id, line["ts"], fields["country"])
+                orders[key] = order
+            order.revenue += _units(Decimal(fields["quantity"]) * Decimal(fields["price"]))
+            order.items.append(
+                {
+                    "sku": fields["sku"],
+                    "name": fields["name"],
+                    "quantity": fields["quantity"],
+                    "price": float(fields["price"]),
+                }
+            )
+    return sorted(orders.values(), key=lambda order: order.time_ms)
+
+
+def order_records(order: Order) -> Iterator[dict[str, Any]]:
+    """The event of an order, and the traits it changes."""
+    ids = {"user_id": order.user_id}
+    yield event(
+        order.name,
+        ids=ids,
+        time_ms=order.time_ms,
+        event_id=f"{order.name}/{order.order_id}",
+        properties={
+            "order_id": order.order_id,
+            "revenue": order.revenue,
+            "item_count": sum(item["quantity"] for item in order.items),
+            "country": order.country,
+            "items": order.items,
+        },
+    )
+    if order.name == "Order Completed":
+        yield traits(
+            ids,
+            time_ms=order.time_ms,
+            set={"last_order_id": order.order_id},
+            increment={"orders": 1, "spent": order.revenue},
+        )
+
+
+def profile_records(first_ms: int) -> Iterator[dict[str, Any]]:
+    """What is known of each person before the first order."""
+    with gzip.open(DATA / "profiles.ndjson.gz", "rt") as lines:
+        for text in lines:
+            line = json.loads(text)
+            user_id = line["user_id"]
+            yield traits(
+                {"user_id": user_id},
+                time_ms=first_ms,
+                set={"country": line["traits"]["country"], "email": address_of(user_id)},
+            )
+
+
+def _units(pounds: Decimal) -> int:
+    units = pounds * MONEY_UNIT
+    if units != units.to_integral_value():
+        raise ValueError(f"{pounds} has more than three decimals")
+    return int(units)
