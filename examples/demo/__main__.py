@@ -172,8 +172,8 @@ def replay(
     )
     expected = checks.expected_entries(history, live, start_ms)
     console.print(
-        f"Replaying {len(live):,} real orders of 1 to 9 December, one batch each. Whoever enters the segment gets a
-        mail."
+        f"Replaying {len(live):,} real orders of 1 to 9 December, one batch each. "
+        "Whoever enters the segment gets a mail."
     )
     killed_at = len(live) // 2
     with Progress(console=console, transient=True) as progress:

@@ -62,8 +62,7 @@ class MailHost:
         self._loop.close()
         self._controller.stop()
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 -
-    aiosmtpd's name
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """Called by aiosmtpd for each mail."""
         arrived_s = time.perf_counter()
         assert isinstance(envelope.content, bytes)
