@@ -106,16 +106,17 @@ std::optional<Manifest> parse_manifest(std::string_view text) {
 }
 
 std::unique_ptr<DataDirectory> DataDirectory::open(Env& env, const std::string& path, std::int64_t now_ms) {
-  if (!env.exists(path)) {
-    env.create_directory(path);
-    env.sync_directory(parent_directory(path));
-  }
+  if (!env.exists(path)) env.create_directory(path);
+  // Until there is a MANIFEST, an earlier try may have been cut off before the directory's own name was durable.
+  if (!env.exists(path + "/MANIFEST")) env.sync_directory(parent_directory(path));
   auto lock = env.lock(path + "/LOCK");
   if (!lock)
     throw Error(Family::kUnavailable, code::kStoreLocked, path + ": another process has this store open", path);
   std::unique_ptr<DataDirectory> directory(new DataDirectory(env, path, std::move(lock)));
   directory->open_format();
   directory->open_manifest(now_ms);
+  // The names just read may be a cache's only; what is done to wal/ from here on relies on them.
+  env.sync_directory(path);
   return directory;
 }
 

@@ -258,7 +258,7 @@ std::unique_ptr<FaultyEnv> FaultyEnv::crash(const Choose& choose, bool tears) co
     const std::uint64_t kept = choose(changes.size() + 1);
     for (std::uint64_t i = 0; i < kept; ++i) apply(changes[i], names);
   }
-  auto after = std::make_unique<FaultyEnv>(random_state_ ^ 0xC0FFEE);
+  auto after = std::make_unique<FaultyEnv>(random_state_ * 6364136223846793005u + 1442695040888963407u);
   for (const auto& [path, inode] : names) {
     const std::string parent = parent_directory(path);
     const bool is_rooted = parent == "." || parent == "/" || after->names_.contains(parent);
@@ -276,7 +276,7 @@ std::unique_ptr<FaultyEnv> FaultyEnv::crash(const Choose& choose, bool tears) co
 
 std::unique_ptr<FaultyEnv> FaultyEnv::copy() const {
   const std::lock_guard guard(mutex_);
-  auto twin = std::make_unique<FaultyEnv>(random_state_ ^ 0xC0FFEE);
+  auto twin = std::make_unique<FaultyEnv>(random_state_ * 6364136223846793005u + 1442695040888963407u);
   std::map<const Inode*, std::shared_ptr<Inode>> copies;
   const auto copy_of = [&copies](const std::shared_ptr<Inode>& inode) {
     if (!inode) return inode;

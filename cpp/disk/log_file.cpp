@@ -39,17 +39,14 @@ using HeaderBlock = std::array<std::byte, kLogFileHeaderBytes>;
 }
 
 // Renames of listed files that a crash cut off.
-[[nodiscard]] bool finish_renames(DataDirectory& directory, const Manifest& manifest, const std::set<std::string>& names) {
-  bool is_changed = false;
+void finish_renames(DataDirectory& directory, const Manifest& manifest, const std::set<std::string>& names) {
   for (const LogFileEntry& entry : manifest.files) {
     const std::string name = log_file_name(entry.number), path = log_file_path(directory, entry.number);
     if (names.contains(name)) continue;
     if (!names.contains(name + ".new"))
       throw Error(Family::kCorruption, code::kLogCorrupt, path + ": the log file is missing", path);
     directory.env().rename(path + ".new", path);
-    is_changed = true;
   }
-  return is_changed;
 }
 
 }  // namespace
@@ -92,16 +89,15 @@ void tidy_log_files(DataDirectory& directory) {
     if (number >= manifest.next_file && number != 0)
       throw log_corruption(directory.wal_path() + "/" + name, 0, "a log file that the MANIFEST does not know");
   }
-  bool is_changed = finish_renames(directory, manifest, {list.begin(), list.end()});
+  finish_renames(directory, manifest, {list.begin(), list.end()});
   for (const std::string& name : list) {
     const std::uint64_t dropped = number_of_name(name, ".log"), made = number_of_name(name, ".log.new");
     if ((dropped == 0 || listed.contains(dropped)) && made == 0) continue;
     const std::string path = directory.wal_path() + "/" + name;
     if (!env.exists(path)) continue;  // renamed just now
     env.remove(path);
-    is_changed = true;
   }
-  if (is_changed) env.sync_directory(directory.wal_path());
+  env.sync_directory(directory.wal_path());  // also for names that are there in a cache only
 }
 
 bool ZeroFill::step(File& file, std::uint64_t step_bytes) {
