@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/value.hpp"
@@ -52,6 +53,8 @@ class StringTable {
     ends_.resize(count);
   }
   void reserve(std::size_t strings, std::size_t bytes) { ends_.reserve(strings), bytes_.reserve(bytes); }
+  // REQUIRES: ends ascend, the last is bytes.size().
+  void assign(std::string bytes, std::vector<std::uint32_t> ends) { bytes_ = std::move(bytes), ends_ = std::move(ends); }
   [[nodiscard]] const std::string& bytes() const noexcept { return bytes_; }
   [[nodiscard]] const std::vector<std::uint32_t>& ends() const noexcept { return ends_; }
 

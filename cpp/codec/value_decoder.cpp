@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/utf8.hpp"
+#include "codec/canonical_codec.hpp"
 #include "codec/msgpack_writer.hpp"
 
 namespace cdp {
@@ -85,6 +86,10 @@ bool decode_string(DecodeContext& context, const Token& token, std::uint64_t& bi
 
 // --- lists: canonical bytes are written while they are read
 
+bool check_list_bytes(DecodeContext& context, std::size_t size) {
+  return size <= kListBytesMax || context.fail(code::kRecordTooLarge, "", std::to_string(size), "a list of at most 131072 bytes, keys dotted");
+}
+
 bool write_list(DecodeContext& context, std::string& out, std::uint32_t count, std::size_t depth, ValueType& type);
 
 bool write_time(std::string& out, std::int64_t ms) {
@@ -123,11 +128,14 @@ bool write_item(DecodeContext& context, std::string& out, std::uint32_t count, s
   };
   std::vector<Entry> entries;
   std::string path;
+  std::size_t size = 0;
   const auto on_leaf = [&](const std::string& key, const Token& token, std::size_t level) {
     Entry& entry = entries.emplace_back(Entry{key, {}});
     ValueType type;
-    if (token.wire == Wire::kArray) return write_list(context, entry.bytes, token.count, level + 1, type);
-    return write_scalar(context, entry.bytes, token);
+    const bool read = token.wire == Wire::kArray ? write_list(context, entry.bytes, token.count, level + 1, type)
+                                                 : write_scalar(context, entry.bytes, token);
+    size += key.size() + entry.bytes.size();
+    return read && check_list_bytes(context, size);
   };
   if (!walk_map(context, count, depth, path, on_leaf)) return false;
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.key < b.key; });
@@ -157,7 +165,9 @@ bool write_list(DecodeContext& context, std::string& out, std::uint32_t count, s
       context.fail(code::kValueListMixed, "", token, kListExpected);
       return context.under(index);
     }
-    if (!write_element(context, out, token, item, depth)) return context.under(index);
+    if (!write_element(context, out, token, item, depth) || !check_list_bytes(context, out.size())) {
+      return context.under(index);
+    }
   }
   return true;
 }

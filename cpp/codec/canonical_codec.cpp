@@ -1,0 +1,363 @@
+#include "codec/canonical_codec.hpp"
+
+#include <utility>
+
+#include "base/hash.hpp"
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+#include "codec/narrow_column.hpp"
+
+namespace cdp {
+
+namespace {
+
+// More of anything than a batch of kBatchBytes can hold (a byte each at least) is damage, not data.
+constexpr std::size_t kCountMax = limits::kBatchBytes;
+
+std::uint32_t identity_count(const EventColumns& events, std::size_t event) noexcept {
+  return events.first_identity[event + 1] - events.first_identity[event];
+}
+
+// --- encode
+
+void put_strings(NarrowWriter& out, const StringTable& strings) {
+  const std::vector<std::uint32_t>& ends = strings.ends();
+  out.number(strings.size());
+  out.column(ends.size(), [&](std::size_t index) -> std::uint64_t { return ends[index] - (index == 0 ? 0 : ends[index - 1]); });
+  out.number(static_cast<std::uint32_t>(strings.bytes().size()));
+  out.bytes(strings.bytes().data(), strings.bytes().size());
+}
+
+void put_identities(NarrowWriter& out, const std::vector<BatchIdentity>& identities) {
+  out.number(static_cast<std::uint32_t>(identities.size()));
+  out.column(identities.size(), [&](std::size_t index) { return std::uint64_t{identities[index].kind}; });
+  out.column(identities.size(), [&](std::size_t index) { return std::uint64_t{identities[index].value}; });
+}
+
+void put_runs(NarrowWriter& out, const std::vector<RecordRun>& runs) {
+  out.number(static_cast<std::uint32_t>(runs.size()));
+  for (const RecordRun& run : runs) {
+    out.number(static_cast<std::uint8_t>(run.type));
+    out.number(run.count);
+  }
+}
+
+void put_shapes(NarrowWriter& out, const EventColumns& events) {
+  out.number(static_cast<std::uint32_t>(events.shapes.size()));
+  out.number(static_cast<std::uint32_t>(events.fields.size()));
+  out.column(events.shapes.size(), [&](std::size_t index) { return std::uint64_t{events.shapes[index].name}; });
+  out.column(events.shapes.size(), [&](std::size_t index) { return std::uint64_t{events.shapes[index].field_count}; });
+  out.column(events.fields.size(), [&](std::size_t index) { return std::uint64_t{events.fields[index].key}; });
+  for (const ShapeField& field : events.fields) out.number(static_cast<std::uint8_t>(field.type));
+}
+
+struct Narrow {  // how the values of one field are coded
+  std::uint64_t base = ~std::uint64_t{0};
+  std::uint64_t last = 0;
+  std::uint8_t width = 0;
+};
+
+std::vector<Narrow> narrow_fields(const EventColumns& events) {
+  std::vector<Narrow> fields(events.fields.size());
+  for (std::size_t event = 0; event < events.shape.size(); ++event) {
+    const Shape& shape = events.shapes[events.shape[event]];
+    const std::uint64_t* const values = events.values.data() + events.first_value[event];
+    Narrow* const narrow = fields.data() + shape.first_field;
+    for (std::uint32_t index = 0; index < shape.field_count; ++index) {
+      narrow[index].base = std::min(narrow[index].base, values[index]);
+      narrow[index].last = std::max(narrow[index].last, values[index]);
+    }
+  }
+  for (Narrow& field : fields) {
+    if (field.base > field.last) field.base = field.last;  // of a shape without events
+    field.width = narrow_bytes(field.last - field.base);
+  }
+  return fields;
+}
+
+void put_values(NarrowWriter& out, const EventColumns& events) {
+  const std::vector<Narrow> fields = narrow_fields(events);
+  for (const Narrow& field : fields) {
+    out.number(field.base);
+    out.number(field.width);
+  }
+  out.reserve(events.values.size() * 8);
+  for (std::size_t event = 0; event < events.shape.size(); ++event) {
+    const Shape& shape = events.shapes[events.shape[event]];
+    const std::uint64_t* const values = events.values.data() + events.first_value[event];
+    const Narrow* const narrow = fields.data() + shape.first_field;
+    for (std::uint32_t index = 0; index < shape.field_count; ++index) {
+      out.code(values[index] - narrow[index].base, narrow[index].width);
+    }
+  }
+}
+
+void put_events(NarrowWriter& out, const EventColumns& events) {
+  out.number(events.size());
+  put_shapes(out, events);
+  out.column(events.time_ms);
+  out.column(events.shape);
+  out.column(events.size(), [&](std::size_t event) { return std::uint64_t{identity_count(events, event)}; });
+  out.number(static_cast<std::uint32_t>(events.identity_refs.size()));
+  out.column(events.identity_refs);
+  out.number(static_cast<std::uint8_t>(!events.event_id.empty()));
+  out.bytes(events.event_id.data(), events.event_id.size() * sizeof(EventKey));
+  put_values(out, events);
+}
+
+void put_traits(NarrowWriter& out, const CanonicalBatch& batch) {
+  const std::vector<TraitsRecord>& traits = batch.traits;
+  const std::vector<TraitOperation>& operations = batch.trait_operations;
+  out.number(static_cast<std::uint32_t>(traits.size()));
+  out.column(traits.size(), [&](std::size_t index) { return static_cast<std::uint64_t>(traits[index].time_ms); });
+  out.column(traits.size(), [&](std::size_t index) { return std::uint64_t{traits[index].identity_count}; });
+  out.column(traits.size(), [&](std::size_t index) { return std::uint64_t{traits[index].operation_count}; });
+  out.number(static_cast<std::uint32_t>(batch.trait_identity_refs.size()));
+  out.column(batch.trait_identity_refs);
+  out.number(static_cast<std::uint32_t>(operations.size()));
+  out.column(operations.size(), [&](std::size_t index) { return std::uint64_t{operations[index].key}; });
+  for (const TraitOperation& operation : operations) out.number(static_cast<std::uint8_t>(operation.kind));
+  for (const TraitOperation& operation : operations) out.number(static_cast<std::uint8_t>(operation.value.type));
+  out.column(operations.size(), [&](std::size_t index) { return operations[index].value.bits; });
+}
+
+void put_pairs(NarrowWriter& out, const std::vector<PairRecord>& pairs) {
+  out.number(static_cast<std::uint32_t>(pairs.size()));
+  out.column(pairs.size(), [&](std::size_t index) { return static_cast<std::uint64_t>(pairs[index].time_ms); });
+  out.column(pairs.size(), [&](std::size_t index) { return std::uint64_t{pairs[index].from}; });
+  out.column(pairs.size(), [&](std::size_t index) { return std::uint64_t{pairs[index].to}; });
+}
+
+void put_unmerges(NarrowWriter& out, const std::vector<UnmergeRecord>& unmerges) {
+  out.number(static_cast<std::uint32_t>(unmerges.size()));
+  out.column(unmerges.size(), [&](std::size_t index) { return static_cast<std::uint64_t>(unmerges[index].time_ms); });
+  out.column(unmerges.size(), [&](std::size_t index) { return unmerges[index].link_sequence; });
+}
+
+// --- decode. What is read here is only made safe to walk; `check` judges the rest.
+
+template <class T, class Member>
+void get_member(NarrowReader& in, std::vector<T>& records, Member T::*member) {
+  in.column(records.size(), [&](std::size_t index, std::uint64_t value) {
+    records[index].*member = static_cast<Member>(value);
+    if (static_cast<std::uint64_t>(records[index].*member) != value) {
+      NarrowReader::corrupt("a value of a canonical batch is out of range");
+    }
+  });
+}
+
+std::string_view get_text(NarrowReader& in) {
+  const std::uint32_t size = in.number<std::uint32_t>();
+  return {reinterpret_cast<const char*>(in.bytes(size)), size};
+}
+
+void get_strings(NarrowReader& in, StringTable& strings) {
+  std::vector<std::uint32_t> sizes;
+  in.column(sizes, in.count(kCountMax));
+  const std::string_view bytes = get_text(in);
+  std::uint64_t end = 0;
+  for (std::uint32_t& size : sizes) {
+    end += size;
+    if (end > bytes.size()) NarrowReader::corrupt("a string of a canonical batch ends beyond its bytes");
+    size = static_cast<std::uint32_t>(end);
+  }
+  if (end != bytes.size()) NarrowReader::corrupt("bytes of a canonical batch belong to no string");
+  strings.assign(std::string(bytes), std::move(sizes));
+}
+
+void get_identities(NarrowReader& in, CanonicalBatch& batch, std::uint64_t hash_key) {
+  batch.identities.resize(in.count(kCountMax));
+  get_member(in, batch.identities, &BatchIdentity::kind);
+  get_member(in, batch.identities, &BatchIdentity::value);
+  std::uint32_t kind = kNone;
+  std::uint64_t kind_key = 0;
+  for (BatchIdentity& identity : batch.identities) {
+    if (identity.kind >= batch.strings.size() || identity.value >= batch.strings.size()) {
+      NarrowReader::corrupt("an identity of a canonical batch has no string");
+    }
+    if (identity.kind != kind) {  // hash_identity, with the kind's part made once for its run
+      kind = identity.kind;
+      kind_key = hash_key ^ hash_bytes(batch.strings.at(kind), hash_key);
+    }
+    identity.hash = hash_bytes(batch.strings.at(identity.value), kind_key);
+  }
+}
+
+void get_runs(NarrowReader& in, std::vector<RecordRun>& runs) {
+  runs.resize(in.count(in.left() / 5));
+  std::uint32_t first[256] = {};
+  for (RecordRun& run : runs) {
+    const auto type = in.number<std::uint8_t>();
+    run = {static_cast<RecordType>(type), first[type], in.count(kCountMax - first[type])};
+    first[type] += run.count;
+  }
+}
+
+void get_shapes(NarrowReader& in, EventColumns& events) {
+  events.shapes.resize(in.count(kCountMax));
+  events.fields.resize(in.count(in.left()));
+  get_member(in, events.shapes, &Shape::name);
+  get_member(in, events.shapes, &Shape::field_count);
+  std::uint64_t first = 0;
+  for (Shape& shape : events.shapes) {
+    shape.first_field = static_cast<std::uint32_t>(first);
+    first += shape.field_count;
+    if (first > events.fields.size()) break;
+  }
+  if (first != events.fields.size()) NarrowReader::corrupt("shapes of a canonical batch do not add up to its fields");
+  get_member(in, events.fields, &ShapeField::key);
+  for (ShapeField& field : events.fields) field.type = static_cast<ValueType>(in.number<std::uint8_t>());
+}
+
+std::vector<Narrow> get_narrow_fields(NarrowReader& in, std::size_t count) {
+  std::vector<Narrow> fields(count);
+  for (Narrow& field : fields) {
+    field.base = in.number<std::uint64_t>();
+    field.width = in.width();
+    field.last = narrow_mask(field.width);
+  }
+  return fields;
+}
+
+// Where each event's values begin, and how many bytes they all take.
+std::uint64_t place_values(EventColumns& events, const std::vector<Narrow>& fields) {
+  std::vector<std::uint32_t> shape_bytes;
+  shape_bytes.reserve(events.shapes.size());
+  for (const Shape& shape : events.shapes) {
+    std::uint32_t bytes = 0;
+    for (std::uint32_t index = 0; index < shape.field_count; ++index) bytes += fields[shape.first_field + index].width;
+    shape_bytes.push_back(bytes);
+  }
+  std::uint64_t values = 0, bytes = 0;
+  events.first_value.reserve(events.shape.size());
+  for (const std::uint32_t shape : events.shape) {
+    if (shape >= events.shapes.size()) NarrowReader::corrupt("an event of a canonical batch has no shape");
+    events.first_value.push_back(static_cast<std::uint32_t>(values));
+    values += events.shapes[shape].field_count;
+    bytes += shape_bytes[shape];
+    if (values > kCountMax) NarrowReader::corrupt("a canonical batch has too many values");
+  }
+  events.values.resize(values);
+  return bytes;
+}
+
+void get_values(NarrowReader& in, EventColumns& events) {
+  const std::vector<Narrow> fields = get_narrow_fields(in, events.fields.size());
+  const std::uint64_t size = place_values(events, fields);
+  const std::byte* at = in.bytes(size);
+  const std::byte* const end = at + size;
+  std::uint64_t* out = events.values.data();
+  for (const std::uint32_t shape_index : events.shape) {
+    const Shape& shape = events.shapes[shape_index];
+    const Narrow* const narrow = fields.data() + shape.first_field;
+    for (std::uint32_t index = 0; index < shape.field_count; ++index) {
+      std::uint64_t code = 0;
+      if (end - at >= 8) [[likely]] {
+        std::memcpy(&code, at, 8);
+      } else {
+        std::memcpy(&code, at, static_cast<std::size_t>(end - at));
+      }
+      *out++ = narrow[index].base + (code & narrow[index].last);
+      at += narrow[index].width;
+    }
+  }
+}
+
+void get_events(NarrowReader& in, EventColumns& events) {
+  const std::uint32_t count = in.count(kCountMax);
+  get_shapes(in, events);
+  in.column(events.time_ms, count);
+  in.column(events.shape, count);
+  events.first_identity.resize(std::size_t{count} + 1);
+  std::uint64_t refs = 0;
+  in.column(count, [&](std::size_t event, std::uint64_t identities) {
+    refs += identities;
+    if (identities > kCountMax || refs > kCountMax) NarrowReader::corrupt("a canonical batch has too many identities");
+    events.first_identity[event + 1] = static_cast<std::uint32_t>(refs);
+  });
+  if (in.number<std::uint32_t>() != refs) NarrowReader::corrupt("identities of events do not add up");
+  in.column(events.identity_refs, refs);
+  if (in.number<std::uint8_t>() != 0) {
+    const std::byte* const keys = in.bytes(count * sizeof(EventKey));
+    events.event_id.resize(count);
+    if (count != 0) std::memcpy(events.event_id.data(), keys, count * sizeof(EventKey));
+  }
+  get_values(in, events);
+}
+
+void get_traits(NarrowReader& in, CanonicalBatch& batch) {
+  std::vector<TraitsRecord>& traits = batch.traits;
+  traits.resize(in.count(kCountMax));
+  get_member(in, traits, &TraitsRecord::time_ms);
+  get_member(in, traits, &TraitsRecord::identity_count);
+  get_member(in, traits, &TraitsRecord::operation_count);
+  std::uint64_t identities = 0, operations = 0;
+  for (TraitsRecord& record : traits) {
+    record.first_identity = static_cast<std::uint32_t>(identities);
+    record.first_operation = static_cast<std::uint32_t>(operations);
+    identities += record.identity_count;
+    operations += record.operation_count;
+    if (identities > kCountMax || operations > kCountMax) NarrowReader::corrupt("a traits record is too long");
+  }
+  if (in.number<std::uint32_t>() != identities) NarrowReader::corrupt("identities of traits do not add up");
+  in.column(batch.trait_identity_refs, identities);
+  if (in.number<std::uint32_t>() != operations) NarrowReader::corrupt("operations of traits do not add up");
+  if (operations > in.left()) NarrowReader::corrupt("a canonical batch ends early");
+  std::vector<TraitOperation>& list = batch.trait_operations;
+  list.resize(operations);
+  get_member(in, list, &TraitOperation::key);
+  for (TraitOperation& operation : list) operation.kind = static_cast<TraitKind>(in.number<std::uint8_t>());
+  for (TraitOperation& operation : list) operation.value.type = static_cast<ValueType>(in.number<std::uint8_t>());
+  in.column(list.size(), [&](std::size_t index, std::uint64_t bits) { list[index].value.bits = bits; });
+}
+
+void get_pairs(NarrowReader& in, std::vector<PairRecord>& pairs) {
+  pairs.resize(in.count(kCountMax));
+  get_member(in, pairs, &PairRecord::time_ms);
+  get_member(in, pairs, &PairRecord::from);
+  get_member(in, pairs, &PairRecord::to);
+}
+
+void get_unmerges(NarrowReader& in, std::vector<UnmergeRecord>& unmerges) {
+  unmerges.resize(in.count(kCountMax));
+  get_member(in, unmerges, &UnmergeRecord::time_ms);
+  get_member(in, unmerges, &UnmergeRecord::link_sequence);
+}
+
+}  // namespace
+
+void encode_canonical(const CanonicalBatch& batch, std::vector<std::byte>& out) {
+  NarrowWriter writer(out);
+  writer.number(batch.received_ms);
+  writer.number(static_cast<std::uint32_t>(batch.source_id.size()));
+  writer.bytes(batch.source_id.data(), batch.source_id.size());
+  put_strings(writer, batch.strings);
+  put_identities(writer, batch.identities);
+  put_runs(writer, batch.runs);
+  put_events(writer, batch.events);
+  put_traits(writer, batch);
+  put_pairs(writer, batch.identifies);
+  put_pairs(writer, batch.merges);
+  put_unmerges(writer, batch.unmerges);
+  writer.finish();
+}
+
+CanonicalBatch decode_canonical(std::span<const std::byte> bytes, std::uint64_t hash_key) {
+  NarrowReader reader(bytes);
+  CanonicalBatch batch;
+  batch.received_ms = reader.number<std::int64_t>();
+  batch.source_id = get_text(reader);
+  get_strings(reader, batch.strings);
+  get_identities(reader, batch, hash_key);
+  get_runs(reader, batch.runs);
+  get_events(reader, batch.events);
+  get_traits(reader, batch);
+  get_pairs(reader, batch.identifies);
+  get_pairs(reader, batch.merges);
+  get_unmerges(reader, batch.unmerges);
+  if (reader.left() != 0) NarrowReader::corrupt("bytes behind a canonical batch");
+  check(batch);
+  return batch;
+}
+
+}  // namespace cdp
