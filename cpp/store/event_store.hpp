@@ -21,9 +21,10 @@ struct SealedLayer {
                                             const Placement& placement, const LinkView& links);
 
 // One layer out of adjacent layers (oldest first) of one shard and partition: rows in order, homed by `links` (rows whose
-// home moved since their layer was built move with it). Null when nothing is left.
-// REQUIRES: layers adjacent, one partition, placement.shard_count == 1 or no link changed since the layers were built (a
-// move between shards is not built yet). Cost: ~50-110 ns a row.
+// home moved since their layer was built move with it). Null when nothing is left. One layer of which no row moves keeps
+// its chunks: only homed_sequence is brought up to date. Rows that belong to another shard now stay where they are (a move
+// between shards is not built yet) and homed_sequence stays that of the oldest layer: their profiles remain slow, not wrong.
+// REQUIRES: layers adjacent, one partition. Cost: ~50-110 ns a row.
 [[nodiscard]] std::shared_ptr<const Layer> merge_layers(std::span<const std::shared_ptr<const Layer>> layers,
                                                         std::uint32_t shard, const Placement& placement,
                                                         const LinkView& links);

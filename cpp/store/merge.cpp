@@ -13,7 +13,6 @@
 #include <iterator>
 #include <tuple>
 
-#include "base/error.hpp"
 #include "store/chunk_builder.hpp"
 #include "store/event_store.hpp"
 #include "store/links.hpp"
@@ -53,30 +52,36 @@ const Chunk* chunk_of(const Layer& layer, std::uint32_t local_id) {
   return after == layer.chunks.begin() ? nullptr : std::prev(after)->get();
 }
 
-// By (from_id, layer, spine row).
-std::vector<Move> find_moves(Layers layers, const Placement& placement, const LinkView& links) {
-  std::vector<Move> moves;
+struct Moves {
+  std::vector<Move> rows;           // by (from_id, layer, spine row)
+  std::uint64_t homed_sequence = 0; // links up to which every row lies where it belongs once these have moved
+};
+
+// A row whose home is in another shard now stays where it is, and so the result knows no newer links than its layers:
+// its profile is still found by `changed_since`.
+Moves find_moves(Layers layers, std::uint32_t shard, const Placement& placement, const LinkView& links) {
+  Moves out{{}, links.last_change()};
   std::uint64_t homed = links.last_change();
   for (const auto& layer : layers) homed = std::min(homed, layer->homed_sequence);
-  if (homed == links.last_change()) return moves;
-  const std::vector<Origin> changed = links.changed_since(homed);
-  if (!changed.empty() && placement.shard_count != 1) {
-    throw Error(Family::kInternal, code::kInternal, "rows cannot move between shards: links changed since the layers");
-  }
-  for (const Origin place : changed) {
+  if (homed == links.last_change()) return out;
+  for (const Origin place : links.changed_since(homed)) {
+    if (placement.shard(place) != shard) continue;
     const std::uint32_t from_id = placement.local_id(place);
     for (std::uint32_t rank = 0; rank < layers.size(); ++rank) {
       const Chunk* chunk = chunk_of(*layers[rank], from_id);
       if (chunk == nullptr) continue;
       const Chunk::Rows rows = chunk->rows_of(from_id);
       for (std::uint32_t row = rows.first; row < rows.last; ++row) {
-        const Origin origin = chunk->origin.empty() ? place : Origin{chunk->origin[row]};
-        const std::uint32_t to_id = placement.local_id(links.home(origin));
-        if (to_id != from_id) moves.push_back({from_id, to_id, rank, row, chunk});
+        const Origin home = links.home(chunk->origin.empty() ? place : Origin{chunk->origin[row]});
+        if (placement.shard(home) != shard) {
+          out.homed_sequence = homed;
+        } else if (home != place) {
+          out.rows.push_back({from_id, placement.local_id(home), rank, row, chunk});
+        }
       }
     }
   }
-  return moves;
+  return out;
 }
 
 std::vector<BlockRows> count_blocks(Layers layers, std::span<const Move> moves) {
@@ -142,9 +147,9 @@ SlicePart part_of(const Piece& piece, NameId name) {
 
 class LayerMerge {
  public:
-  LayerMerge(Layers layers, std::uint32_t shard, const Placement& placement, const LinkView& links)
+  LayerMerge(Layers layers, std::vector<Move> moves, std::uint32_t shard, const Placement& placement)
       : layers_(layers),
-        moves_(find_moves(layers, placement, links)),
+        moves_(std::move(moves)),
         arrivals_(moves_),
         names_(collect_names(layers)),
         place_{layers.front()->partition, shard, placement} {
@@ -426,13 +431,18 @@ std::shared_ptr<const Layer> merge_layers(Layers layers, std::uint32_t shard, co
   auto merged = std::make_shared<Layer>();
   merged->partition = layers.front()->partition;
   merged->first_order = layers.front()->first_order;
-  merged->homed_sequence = links.last_change();
   for (const auto& layer : layers) {
     merged->first_order = std::min(merged->first_order, layer->first_order);
     merged->last_order = std::max(merged->last_order, layer->last_order);
+    merged->row_count += layer->row_count;
   }
-  merged->chunks = LayerMerge(layers, shard, placement, links).run();
-  for (const auto& chunk : merged->chunks) merged->row_count += chunk->row_count;
+  Moves moves = find_moves(layers, shard, placement, links);
+  merged->homed_sequence = moves.homed_sequence;
+  if (layers.size() == 1 && moves.rows.empty()) {
+    merged->chunks = layers.front()->chunks;  // nothing to do but to note that it is up to date
+  } else {
+    merged->chunks = LayerMerge(layers, std::move(moves.rows), shard, placement).run();
+  }
   return merged->row_count == 0 ? nullptr : merged;
 }
 

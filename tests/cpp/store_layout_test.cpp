@@ -3,7 +3,6 @@
 #include <bit>
 #include <sstream>
 
-#include "base/error.hpp"
 #include "check.hpp"
 #include "column/chunk_check.hpp"
 #include "layout_model.hpp"
@@ -314,15 +313,104 @@ TEST("rows move between chunks of a layer and keep their values") {
   }
 }
 
-TEST("rows of changed links in several shards are refused, not misplaced") {
-  Model model(test::seed(), {});
+TEST("rows whose profile went to another shard stay readable and are not called up to date") {
+  Model model(test::seed(), {.origins = 60});
   Store store(4);
-  store.version.tail.push_back(model.add_batch(500));
-  store.seal_tail(1);
-  store.links.join(Origin{1}, Origin{2});
-  store.publish_links();
-  const auto& layers = store.version.shards[1].layers;
-  CHECK_THROWS(merge_layers(std::span{layers}.first(1), 1, store.version.placement, *store.version.links), Error);
+  for (int run = 0; run < 8; ++run) {
+    store.version.tail.push_back(model.add_batch(200));
+    store.seal_tail(1);
+    for (int join = 0; join < 3; ++join) store.links.join(Origin{model.below(60)}, Origin{model.below(60)});
+    store.publish_links();
+    merge_some(store.version, model);
+    merge_some(store.version, model);
+    check_all(store, model, 60);
+  }
+  for (std::uint32_t shard = 0; shard < 4; ++shard) {
+    for (const auto& layer : store.version.shards[shard].layers) {
+      for (const auto& chunk : layer->chunks) {
+        for (std::uint32_t row = 0; row < chunk->row_count; ++row) {
+          const Origin place = store.version.placement.origin(shard, chunk->local_id(row));
+          const Origin origin = chunk->origin.empty() ? place : Origin{chunk->origin[row]};
+          if (store.version.links->home(origin) == place) continue;
+          const auto changed = store.version.links->changed_since(layer->homed_sequence);
+          CHECK(std::binary_search(changed.begin(), changed.end(), place));
+        }
+      }
+    }
+  }
+}
+
+// --- choice
+
+// Merges what is chosen until nothing is; returns rows rewritten.
+std::uint64_t merge_chosen(Version& version, bool drain = false) {
+  std::uint64_t rows = 0;
+  for (int guard = 0; guard < 10'000; ++guard) {
+    const MergeChoice choice = choose_merge(version, drain);
+    if (choice.layers.empty()) return rows;
+    for (const auto& layer : choice.layers) rows += layer->row_count;
+    replace(version, choice);
+  }
+  CHECK(!"choose_merge never ends");
+  return rows;
+}
+
+TEST("chosen merges keep at most nine layers a partition and rewrite a row few times") {
+  Model model(test::seed(), {.names = 2, .fields_max = 1, .step_ms = 60'000, .late = 0.0});
+  Store store(1);
+  std::uint64_t rewritten = 0;
+  for (int run = 0; run < 400; ++run) {
+    store.version.tail.push_back(model.add_batch(60));
+    store.seal_tail(1);
+    rewritten += merge_chosen(store.version);
+    CHECK(store.version.shards[0].layers.size() <= 9);
+  }
+  CHECK(rewritten < model.rows().size() * 4);
+  check_all(store, model, 300);
+}
+
+TEST("late runs of an old partition merge into it only when they are worth it") {
+  Model model(test::seed(), {.names = 2, .fields_max = 1});
+  Store store(1);
+  const auto add_run = [&](std::int32_t partition, std::uint64_t rows, std::uint64_t order) {
+    auto layer = std::make_shared<Layer>();
+    layer->partition = partition, layer->row_count = rows, layer->first_order = layer->last_order = order;
+    Store::put(store.version.shards[0].layers, layer);
+  };
+  add_run(600, 1'000'000, 1);
+  add_run(600, 100'000, 2);
+  add_run(601, 10, 10'000'000);
+  CHECK(choose_merge(store.version).layers.empty());
+  add_run(600, 50'000, 3);
+  CHECK_EQ(choose_merge(store.version).layers.size(), 3u);
+  add_run(600, 10, 9'999'999);  // still arriving
+  CHECK(choose_merge(store.version).layers.empty());
+  for (std::uint64_t run = 0; run < 6; ++run) add_run(600, 10, 10'000'000 + run);
+  const MergeChoice choice = choose_merge(store.version);
+  CHECK(choice.layers.size() >= 3 && choice.layers.size() < 9);
+  CHECK(choice.layers.back() == store.version.shards[0].layers[9]);
+}
+
+TEST("draining leaves no misplaced row and every layer up to date") {
+  for (std::uint64_t round = 0; round < 4; ++round) {
+    Model model(test::seed() + round, {.origins = 500});
+    Store store(1);
+    for (int run = 0; run < 6; ++run) {
+      store.version.tail.push_back(model.add_batch(400));
+      store.seal_tail(1);
+      for (int join = 0; join < 5; ++join) store.links.join(Origin{model.below(500)}, Origin{model.below(500)});
+      store.publish_links();
+    }
+    merge_chosen(store.version, true);
+    for (const auto& layer : store.version.shards[0].layers) {
+      CHECK_EQ(layer->homed_sequence, store.version.links->last_change());
+    }
+    check_all(store, model, 500);
+    store.links.join(Origin{1}, Origin{2});
+    store.publish_links();
+    merge_chosen(store.version, true);
+    check_all(store, model, 500);
+  }
 }
 
 }  // namespace
