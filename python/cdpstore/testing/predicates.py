@@ -10,7 +10,7 @@ import msgpack
 from cdpstore.model import datetime_of, milliseconds_of
 from cdpstore.testing.durations import milliseconds
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.values import is_number, typed
+from cdpstore.testing.values import exact_mean, exact_sum, is_number, typed
 
 __all__ = ["compares", "holds", "passes", "selects"]
 
@@ -64,8 +64,8 @@ def compares(left: Any, right: Any) -> int | None:
     >>> compares(2**53 + 1, float(2**53)), compares("a", 1), compares("b", "a")
     (1, None, 1)
     """
-    if _is_exact(left) and _is_exact(right):
-        left, right = Fraction(left), Fraction(right)
+    if is_number(left) and is_number(right):
+        left, right = _comparable(left), _comparable(right)
     elif type(left) is not type(right) or not isinstance(left, str | bool | datetime):
         return None
     elif isinstance(left, str):
@@ -73,8 +73,9 @@ def compares(left: Any, right: Any) -> int | None:
     return int(left > right) - int(left < right)
 
 
-def _is_exact(value: Any) -> bool:
-    return is_number(value) or isinstance(value, Fraction)
+def _comparable(number: int | float) -> Fraction | float:
+    """Exact, but for a sum beyond the floats, which is infinite."""
+    return number if number in (float("inf"), float("-inf")) else Fraction(number)
 
 
 def _element_passes(element: Any, op: str, wanted: Any, ignore_case: bool) -> bool:
@@ -152,26 +153,35 @@ def _did(clause: dict[str, Any], event: Any, person: Person, now_ms: int) -> boo
 
 
 def _measured(name: str, test: dict[str, Any], rows: Sequence[Row]) -> Any:
-    """The exact measure as a number (or datetime) that `passes` compares exactly; None when there is none."""
+    """The measure, exact and rounded once where it is a float; None when there is none."""
     if name == "count":
         return len(rows)
     values = [row.properties.get(test["property"]) for row in rows]
     if name == "distinct":
-        return len({typed(value) for value in values if value is not None})
-    numbers: list[Any] = [Fraction(value) for value in values if is_number(value)]
+        return len({_distinct_key(value) for value in values if value is not None})
+    numbers: list[Any] = [value for value in values if is_number(value)]
     if name == "sum":
-        return sum(numbers, Fraction(0))
+        return exact_sum(numbers)
     if name in ("min", "max") and _about_times(test["value"]):
         numbers = [value for value in values if isinstance(value, datetime)]
     if not numbers:
         return None
     match name:
         case "mean":
-            return sum(numbers, Fraction(0)) / len(numbers)
+            return exact_mean(numbers)
         case "min":
-            return min(numbers)
+            return min(numbers, key=_exact)
         case _:
-            return max(numbers)
+            return max(numbers, key=_exact)
+
+
+def _exact(value: Any) -> Any:
+    return Fraction(value) if is_number(value) else value
+
+
+def _distinct_key(value: Any) -> Any:
+    """1 and 1.0 are one value here; true is another."""
+    return ("number", Fraction(value)) if is_number(value) else typed(value)
 
 
 def _about_times(wanted: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cdpstore.model import datetime_of
 from cdpstore.testing.decode import Pairs, RawRecord, is_utf8
-from cdpstore.testing.fields import Defect, flatten, joined, refuse, time_of
+from cdpstore.testing.fields import Defect, flatten, joined, key_of, refuse, time_of
 from cdpstore.testing.identity import KINDS, Identified, is_generic, normalise
 from cdpstore.testing.limits import LIMITS
 from cdpstore.testing.values import is_number
@@ -87,11 +87,28 @@ def canonical(raw: RawRecord, received_ms: int, *, system: bool = False) -> Logg
     for name, value in raw.body:
         _check_field(kind, name, seen)
         seen.add(name)
-        _parse(kind, name, value, parsed, system)
+        _parse(name, value, parsed, system)
+    _check_complete(kind, seen, parsed)
+    return _built(kind, parsed, received_ms)
+
+
+def _check_complete(kind: str, seen: set[str], parsed: dict[str, Any]) -> None:
     for name in _REQUIRED[kind]:
         if name not in seen:
             refuse("record.field.missing", name)
-    return _built(kind, parsed, received_ms)
+    if kind == "traits" and not seen & set(_OPERATIONS):
+        refuse("record.field.missing", "set")
+    if "ids" in seen and not parsed["ids"]:
+        refuse("identity.none", "ids")
+    if kind == "identify":
+        _check_kinds(parsed["anonymous"][0], parsed["known"][0])
+
+
+def _check_kinds(anonymous: str, known: str) -> None:
+    if KINDS[anonymous].unique:
+        refuse("identify.kinds", "anonymous")
+    if KINDS[known].rank >= KINDS[anonymous].rank:
+        refuse("identify.kinds", "known")
 
 
 def _type_of(body: Pairs) -> str:
@@ -117,7 +134,7 @@ def _check_field(kind: str, name: Any, seen: set[str]) -> None:
         refuse("record.key.duplicate")
 
 
-def _parse(kind: str, name: str, value: Any, parsed: dict[str, Any], system: bool) -> None:
+def _parse(name: str, value: Any, parsed: dict[str, Any], system: bool) -> None:
     match name:
         case "name":
             parsed[name] = _name_of(value, system)
@@ -130,11 +147,13 @@ def _parse(kind: str, name: str, value: Any, parsed: dict[str, Any], system: boo
         case "event_id":
             parsed[name] = _event_id_of(value)
         case "anonymous" | "known" | "winner" | "loser":
-            parsed[name] = _one_id_of(kind, name, value)
+            parsed[name] = _one_id_of(name, value)
         case "sequence":
             parsed[name] = _sequence_of(value)
         case _ if name in _OPERATIONS:
             parsed["operations"] += _operations_of(name, value)
+            if len(parsed["operations"]) > LIMITS["kProperties"]:
+                refuse("traits.operations.too_many", name)
 
 
 def _built(kind: str, parsed: dict[str, Any], received_ms: int) -> LoggedRecord:
@@ -206,8 +225,6 @@ def _ids_of(value: Any, path: str) -> list[Identified]:
     if not isinstance(value, Pairs):
         refuse("record.field.type", path)
     found = [identity for identity in _identities_of(value, path) if identity is not None]
-    if not found:
-        refuse("identity.none", path)
     return sorted(found, key=lambda identity: KINDS[identity[0]].rank)
 
 
@@ -246,19 +263,15 @@ def _identity_text(raw: Any, path: str) -> str:
     return _text_of(raw, path)
 
 
-def _one_id_of(kind: str, name: str, value: Any) -> Identified:
+def _one_id_of(name: str, value: Any) -> Identified:
     if not isinstance(value, Pairs) or len(value) != 1:
         refuse("record.field.type", name)
     identity = _identities_of(value, name)[0]
-    if identity is None:
-        refuse("identity.none", name)
-    if kind == "identify" and KINDS[identity[0]].unique != (name == "known"):
-        refuse("identify.kinds", name)
-    return identity
+    return identity or refuse("identity.none", name)
 
 
 def _sequence_of(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         refuse("record.field.type", "sequence")
     return value
 
@@ -272,7 +285,7 @@ def _operations_of(name: str, value: Any) -> list[tuple[str, str, Any]]:
     for key, _, each in operations:
         if name == "increment" and not is_number(each):
             refuse("traits.operation.invalid", joined(name, key))
-        if name in ("append", "remove") and (each is None or isinstance(each, list)):
+        if name in ("append", "remove") and isinstance(each, list):
             refuse("traits.operation.invalid", joined(name, key))
     return operations
 
@@ -281,6 +294,16 @@ def _unset_keys(value: Any) -> list[str]:
     if not isinstance(value, list) or isinstance(value, Pairs):
         refuse("record.field.type", "unset")
     for index, key in enumerate(value):
-        if not isinstance(key, str):
-            refuse("record.key.not_string", f"unset[{index}]")
+        _check_dotted(key, f"unset[{index}]")
+        if key in value[:index]:
+            refuse("record.key.duplicate", f"unset[{index}]")
     return [str(key) for key in value]
+
+
+def _check_dotted(key: Any, path: str) -> None:
+    if not isinstance(key, str):
+        refuse("record.field.type", path)
+    if not 1 <= len(key.encode(errors="surrogateescape")) <= LIMITS["kNameBytes"]:
+        refuse("record.key.length", path)
+    for part in key.split("."):
+        key_of(part, path)

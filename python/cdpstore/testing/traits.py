@@ -64,14 +64,14 @@ def _join(sides: dict[int, dict[str, Any]], link: Link) -> None:
 def _joined(mine: Any, theirs: Any) -> Any:
     if mine is None:
         return theirs
-    if isinstance(mine, list) and isinstance(theirs, list):
+    if isinstance(mine, list) and isinstance(theirs, list) and typed(mine)[0] == typed(theirs)[0]:
         return _united(mine, theirs)
     return mine
 
 
 def _united(first: list[Any], second: list[Any]) -> list[Any]:
-    united: list[Any] = []
-    for element in [*first, *second]:
+    united = list(first)
+    for element in second:
         if not _has(united, element):
             united.append(element)
     return united

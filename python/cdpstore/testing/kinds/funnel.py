@@ -7,16 +7,18 @@ from typing import Any
 from cdpstore.table import Table
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.spec import Fields, bad, choice, duration, each, selector
-from cdpstore.testing.values import typed
+from cdpstore.testing.spec import Fields, bad, choice, duration, each, selector, unsupported
+from cdpstore.testing.values import answer_order, typed
 from cdpstore.testing.view import View, operand_names, operand_values
 
 __all__ = ["answer", "parse"]
 
 
-def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - the contract of kinds
+def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     """Steps, window, order, same_time."""
     steps = fields.require("steps", each(selector, 2, 32))
+    if common["limit"] is not None:
+        unsupported(fields.path("limit"), "every group is answered")
     if not fields.has("window"):
         bad(fields.path("window"), "missing; null for no window")
     return {
@@ -45,7 +47,7 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
         depths.setdefault((), [])
     rows = [
         [*values.get(key, []), *(sum(depth >= step for depth in depths[key]) for step in steps)]
-        for key in sorted(depths)
+        for key in sorted(depths, key=lambda key: [*map(answer_order, values.get(key, []))])
     ]
     return view.table([*operand_names(breakdown), *(f"step_{step}" for step in steps)], rows)
 

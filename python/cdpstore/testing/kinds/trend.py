@@ -7,7 +7,7 @@ from cdpstore.table import Table
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.spec import Fields, bad, each, integer, name_of, selector, unit
-from cdpstore.testing.values import Typed, exact_mean, exact_sum, is_number, typed
+from cdpstore.testing.values import Typed, answer_order, exact_mean, exact_sum, is_number, typed
 from cdpstore.testing.view import View, operand_names, operand_values
 
 __all__ = ["answer", "parse"]
@@ -75,9 +75,10 @@ def _groups(hits: Sequence[Hit], breakdown: Any, spec: dict[str, Any]) -> list[t
         values = list(operand_values(breakdown, person, row))
         found.setdefault(tuple(map(typed, values)), (values, []))[1].append((person, row))
     measure = spec["measures"][spec["order"]]
-    ranked = [
-        found[key] for key in sorted(found, key=lambda key: (_descending(_measured(measure, found[key][1])), key))
-    ]
+    ranked = sorted(
+        found.values(),
+        key=lambda group: (_descending(_measured(measure, group[1])), [*map(answer_order, group[0])]),
+    )
     limit = spec["limit"]
     if limit is None or len(ranked) <= limit or not breakdown:
         return ranked

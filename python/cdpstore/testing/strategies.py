@@ -1,0 +1,395 @@
+"""Hypothesis strategies: histories worth asking about, and the questions to ask.
+
+A history is a list of `Batch`es: few profiles, few names, few keys and few values, so that collisions, ties, joins and
+repeats happen often; times in three partitions of 28 days, on their borders, late, tied, ahead of the clock and in the
+future; keys whose values change type from event to event; and, when asked, records that must be refused.
+
+>>> from hypothesis import find
+>>> len(find(histories(), lambda batches: len(batches) == 2))
+2
+"""
+
+import dataclasses
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from cdpstore.model import datetime_of, encode_batch
+
+__all__ = [
+    "END_MS",
+    "START_MS",
+    "Batch",
+    "events",
+    "funnels",
+    "histories",
+    "hostile_records",
+    "identities",
+    "predicates",
+    "profile_queries",
+    "profiles_queries",
+    "queries",
+    "records",
+    "retentions",
+    "selectors",
+    "times",
+    "trait_records",
+    "trends",
+    "values",
+]
+
+DAY_MS: Final = 86_400_000
+PARTITION_MS: Final = 28 * DAY_MS
+START_MS: Final = 4 * DAY_MS + 700 * PARTITION_MS  # a partition's first millisecond, a Monday in 2023
+END_MS: Final = START_MS + 3 * PARTITION_MS
+NAMES: Final = ("Viewed", "Added", "Charged", "Seen")
+KEYS: Final = ("price", "color", "tags", "nested.deep")
+TRAITS: Final = ("plan", "score", "tags", "city")
+USERS: Final = ("u1", "u2", "u3", "u4")
+ANONYMOUS: Final = ("a1", "a2", "a3")
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Records and when they were received."""
+
+    records: list[dict[str, Any]]
+    received_ms: int
+
+    def packed(self) -> bytes:
+        """The batch as bytes."""
+        return encode_batch(self.records)
+
+
+def times() -> st.SearchStrategy[int]:
+    """Event times: round ones that tie, the borders of hours, days, partitions, and any others."""
+    days = st.integers(0, 83).map(lambda day: START_MS + day * DAY_MS)
+    few = st.sampled_from([START_MS, START_MS + 1, START_MS + 1000, START_MS + 60_000, START_MS + DAY_MS])
+    borders = st.builds(lambda day, step: day + step, days, st.sampled_from([-1, 0, 1, 900_000, 3_600_000]))
+    partitions = st.sampled_from([START_MS + PARTITION_MS, START_MS + 2 * PARTITION_MS])
+    near = st.builds(lambda border, step: border + step, partitions, st.integers(-2, 2))
+    return few | borders | near | st.integers(START_MS, END_MS)
+
+
+def values() -> st.SearchStrategy[Any]:
+    """Values of every type, few enough to meet again; the hard ones among them."""
+    texts = st.sampled_from(["red", "Red", "blue", "", "1", "true", "\u00e4\u00df", "other", "x" * 40])
+    integers = st.sampled_from([0, 1, 2, 3, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)]) | st.integers(-5, 5)
+    floats = st.sampled_from([0.0, -0.0, 0.1, 0.5, 1.0, 2.5, 1e300, -1e300, 5e-324, 2.0**53])
+    moments = st.sampled_from([datetime_of(START_MS), datetime_of(START_MS + DAY_MS + 1)])
+    scalars = st.none() | st.booleans() | integers | floats | texts | moments
+    lists = st.lists(st.booleans() | st.integers(0, 2) | texts, max_size=3)
+    items = st.lists(st.dictionaries(st.sampled_from(["sku", "qty"]), st.integers(0, 2), max_size=2), max_size=2)
+    return scalars | lists | items
+
+
+def identities(*, one: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    """A user, a device, or (unless one is asked for) both."""
+    users = st.sampled_from(USERS).map(lambda value: {"user_id": value})
+    devices = st.sampled_from(ANONYMOUS).map(lambda value: {"anonymous_id": value})
+    single = users | devices
+    return single if one else single | st.builds(lambda left, right: {**left, **right}, users, devices)
+
+
+def properties() -> st.SearchStrategy[dict[str, Any]]:
+    """Properties under few keys, prices mostly numbers, one key nested."""
+    prices = st.integers(0, 20) | st.sampled_from([0.5, 2.5, 0.1]) | values()
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "price": prices,
+            "color": st.sampled_from(["red", "green", "blue"]) | values(),
+            "tags": st.lists(st.sampled_from(["a", "b", "c"]), max_size=3),
+            "nested": st.fixed_dictionaries({}, optional={"deep": values()}),
+        },
+    )
+
+
+def events(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Events, some with an id that repeats, some without a time, some (unless not wanted) far ahead."""
+    some_times = times() | st.integers(END_MS + DAY_MS, END_MS + 2 * DAY_MS) if future else times()
+    return st.fixed_dictionaries(
+        {"type": st.just("event"), "name": st.sampled_from(NAMES), "ids": identities(), "time_ms": some_times},
+        optional={
+            "properties": properties(),
+            "event_id": st.sampled_from(["e1", "e2", "550e8400-e29b-41d4-a716-446655440000", "E1"]),
+        },
+    )
+
+
+def trait_records() -> st.SearchStrategy[dict[str, Any]]:
+    """Trait operations of every kind, on keys that hold several types, at times that tie."""
+    scalars = values().filter(lambda value: not isinstance(value, list))
+    keys = st.sampled_from(TRAITS)
+    operations = {
+        "set": st.dictionaries(keys, values(), max_size=3),
+        "set_once": st.dictionaries(keys, values(), max_size=2),
+        "increment": st.dictionaries(keys, st.sampled_from([1, -1, 0.5, 2**62]), max_size=2),
+        "append": st.dictionaries(keys, scalars, max_size=2),
+        "remove": st.dictionaries(keys, scalars, max_size=2),
+        "unset": st.lists(keys, unique=True, max_size=2),
+    }
+    some = st.fixed_dictionaries({}, optional=operations).filter(bool)
+    base = st.fixed_dictionaries({"type": st.just("traits"), "ids": identities(), "time_ms": times()})
+    return st.builds(lambda record, fields: {**record, **fields}, base, some)
+
+
+def link_records() -> st.SearchStrategy[dict[str, Any]]:
+    """identify, merge and unmerge, of profiles that may or may not be there."""
+    users = st.sampled_from(USERS).map(lambda value: {"user_id": value})
+    devices = st.sampled_from(ANONYMOUS).map(lambda value: {"anonymous_id": value})
+    identify = st.fixed_dictionaries(
+        {"type": st.just("identify"), "anonymous": devices, "known": users}, optional={"time_ms": times()}
+    )
+    merge = st.fixed_dictionaries(
+        {"type": st.just("merge"), "winner": identities(one=True), "loser": identities(one=True)},
+        optional={"time_ms": times()},
+    )
+    unmerge = st.fixed_dictionaries({"type": st.just("unmerge"), "sequence": st.integers(1, 40)})
+    return identify | merge | unmerge
+
+
+def hostile_records() -> st.SearchStrategy[dict[str, Any]]:
+    """Records that must be refused, each for one reason."""
+    good = {"type": "event", "name": "Seen", "ids": {"user_id": "u1"}, "time_ms": START_MS}
+    faults: list[dict[str, Any]] = [
+        {"type": "nonsense"},
+        {"type": "device"},
+        {"name": ""},
+        {"name": 5},
+        {"name": "Segment Entered"},
+        {"time_ms": 0},
+        {"time_ms": "yesterday"},
+        {"time_ms": None},
+        {"ids": {}},
+        {"ids": {"user_id": "null"}},
+        {"ids": {"email": "a@b.c"}},
+        {"ids": {"shoe": "x"}},
+        {"ids": {"user_id": 1.5}},
+        {"properties": {"a.b": 1}},
+        {"properties": {"$a": 1}},
+        {"properties": {"a": 2**63}},
+        {"properties": {"a": float("nan")}},
+        {"properties": {"a": {"b": [1, {"c": 2}]}}},
+        {"properties": {"a": b"raw"}},
+        {"properties": {"a": "x" * 5000}},
+        {"event_id": ""},
+        {"extra": 1},
+    ]
+    return st.sampled_from(faults).map(lambda fault: {**good, **fault})
+
+
+def records(*, hostile: bool = False, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Any record; events most often."""
+    usual = events(future=future) | events(future=future) | events(future=future) | trait_records() | link_records()
+    return usual | hostile_records() if hostile else usual
+
+
+@st.composite
+def histories(
+    draw: st.DrawFn, *, hostile: bool = False, future: bool = True, max_batches: int = 5, max_records: int = 12
+) -> list[Batch]:
+    """Batches received in order of time, the first at `END_MS`; some by days apart, so that dedupe windows pass."""
+    batches: list[Batch] = []
+    received_ms = END_MS
+    for _ in range(draw(st.integers(1, max_batches))):
+        body = draw(st.lists(records(hostile=hostile, future=future), min_size=1, max_size=max_records))
+        batches.append(Batch(body, received_ms))
+        received_ms += draw(st.sampled_from([0, 1, 60_000, DAY_MS, 31 * DAY_MS]))
+    return batches
+
+
+def selectors() -> st.SearchStrategy[Any]:
+    """Which events: a name, several, any; with conditions."""
+    names = st.sampled_from(NAMES) | st.just("Never")
+    several = st.lists(names, min_size=1, max_size=3, unique=True)
+    some = st.none() | names | several
+    with_where = st.builds(lambda event, where: {"event": event, "where": where}, some, _wheres())
+    return names | names | with_where
+
+
+def predicates(max_leaves: int = 6) -> st.SearchStrategy[dict[str, Any]]:
+    """and, or, not over traits, did and did_not with windows and measures."""
+    leaves = _trait_clauses() | _did_clauses()
+    return st.recursive(
+        leaves,
+        lambda inner: (
+            st.builds(lambda parts: {"and": parts}, st.lists(inner, min_size=1, max_size=3))
+            | st.builds(lambda parts: {"or": parts}, st.lists(inner, min_size=1, max_size=3))
+            | st.builds(lambda part: {"not": part}, inner)
+        ),
+        max_leaves=max_leaves,
+    )
+
+
+def trends() -> st.SearchStrategy[dict[str, Any]]:
+    """Trends over every interval and measure, broken down by properties and traits."""
+    measures = st.sampled_from(["total", "unique"]) | st.builds(
+        lambda name, key: {name: key}, st.sampled_from(["sum", "mean", "min", "max"]), st.sampled_from(KEYS)
+    )
+    unit = st.sampled_from(["hour", "day", "week", "month", "quarter", "year"])
+    interval = st.none() | unit | st.lists(unit, min_size=1, max_size=2, unique=True)
+    own = st.fixed_dictionaries(
+        {"kind": st.just("trend"), "event": selectors()},
+        optional={
+            "measures": st.lists(measures, min_size=1, max_size=3, unique_by=str),
+            "interval": interval,
+            "breakdown": _breakdowns(("property", "trait")),
+        },
+    )
+    return _with_common(own)
+
+
+def funnels() -> st.SearchStrategy[dict[str, Any]]:
+    """Funnels whose steps may overlap, with windows down to a millisecond, split by traits."""
+    own = st.fixed_dictionaries(
+        {
+            "kind": st.just("funnel"),
+            "steps": st.lists(selectors(), min_size=2, max_size=4),
+            "window": st.sampled_from([None, 1, 1000, "1h", "1d", "7d", "40d"]),
+        },
+        optional={
+            "order": st.just("in_order"),
+            "same_time": st.sampled_from(["counts", "later"]),
+            "breakdown": _breakdowns(("trait",)),
+        },
+    )
+    return _with_common(own)
+
+
+def retentions() -> st.SearchStrategy[dict[str, Any]]:
+    """Retentions over every calendar unit and both populations."""
+    own = st.fixed_dictionaries(
+        {
+            "kind": st.just("retention"),
+            "start": selectors(),
+            "interval": st.sampled_from(["hour", "day", "week", "month", "quarter", "year"]),
+        },
+        optional={
+            "return": selectors(),
+            "population": st.sampled_from(["first_in_range", "first_ever"]),
+            "criterion": st.just("on"),
+            "periods": st.integers(1, 8),
+        },
+    )
+    return _with_common(own)
+
+
+def profiles_queries() -> st.SearchStrategy[dict[str, Any]]:
+    """Members of predicates, in pages."""
+    return st.fixed_dictionaries(
+        {"kind": st.just("profiles"), "where": predicates()},
+        optional={"limit": st.integers(0, 3), "after": st.integers(0, 4)},
+    )
+
+
+def profile_queries() -> st.SearchStrategy[dict[str, Any]]:
+    """Arguments of `Store.profile`: whose, and which events."""
+    options = st.fixed_dictionaries(
+        {},
+        optional={
+            "limit": st.integers(0, 4),
+            "names": st.lists(st.sampled_from(NAMES), max_size=2, unique=True),
+            "newest_first": st.booleans(),
+        },
+    )
+    return st.fixed_dictionaries({"ids": identities(one=True) | st.integers(0, 6), "events": options})
+
+
+def queries() -> st.SearchStrategy[dict[str, Any]]:
+    """A question of any kind that answers with a table."""
+    return trends() | funnels() | retentions() | profiles_queries()
+
+
+def _with_common(own: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    common = st.fixed_dictionaries(
+        {},
+        optional={
+            "where": predicates(3),
+            "range": _ranges(),
+            "week_start": st.sampled_from(["monday", "sunday", "thursday"]),
+            "zone": st.just("UTC"),
+        },
+    )
+    return st.builds(lambda left, right: {**left, **right}, own, common)
+
+
+def _ranges() -> st.SearchStrategy[dict[str, Any]]:
+    borders = st.tuples(times(), times()).map(sorted)
+    absolute = borders.map(lambda pair: {"start_ms": pair[0], "end_ms": pair[1]})
+    return absolute | _lasts()
+
+
+def _lasts() -> st.SearchStrategy[dict[str, Any]]:
+    return st.sampled_from([1, "1h", "1d", "30d", "12w", "100d"]).map(lambda duration: {"last": duration})
+
+
+def _wheres() -> st.SearchStrategy[list[dict[str, Any]]]:
+    keys = st.sampled_from((*KEYS, "never"))
+    condition = st.builds(lambda key, test: {"property": key, **test}, keys, _tests())
+    return st.lists(condition, min_size=1, max_size=2)
+
+
+def _trait_clauses() -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(lambda key, test: {"trait": key, **test}, st.sampled_from((*TRAITS, "never")), _tests())
+
+
+def _tests() -> st.SearchStrategy[dict[str, Any]]:
+    literals = values().filter(lambda value: value is not None and not isinstance(value, list))
+    ordered = literals.filter(lambda value: not isinstance(value, bool))
+    texts = st.sampled_from(["r", "R", "red", "e", "", "d"])
+    numbers = st.sampled_from([0, 1, 2, 0.5, 2.5, 10])
+    pairs = st.tuples(numbers, numbers).map(list) | st.tuples(texts, texts).map(list)
+    equal = st.builds(lambda op, value: {"op": op, "value": value}, st.sampled_from(["eq", "ne"]), literals)
+    several = st.builds(
+        lambda op, value: {"op": op, "value": value},
+        st.sampled_from(["in", "not_in"]),
+        st.lists(literals, max_size=3),
+    )
+    order = st.builds(lambda op, value: {"op": op, "value": value}, st.sampled_from(["lt", "le", "gt", "ge"]), ordered)
+    between = pairs.map(lambda pair: {"op": "between", "value": pair})
+    text = st.builds(
+        lambda op, value: {"op": op, "value": value}, st.sampled_from(["contains", "starts", "ends"]), texts
+    )
+    exists = st.sampled_from(["exists", "not_exists"]).map(lambda op: {"op": op})
+    tests = equal | several | order | between | text | exists
+    folded = st.builds(lambda test: {**test, "ignore_case": True}, equal | several | text)
+    return tests | folded
+
+
+def _did_clauses() -> st.SearchStrategy[dict[str, Any]]:
+    names = st.sampled_from((*NAMES, "Never"))
+    event = st.none() | names | st.lists(names, min_size=1, max_size=3, unique=True)
+    window = _lasts() | times().map(lambda at: {"start_ms": at}) | times().map(lambda at: {"end_ms": at}) | _ranges()
+    common = st.fixed_dictionaries({}, optional={"where": _wheres(), "window": window})
+    measures = st.fixed_dictionaries(
+        {},
+        optional={
+            "count": _thresholds(),
+            **{
+                name: st.builds(lambda key, test: {"property": key, **test}, st.sampled_from(KEYS), _thresholds())
+                for name in ("sum", "mean", "min", "max", "distinct")
+            },
+        },
+    )
+    did = st.builds(lambda names, fields, more: {"did": names, **fields, **more}, event, common, measures)
+    did_not = st.builds(lambda names, fields: {"did_not": names, **fields}, event, common)
+    return did | did_not
+
+
+def _thresholds() -> st.SearchStrategy[dict[str, Any]]:
+    numbers = st.sampled_from([0, 1, 2, 3, 0.5, 5, 10.0, 2**53 + 1])
+    single = st.builds(
+        lambda op, value: {"op": op, "value": value}, st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"]), numbers
+    )
+    several = st.builds(
+        lambda op, value: {"op": op, "value": value}, st.sampled_from(["in", "not_in"]), st.lists(numbers, max_size=2)
+    )
+    between = st.tuples(numbers, numbers).map(lambda pair: {"op": "between", "value": list(pair)})
+    return single | several | between
+
+
+def _breakdowns(kinds: tuple[str, ...]) -> st.SearchStrategy[list[dict[str, str]]]:
+    keys = {"property": KEYS, "trait": TRAITS}
+    operands = [{kind: key} for kind in kinds for key in keys[kind]]
+    return st.lists(st.sampled_from(operands), max_size=2, unique_by=lambda operand: next(iter(operand.values())))
