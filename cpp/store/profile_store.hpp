@@ -1,11 +1,10 @@
 // Traits of profiles: every operation ever, and the folded value of each trait. `ProfileStore` is apply's; `ProfileView`
 // is the immutable picture a version pins: copy-on-write pages of 1,024 origins a trait, indexed by Origin.
 //
-// Folding (DESIGN: data model, identities): within an origin by operation time, later time wins (ties: log order). At a
-// join the survivor's values stand where it has one, else the other's; lists unite; operations timed after the join apply
-// from both in order of time. `unjoin` folds again from the operations that remain. set_once takes effect only where no value
-// stands; increment needs a number (int + int overflow or a non-number: the operation is kept and has no effect); append and
-// remove work on unique lists.
+// What operations come to is defined in trait_fold.hpp. An operation that can only follow what is folded (its origin was
+// never linked, it is the latest, it opens no list) is folded at once; all else is noted and folded by the next view, once
+// a trait and profile, from all operations that the profile's links now give it: so an unjoin gives exactly what never
+// joining gives, and no order of arrival can make folding cost more than one pass a batch.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +29,8 @@ struct StoredOperation {
   KeyId key{};
   TraitKind kind{};
   std::int64_t time_ms = 0;
-  std::uint64_t order = 0;  // log order, for ties
-  Value value;              // dictionary types hold a StringId
+  std::uint64_t order = 0; // log order, for ties
+  Value value; // dictionary types hold a StringId
 };
 
 class ProfileView {
@@ -47,24 +46,30 @@ class ProfileView {
   // Every operation of the origins, by (time, order); `members` as in LinkView.
   [[nodiscard]] virtual std::vector<StoredOperation> history(std::span<const Origin> members) const = 0;
   // Folded value at time `as_of_ms` with the links alive then. Slow path.
-  [[nodiscard]] virtual Value trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms, const LinkView& links) const = 0;
+  [[nodiscard]] virtual Value trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms,
+                                          const LinkView& links) const = 0;
   // Earliest time known of any origin: first record that named it ("created"). kTimeMaxMs when unknown.
   [[nodiscard]] virtual std::int64_t created_ms(Origin home, const LinkView& links) const = 0;
 };
 
 class ProfileStore {
  public:
-  // `strings` holds list values as canonical msgpack and is written by apply only.
+  // `strings` holds list values as canonical msgpack.
   explicit ProfileStore(Dictionary& strings);
   ~ProfileStore();
-  // Notes that `origin` was first named at `time_ms` (min is kept).
+  // Notes that `origin` was named at `time_ms` (min is kept).
   void touch(Origin origin, std::int64_t time_ms);
-  // Applies and folds into the profile whose home is links.home(origin). False: over kOperationsPerTrait (nothing changed).
-  // An operation equal in origin, time, kind and value to one kept is dropped silently (true).
-  bool apply(const StoredOperation& operation, const LinkView& links);
-  // Folds the component(s) again after a join or unjoin changed them.
-  void refold(std::span<const Origin> homes, const LinkView& links);
-  [[nodiscard]] std::shared_ptr<const ProfileView> view() const;
+  // Fetches what `touch` will look at.
+  void prefetch(Origin origin) const noexcept;
+  // Whether `apply` would take the operations of a record that all belong to `origin`.
+  [[nodiscard]] bool accepts(Origin origin, std::span<const StoredOperation> operations) const;
+  // Takes the operations of one record, all or none: false when an origin would get over kOperationsPerTrait. An operation
+  // equal in origin, time, kind and value to one kept is dropped silently. `linked`: the origin has other members beside it.
+  bool apply(std::span<const StoredOperation> operations, bool linked);
+  // Notes that a join or unjoin changed what the component of this origin is.
+  void refold(Origin origin);
+  // Folds what is noted under these links; the picture for the next version.
+  [[nodiscard]] std::shared_ptr<const ProfileView> view(const LinkView& links);
   [[nodiscard]] std::size_t size_bytes() const noexcept;
 
  private:
@@ -72,4 +77,4 @@ class ProfileStore {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace cdp
+} // namespace cdp

@@ -1,0 +1,149 @@
+#include "store/profile_view.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/limits.hpp"
+#include "store/trait_fold.hpp"
+
+namespace cdp {
+
+namespace {
+
+constexpr std::uint32_t kOrigins = TraitPage::kOrigins;
+
+void read_origin(const PinnedColumn& column, Origin origin, KeyId key, std::vector<StoredOperation>& out) {
+  const TraitPage* page = column.pages.find(raw(origin) / kOrigins);
+  if (page == nullptr || column.history == nullptr) return;
+  const std::optional<std::uint32_t> cell = page->find(raw(origin) % kOrigins);
+  if (cell) read_chain(*column.history, page->newest(*cell), origin, key, out);
+}
+
+// Origins that links alive at `as_of_ms` connect with `home`.
+[[nodiscard]] std::vector<Origin> members_at(Origin home, std::span<const Link> alive) {
+  std::vector<Origin> members{home};
+  std::unordered_set<std::uint32_t> seen{raw(home)};
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (const Link& link : alive) {
+      const bool winner = seen.contains(raw(link.winner)), loser = seen.contains(raw(link.loser));
+      if (winner == loser) continue;
+      members.push_back(winner ? link.loser : link.winner);
+      seen.insert(raw(members.back()));
+      grown = true;
+    }
+  }
+  return members;
+}
+
+}  // namespace
+
+void read_chain(const TraitHistory& history, std::uint32_t newest, Origin origin, KeyId key,
+                std::vector<StoredOperation>& out) {
+  const auto first = static_cast<std::ptrdiff_t>(out.size());
+  for (std::uint32_t place = newest; place != 0;) {
+    const HistoryEntry entry = history.read(place);
+    out.push_back({origin, key, entry.kind, entry.time_ms, entry.order, entry.value});
+    place = entry.before;
+  }
+  std::reverse(out.begin() + first, out.end());
+}
+
+void sort_operations(std::vector<StoredOperation>& operations) {
+  const auto before = [](const StoredOperation& a, const StoredOperation& b) {
+    return a.time_ms != b.time_ms ? a.time_ms < b.time_ms : a.order < b.order;
+  };
+  if (!std::is_sorted(operations.begin(), operations.end(), before)) {
+    std::stable_sort(operations.begin(), operations.end(), before);
+  }
+}
+
+PinnedProfiles::PinnedProfiles(CowPages<ColumnPage>::Picture columns, std::uint32_t column_count,
+                               CowPages<ProfilePage>::Picture profiles, std::shared_ptr<const KeySets> key_sets,
+                               Dictionary& strings)
+    : columns_(std::move(columns)),
+      column_count_(column_count),
+      profiles_(std::move(profiles)),
+      key_sets_(std::move(key_sets)),
+      strings_(&strings) {}
+
+const PinnedColumn* PinnedProfiles::column(KeyId key) const noexcept {
+  const ColumnPage* page = columns_.find(raw(key) / kColumnsPerPage);
+  return page == nullptr ? nullptr : &page->columns[raw(key) % kColumnsPerPage];
+}
+
+Value PinnedProfiles::trait(Origin home, KeyId key) const noexcept {
+  const PinnedColumn* at = column(key);
+  const TraitPage* page = at == nullptr ? nullptr : at->pages.find(raw(home) / kOrigins);
+  if (page == nullptr) return {};
+  const std::optional<std::uint32_t> cell = page->find(raw(home) % kOrigins);
+  return cell ? page->value(*cell) : Value{};
+}
+
+void PinnedProfiles::traits(Origin first, KeyId key, std::span<Value> out) const noexcept {
+  const PinnedColumn* at = column(key);
+  for (std::uint32_t origin = raw(first); !out.empty();) {
+    const std::uint32_t slot = origin % kOrigins;
+    const std::size_t count = std::min<std::size_t>(out.size(), kOrigins - slot);
+    const TraitPage* page = at == nullptr ? nullptr : at->pages.find(origin / kOrigins);
+    if (page == nullptr) {
+      std::fill_n(out.begin(), count, Value{});
+    } else {
+      page->values(slot, out.first(count));
+    }
+    out = out.subspan(count);
+    origin += static_cast<std::uint32_t>(count);
+  }
+}
+
+std::vector<KeyId> PinnedProfiles::keys() const {
+  std::vector<KeyId> keys;
+  for (std::uint32_t key = 0; key < column_count_; ++key) {
+    const PinnedColumn* at = column(KeyId{key});
+    if (at != nullptr && at->value_count > 0) keys.push_back(KeyId{key});
+  }
+  return keys;
+}
+
+std::vector<StoredOperation> PinnedProfiles::history(std::span<const Origin> members) const {
+  std::vector<StoredOperation> operations;
+  for (const Origin member : members) {
+    const ProfilePage* page = profiles_.find(raw(member) / kOrigins);
+    if (page == nullptr) continue;
+    std::vector<KeyId> keys;
+    key_sets_->each(page->keys[raw(member) % kOrigins], [&](KeyId key) { keys.push_back(key); });
+    std::sort(keys.begin(), keys.end());
+    for (const KeyId key : keys) {
+      if (const PinnedColumn* at = column(key)) read_origin(*at, member, key, operations);
+    }
+  }
+  sort_operations(operations);
+  return operations;
+}
+
+Value PinnedProfiles::trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms, const LinkView& links) const {
+  const PinnedColumn* at = column(key);
+  if (at == nullptr) return {};
+  std::vector<Link> alive = links.history_of(home);
+  std::erase_if(alive, [&](const Link& link) {
+    return link.time_ms > as_of_ms || (link.dead_sequence != 0 && link.dead_from_ms <= as_of_ms);
+  });
+  std::stable_sort(alive.begin(), alive.end(), [](const Link& a, const Link& b) { return a.time_ms < b.time_ms; });
+  std::vector<StoredOperation> operations;
+  for (const Origin member : members_at(home, alive)) read_origin(*at, member, key, operations);
+  std::erase_if(operations, [&](const StoredOperation& operation) { return operation.time_ms > as_of_ms; });
+  sort_operations(operations);
+  return fold_component(home, operations, alive, *strings_);
+}
+
+std::int64_t PinnedProfiles::created_ms(Origin home, const LinkView& links) const {
+  std::int64_t created_ms = limits::kTimeMaxMs;
+  for (const Origin member : links.members(home)) {
+    const ProfilePage* page = profiles_.find(raw(member) / kOrigins);
+    const std::int64_t known = page == nullptr ? 0 : page->created_ms[raw(member) % kOrigins];
+    if (known != 0) created_ms = std::min(created_ms, known);
+  }
+  return created_ms;
+}
+
+}  // namespace cdp

@@ -1,0 +1,52 @@
+// Every operation ever of one trait key, append-only: entries never move, so any reader that knows an origin's newest entry
+// may walk back from it while the writer appends.
+//
+//   entry   = lead, count, [before], time, order, [latest], value, padding to 4 bytes
+//   lead    = kind in bits 0-2, value type in bits 3-5, bit 6: `latest` present, bit 7: `before` present
+//   count   = varint: operations of this origin up to this one
+//   before  = varint: place of the origin's entry before this one
+//   time    = 6 bytes, little-endian, two's complement milliseconds
+//   order   = varint
+//   latest  = 6 bytes: the latest time of the chain, when this entry came late (its time is below that)
+//   value   = varint for bool and dictionary types, zigzag varint for int and datetime, 8 bytes for float, none for null
+//
+// ~14 to 20 bytes an operation. A place is the index of a 4-byte word + 1, so a key holds 16 GiB of history.
+#pragma once
+
+#include <cstdint>
+
+#include "base/segmented_array.hpp"
+#include "base/value.hpp"
+#include "codec/canonical_batch.hpp"
+
+namespace cdp {
+
+struct HistoryEntry {
+  TraitKind kind{};
+  bool late = false;
+  std::uint32_t count = 0;
+  std::uint32_t before = 0; // place, 0 = none
+  std::int64_t time_ms = 0;
+  std::int64_t latest_ms = 0; // of the chain up to this entry
+  std::uint64_t order = 0;
+  Value value;
+};
+
+class TraitHistory {
+ public:
+  // The place of a new entry. REQUIRES: not full when its record began.
+  [[nodiscard]] std::uint32_t append(const HistoryEntry& entry);
+  // REQUIRES: a place that append gave.
+  [[nodiscard]] HistoryEntry read(std::uint32_t place) const noexcept;
+  // Writer only: whether a record's operations may no longer fit.
+  [[nodiscard]] bool full() const noexcept { return used_ >= kWordsMax; }
+  [[nodiscard]] std::size_t size_bytes() const noexcept { return std::size_t{used_} * 4; }
+
+ private:
+  static constexpr std::uint32_t kWordsMax = 0xFFE0'0000u; // 8 MiB below the end: more than one record can hold
+
+  SegmentedArray<std::uint32_t> words_;
+  std::uint32_t used_ = 0;
+};
+
+} // namespace cdp
