@@ -39,7 +39,7 @@ class BoundTest {
                        std::uint32_t count) const;
 
  private:
-  friend class ColumnTest;
+  friend class ColumnTest;  // condition_scan.cpp
   struct IntInterval { std::int64_t lo = 1, hi = 0; };      // closed; empty when lo > hi
   struct FloatInterval { double lo = 1, hi = 0; };
 
@@ -50,10 +50,11 @@ class BoundTest {
   [[nodiscard]] bool positive_string(std::uint32_t id) const;
   [[nodiscard]] bool positive_text(std::string_view text) const;
   [[nodiscard]] bool positive_list(std::string_view msgpack) const;
-  void bind_numbers(const Test& test);
-  void bind_strings(const Test& test);
-  void mark_column(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count,
-                   Scratch& scratch, std::uint8_t* hits) const;
+  [[nodiscard]] bool is_set() const noexcept { return op_ == Op::kIn || op_ == Op::kNotIn; }
+  void bind_number(const Literal& literal, std::size_t index);
+  void bind_int_bound(IntInterval& interval, const Literal& literal, std::size_t index);
+  void bind_float_bound(const Literal& literal, std::size_t index);
+  void bind_string(const Literal& literal);
 
   Op op_;               // as sent
   bool negated_;        // ne, not_in: exists and not positive

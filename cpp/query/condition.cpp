@@ -1,0 +1,284 @@
+#include "query/condition.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "column/dictionary.hpp"
+
+namespace cdp {
+namespace {
+
+constexpr double kTwo63 = 9'223'372'036'854'775'808.0;
+constexpr std::int64_t kIntMin = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kIntMax = std::numeric_limits<std::int64_t>::max();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+char lower(char letter) noexcept { return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter; }
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), lower);
+  return out;
+}
+
+// The integer equal to a double, if there is one.
+std::optional<std::int64_t> exact_int(double number) noexcept {
+  if (!(number >= -kTwo63 && number < kTwo63) || number != std::floor(number)) return std::nullopt;
+  return static_cast<std::int64_t>(number);
+}
+
+// The double equal to an integer, if there is one.
+std::optional<double> exact_float(std::int64_t integer) noexcept {
+  const auto number = static_cast<double>(integer);
+  if (compare_exact(integer, number) != 0) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+int compare_exact(std::int64_t integer, double number) noexcept {
+  if (number >= kTwo63) return -1;
+  if (number < -kTwo63) return 1;
+  const auto whole = static_cast<std::int64_t>(number);  // towards zero
+  if (integer != whole) return integer < whole ? -1 : 1;
+  const double rest = number - static_cast<double>(whole);  // exact: |number| < 2^53 wherever there is a rest
+  return rest > 0 ? -1 : (rest < 0 ? 1 : 0);
+}
+
+BoundTest::BoundTest(const Test& test, const Dictionary& strings)
+    : op_(test.op), negated_(test.op == Op::kNe || test.op == Op::kNotIn), ignore_case_(test.ignore_case),
+      strings_(&strings) {
+  const bool equality = op_ == Op::kEq || op_ == Op::kNe || is_set();
+  by_id_ = equality && !ignore_case_;
+  for (std::size_t i = 0; i < test.values.size(); ++i) {
+    const Literal& literal = test.values[i];
+    switch (literal.type) {
+      case ValueType::kInt:
+      case ValueType::kFloat: bind_number(literal, i); break;
+      case ValueType::kBool: match_bool_[literal.bits & 1] = equality; break;
+      case ValueType::kString: bind_string(literal); break;
+      case ValueType::kDatetime:
+        if (is_set()) {
+          datetime_set_.push_back(literal.value().as_int());
+        } else {
+          bind_int_bound(datetimes_, literal, i);
+        }
+        break;
+      default: break;
+    }
+  }
+  std::sort(int_set_.begin(), int_set_.end());
+  std::sort(float_set_.begin(), float_set_.end());
+  std::sort(datetime_set_.begin(), datetime_set_.end());
+  std::sort(string_ids_.begin(), string_ids_.end());
+  if (is_set()) std::sort(texts_.begin(), texts_.end());
+}
+
+void BoundTest::bind_number(const Literal& literal, std::size_t index) {
+  if (!is_set()) {
+    bind_int_bound(ints_, literal, index);
+    bind_float_bound(literal, index);
+    return;
+  }
+  const Value value = literal.value();
+  const bool is_int = literal.type == ValueType::kInt;
+  if (const auto integer = is_int ? std::optional(value.as_int()) : exact_int(value.as_float())) {
+    int_set_.push_back(*integer);
+  }
+  if (const auto number = is_int ? exact_float(value.as_int()) : std::optional(value.as_float())) {
+    float_set_.push_back(*number);
+  }
+}
+
+// Integers that pass: at or above the literal, at or below, or both, as a closed interval.
+void BoundTest::bind_int_bound(IntInterval& interval, const Literal& literal, std::size_t index) {
+  const Value value = literal.value();
+  // Neighbours of the literal among integers: floor ≤ literal ≤ ceiling; 128 bits so that ±1 cannot overflow.
+  __int128 floor = 0, ceiling = 0;
+  if (literal.type != ValueType::kFloat) {
+    floor = ceiling = value.as_int();
+  } else {
+    const double number = std::clamp(value.as_float(), -2 * kTwo63, 2 * kTwo63);
+    floor = static_cast<__int128>(std::floor(number));
+    ceiling = static_cast<__int128>(std::ceil(number));
+  }
+  const bool whole = floor == ceiling;
+  __int128 low = kIntMin, high = kIntMax;
+  switch (op_) {
+    case Op::kEq:
+    case Op::kNe: low = ceiling, high = floor; break;  // empty when the literal is no integer
+    case Op::kLt: high = whole ? floor - 1 : floor; break;
+    case Op::kLe: high = floor; break;
+    case Op::kGt: low = whole ? ceiling + 1 : ceiling; break;
+    case Op::kGe: low = ceiling; break;
+    case Op::kBetween:
+      if (index == 0) {
+        low = ceiling;
+      } else {
+        high = floor, low = interval.lo <= interval.hi ? __int128{interval.lo} : __int128{1} + kIntMax;
+      }
+      break;
+    default: return;
+  }
+  low = std::max<__int128>(low, kIntMin), high = std::min<__int128>(high, kIntMax);
+  interval = low <= high ? IntInterval{static_cast<std::int64_t>(low), static_cast<std::int64_t>(high)} : IntInterval{};
+}
+
+void BoundTest::bind_float_bound(const Literal& literal, std::size_t index) {
+  // Neighbours of the literal among doubles: below ≤ literal ≤ above.
+  double below = 0, above = 0;
+  if (literal.type == ValueType::kFloat) {
+    below = above = literal.value().as_float();
+  } else {
+    const std::int64_t integer = literal.value().as_int();
+    below = above = static_cast<double>(integer);
+    const int order = compare_exact(integer, below);
+    if (order < 0) below = std::nextafter(below, -kInfinity);
+    if (order > 0) above = std::nextafter(above, kInfinity);
+  }
+  const bool exact = below == above;
+  double low = -kInfinity, high = kInfinity;
+  switch (op_) {
+    case Op::kEq:
+    case Op::kNe: low = above, high = below; break;
+    case Op::kLt: high = exact ? std::nextafter(below, -kInfinity) : below; break;
+    case Op::kLe: high = below; break;
+    case Op::kGt: low = exact ? std::nextafter(above, kInfinity) : above; break;
+    case Op::kGe: low = above; break;
+    case Op::kBetween:
+      if (index == 0) {
+        low = above;
+      } else {
+        low = floats_.lo, high = below;
+      }
+      break;
+    default: return;
+  }
+  floats_ = {low, high};
+}
+
+void BoundTest::bind_string(const Literal& literal) {
+  if (by_id_) {
+    if (const auto id = strings_->find(literal.text)) {
+      string_ids_.push_back(*id);
+    } else {
+      resolved_ = false;
+    }
+  }
+  texts_.push_back(ignore_case_ ? lowered(literal.text) : literal.text);
+}
+
+bool BoundTest::positive_int(std::int64_t value) const noexcept {
+  if (is_set()) return std::binary_search(int_set_.begin(), int_set_.end(), value);
+  return value >= ints_.lo && value <= ints_.hi;
+}
+
+bool BoundTest::positive_float(double value) const noexcept {
+  if (is_set()) return std::binary_search(float_set_.begin(), float_set_.end(), value);
+  return value >= floats_.lo && value <= floats_.hi;
+}
+
+bool BoundTest::positive_datetime(std::int64_t value) const noexcept {
+  if (is_set()) return std::binary_search(datetime_set_.begin(), datetime_set_.end(), value);
+  return value >= datetimes_.lo && value <= datetimes_.hi;
+}
+
+bool BoundTest::positive_string(std::uint32_t id) const {
+  if (by_id_) return std::binary_search(string_ids_.begin(), string_ids_.end(), id);
+  return positive_text(strings_->at(id));
+}
+
+bool BoundTest::positive_text(std::string_view text) const {
+  if (texts_.empty()) return false;
+  std::string folded;
+  if (ignore_case_) text = folded = lowered(text);
+  const std::string& first = texts_.front();
+  switch (op_) {
+    case Op::kEq:
+    case Op::kNe: return text == first;
+    case Op::kIn:
+    case Op::kNotIn: return std::binary_search(texts_.begin(), texts_.end(), text);
+    case Op::kLt: return text < first;
+    case Op::kLe: return text <= first;
+    case Op::kGt: return text > first;
+    case Op::kGe: return text >= first;
+    case Op::kBetween: return text >= first && text <= texts_[1];
+    case Op::kContains: return text.find(first) != std::string_view::npos;
+    case Op::kStarts: return text.starts_with(first);
+    case Op::kEnds: return text.ends_with(first);
+    default: return false;
+  }
+}
+
+bool BoundTest::positive_list(std::string_view msgpack) const {
+  const Node list = parse_document({reinterpret_cast<const std::uint8_t*>(msgpack.data()), msgpack.size()});
+  return std::any_of(list.items.begin(), list.items.end(), [this](const Node& item) {
+    switch (item.type) {
+      case Node::Type::kBool: return match_bool_[item.integer & 1];
+      case Node::Type::kInt: return positive_int(item.integer);
+      case Node::Type::kFloat: return positive_float(item.number);
+      case Node::Type::kDatetime: return positive_datetime(item.integer);
+      case Node::Type::kString: return positive_text(item.text);
+      default: return false;
+    }
+  });
+}
+
+bool BoundTest::positive(const Value& value) const {
+  switch (value.type) {
+    case ValueType::kBool: return match_bool_[value.bits & 1];
+    case ValueType::kInt: return positive_int(value.as_int());
+    case ValueType::kFloat: return positive_float(value.as_float());
+    case ValueType::kDatetime: return positive_datetime(value.as_int());
+    case ValueType::kString: return positive_string(static_cast<std::uint32_t>(value.bits));
+    case ValueType::kList: return positive_list(strings_->at(static_cast<std::uint32_t>(value.bits)));
+    default: return false;
+  }
+}
+
+bool BoundTest::matches(const Value& value) const {
+  if (value.type == ValueType::kNull) return passes_missing();
+  if (op_ == Op::kExists) return true;
+  if (op_ == Op::kNotExists) return false;
+  return positive(value) != negated_;
+}
+
+std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version) {
+  std::vector<BoundCondition> out;
+  out.reserve(conditions.size());
+  for (const Condition& condition : conditions) {
+    const auto key = version.keys->find(condition.property);
+    out.push_back({key ? std::optional(KeyId{*key}) : std::nullopt, BoundTest(condition.test, *version.strings)});
+  }
+  return out;
+}
+
+BoundSelector bind_selector(const Selector& selector, const Version& version) {
+  BoundSelector out;
+  out.any = selector.names.empty();
+  for (const std::string& name : selector.names) {
+    if (const auto id = version.names->find(name)) {
+      out.names.push_back(NameId{*id});
+    } else {
+      out.resolved = false;
+    }
+  }
+  std::sort(out.names.begin(), out.names.end());
+  out.names.erase(std::unique(out.names.begin(), out.names.end()), out.names.end());
+  out.where = bind_conditions(selector.where, version);
+  for (const BoundCondition& condition : out.where) out.resolved &= condition.key.has_value() && condition.test.resolved();
+  return out;
+}
+
+bool BoundSelector::selects(NameId name) const noexcept {
+  return any || std::binary_search(names.begin(), names.end(), name);
+}
+
+bool BoundSelector::matches(const Row& row) const {
+  return selects(row.name) &&
+         std::all_of(where.begin(), where.end(), [&](const BoundCondition& condition) { return condition.matches(row); });
+}
+
+}  // namespace cdp

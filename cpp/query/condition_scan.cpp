@@ -1,0 +1,220 @@
+// Conditions over columns of a slice. A column is tested in the space of its codes where it can be: each distinct string
+// once, integers by one subtraction and one comparison; rows are kept by a branch-free compress.
+#include <algorithm>
+#include <type_traits>
+
+#include "column/dictionary.hpp"
+#include "query/condition.hpp"
+
+namespace cdp {
+namespace {
+
+template <Width width>
+std::uint64_t code_of(const std::uint8_t* codes, std::uint32_t index) noexcept {
+  if constexpr (width == Width::k0) return 0;
+  if constexpr (width == Width::k1) return (codes[index >> 3] >> (index & 7)) & 1u;
+  if constexpr (width == Width::k2) return (codes[index >> 2] >> ((index & 3) * 2)) & 3u;
+  if constexpr (width == Width::k4) return (codes[index >> 1] >> ((index & 1) * 4)) & 15u;
+  if constexpr (width == Width::k8) return codes[index];
+  if constexpr (width == Width::k16 || width == Width::k24 || width == Width::k32 || width == Width::k64) {
+    constexpr std::size_t kBytes = width_bits(width) / 8;
+    std::conditional_t<(kBytes > 4), std::uint64_t, std::conditional_t<(kBytes > 2), std::uint32_t, std::uint16_t>> word;
+    std::memcpy(&word, codes + std::size_t{index} * kBytes, sizeof word);
+    return width == Width::k24 ? word & 0xFFFFFFu : word;
+  }
+}
+
+// body.template operator()<width>() for the column's width: the switch stands outside of the loop.
+template <class Body>
+std::uint32_t with_width(Width width, Body&& body) {
+  switch (width) {
+    case Width::k0: return body.template operator()<Width::k0>();
+    case Width::k1: return body.template operator()<Width::k1>();
+    case Width::k2: return body.template operator()<Width::k2>();
+    case Width::k4: return body.template operator()<Width::k4>();
+    case Width::k8: return body.template operator()<Width::k8>();
+    case Width::k16: return body.template operator()<Width::k16>();
+    case Width::k24: return body.template operator()<Width::k24>();
+    case Width::k32: return body.template operator()<Width::k32>();
+    case Width::k64: return body.template operator()<Width::k64>();
+  }
+  return 0;
+}
+
+}  // namespace
+
+// One test on one column: how its codes are decided.
+class ColumnTest {
+ public:
+  ColumnTest(const BoundTest& test, const Column& column, std::uint32_t row_count, Scratch& scratch)
+      : test_(test), column_(column) {
+    switch (column.type) {
+      case ValueType::kInt: bind_ints(test.ints_, test.int_set_); break;
+      case ValueType::kDatetime: bind_ints(test.datetimes_, test.datetime_set_); break;
+      case ValueType::kBool: bind_table(2, scratch, [&](std::uint64_t code) { return test.match_bool_[(column.base + code) & 1]; }); break;
+      case ValueType::kString: bind_strings(row_count, scratch); break;
+      default: break;  // floats, lists: value by value
+    }
+  }
+
+  // Keeps the rows of a dense column whose truth is `wanted`.
+  std::uint32_t keep(std::uint32_t first_row, std::uint32_t* rows, std::uint32_t count, bool wanted) const {
+    switch (mode_) {
+      case Mode::kTable: return keep_if(first_row, rows, count, wanted, [table = table_.data()](std::uint64_t code) { return table[code] != 0; });
+      case Mode::kInterval:
+        return keep_if(first_row, rows, count, wanted, [shift = shift_, span = span_](std::uint64_t code) { return code + shift <= span; });
+      case Mode::kNone: return wanted ? 0 : count;
+      case Mode::kValue: break;
+    }
+    return keep_if(first_row, rows, count, wanted, [this](std::uint64_t code) { return decide(code); });
+  }
+  // REQUIRES: the column has a value in the row.
+  [[nodiscard]] bool at(std::uint32_t row) const {
+    const std::uint64_t code = column_.code_at(column_.rank(row));
+    switch (mode_) {
+      case Mode::kTable: return table_[code] != 0;
+      case Mode::kInterval: return code + shift_ <= span_;
+      case Mode::kNone: return false;
+      case Mode::kValue: break;
+    }
+    return decide(code);
+  }
+
+ private:
+  enum class Mode { kNone, kTable, kInterval, kValue };
+
+  [[nodiscard]] bool decide(std::uint64_t code) const {
+    const std::uint64_t bits = column_.dictionary_coded ? column_.dictionary[code] : column_.base + code;
+    return test_.positive(Value{column_.type, bits});
+  }
+
+  template <class Decide>
+  std::uint32_t keep_if(std::uint32_t first_row, std::uint32_t* rows, std::uint32_t count, bool wanted,
+                        Decide&& decide) const {
+    return with_width(column_.width, [&]<Width width>() {
+      const std::uint8_t* codes = column_.codes.data();
+      std::uint32_t kept = 0;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const std::uint32_t row = rows[i];
+        rows[kept] = row;
+        kept += decide(code_of<width>(codes, first_row + row)) == wanted ? 1 : 0;
+      }
+      return kept;
+    });
+  }
+
+  // lo ≤ base + code ≤ hi as one unsigned comparison, right for every base: all of it is modulo 2^64.
+  void bind_ints(const BoundTest::IntInterval& interval, const std::vector<std::int64_t>& set) {
+    if (test_.is_set()) {
+      if (set.empty()) mode_ = Mode::kNone;
+      return;
+    }
+    if (interval.lo > interval.hi) {
+      mode_ = Mode::kNone;
+      return;
+    }
+    mode_ = Mode::kInterval;
+    shift_ = column_.base - static_cast<std::uint64_t>(interval.lo);
+    span_ = static_cast<std::uint64_t>(interval.hi) - static_cast<std::uint64_t>(interval.lo);
+  }
+
+  template <class Decide>
+  void bind_table(std::size_t codes, Scratch& scratch, Decide&& decide) {
+    mode_ = Mode::kTable;
+    table_ = scratch.lease<std::uint8_t>(codes);
+    for (std::size_t code = 0; code < codes; ++code) table_[code] = decide(code) ? 1 : 0;
+  }
+
+  void bind_strings(std::uint32_t row_count, Scratch& scratch) {
+    if (test_.texts_.empty() || (test_.by_id_ && test_.string_ids_.empty())) {
+      mode_ = Mode::kNone;
+      return;
+    }
+    if (!column_.dictionary_coded) {
+      if (!test_.by_id_ || test_.string_ids_.size() != 1) return;
+      mode_ = Mode::kInterval;  // base + code = the one id
+      shift_ = column_.base - test_.string_ids_[0];
+      span_ = 0;
+      return;
+    }
+    const std::vector<std::uint32_t>& dictionary = column_.dictionary;
+    if (!test_.by_id_) {
+      if (dictionary.size() > row_count) return;  // fewer rows than strings: row by row
+      bind_table(dictionary.size(), scratch, [&](std::uint64_t code) { return test_.positive_string(dictionary[code]); });
+      return;
+    }
+    mode_ = Mode::kTable;
+    table_ = scratch.zeroed<std::uint8_t>(dictionary.size());
+    bool any = false;
+    for (const std::uint32_t id : test_.string_ids_) {
+      const auto at = std::lower_bound(dictionary.begin(), dictionary.end(), id);
+      if (at == dictionary.end() || *at != id) continue;
+      table_[static_cast<std::size_t>(at - dictionary.begin())] = 1;
+      any = true;
+    }
+    if (!any) mode_ = Mode::kNone;
+  }
+
+  const BoundTest& test_;
+  const Column& column_;
+  Mode mode_ = Mode::kValue;
+  Scratch::Lease<std::uint8_t> table_;
+  std::uint64_t shift_ = 0;
+  std::uint64_t span_ = 0;
+};
+
+namespace {
+
+// Columns of a key that hold something: null is missing.
+std::span<const Column> columns_of(const Slice& slice, KeyId key) {
+  const auto first = std::partition_point(slice.columns.begin(), slice.columns.end(), [key](const Column& column) {
+    return column.key < key || (column.key == key && column.type == ValueType::kNull);
+  });
+  auto last = first;
+  while (last != slice.columns.end() && last->key == key) ++last;
+  return {first, last};
+}
+
+}  // namespace
+
+std::uint32_t BoundTest::filter(const SliceView& view, KeyId key, Scratch& scratch, std::uint32_t* rows,
+                                std::uint32_t count) const {
+  const std::span<const Column> columns = columns_of(*view.slice, key);
+  const bool existence = op_ == Op::kExists || op_ == Op::kNotExists;
+  if (columns.empty()) return passes_missing() ? count : 0;
+  if (columns.size() == 1 && columns[0].dense()) {
+    if (existence) return op_ == Op::kExists ? count : 0;
+    return ColumnTest(*this, columns[0], count, scratch).keep(view.first_row, rows, count, !negated_);
+  }
+  // 0 missing, 1 present, 2 present and positive: a row has a value in one column at most.
+  const Scratch::Lease<std::uint8_t> hits = scratch.zeroed<std::uint8_t>(count);
+  for (const Column& column : columns) {
+    const ColumnTest test(*this, column, count, scratch);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t row = view.first_row + rows[i];
+      if (column.has(row)) hits[i] = existence || test.at(row) ? 2 : 1;
+    }
+  }
+  const std::uint8_t wanted = op_ == Op::kNotExists ? 0 : (negated_ ? 1 : 2);
+  std::uint32_t kept = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    rows[kept] = rows[i];
+    kept += hits[i] == wanted ? 1 : 0;
+  }
+  return kept;
+}
+
+std::uint32_t filter_rows(const SliceView& view, std::span<const BoundCondition> conditions, Scratch& scratch,
+                          std::uint32_t* rows, std::uint32_t count) {
+  for (const BoundCondition& condition : conditions) {
+    if (count == 0) return 0;
+    if (!condition.key) {
+      if (!condition.test.passes_missing()) return 0;
+      continue;
+    }
+    count = condition.test.filter(view, *condition.key, scratch, rows, count);
+  }
+  return count;
+}
+
+}  // namespace cdp
