@@ -77,6 +77,7 @@ BoundTest::BoundTest(const Test& test, const Dictionary& strings)
 }
 
 void BoundTest::bind_number(const Literal& literal, std::size_t index) {
+  numbers_.push_back(literal.value());
   if (!is_set()) {
     bind_int_bound(ints_, literal, index);
     bind_float_bound(literal, index);
@@ -178,6 +179,37 @@ bool BoundTest::positive_int(std::int64_t value) const noexcept {
 bool BoundTest::positive_float(double value) const noexcept {
   if (is_set()) return std::binary_search(float_set_.begin(), float_set_.end(), value);
   return value >= floats_.lo && value <= floats_.hi;
+}
+
+namespace {
+// REQUIRES: value beyond 64 bits, so no literal integer is near it.
+int compare_wide(__int128 value, const Value& number) noexcept {
+  if (number.type == ValueType::kInt) return value < 0 ? -1 : 1;
+  const double other = number.as_float();
+  if (other >= 0x1p126) return -1;
+  if (other <= -0x1p126) return 1;
+  const auto whole = static_cast<__int128>(other);  // exact where it matters: |other| ≥ 2^53 has no fraction
+  return value < whole ? -1 : (value > whole ? 1 : 0);
+}
+}  // namespace
+
+bool BoundTest::matches_wide(__int128 value) const noexcept {
+  if (value >= kIntMin && value <= kIntMax) return positive_int(static_cast<std::int64_t>(value)) != negated_;
+  const auto equal = [value](const Value& number) { return compare_wide(value, number) == 0; };
+  if (numbers_.empty()) return negated_;
+  const int order = compare_wide(value, numbers_.front());
+  switch (op_) {
+    case Op::kEq: return order == 0;
+    case Op::kNe: return order != 0;
+    case Op::kLt: return order < 0;
+    case Op::kLe: return order <= 0;
+    case Op::kGt: return order > 0;
+    case Op::kGe: return order >= 0;
+    case Op::kBetween: return order >= 0 && compare_wide(value, numbers_.back()) <= 0;
+    case Op::kIn: return std::any_of(numbers_.begin(), numbers_.end(), equal);
+    case Op::kNotIn: return std::none_of(numbers_.begin(), numbers_.end(), equal);
+    default: return false;
+  }
 }
 
 bool BoundTest::positive_datetime(std::int64_t value) const noexcept {

@@ -29,6 +29,15 @@ class BoundTest {
 
   // Does a value pass? Null type = missing. `strings` resolves dictionary types.
   [[nodiscard]] bool matches(const Value& value) const;
+  // The same for a computed number: a double (may be infinite), or an integer of any size.
+  [[nodiscard]] bool matches_number(double value) const noexcept { return positive_float(value) != negated_; }
+  [[nodiscard]] bool matches_wide(__int128 value) const noexcept;
+  // Integers that pass as a closed interval; nullopt where they are none (in, not_in, ne).
+  struct Interval { std::int64_t lo = 1, hi = 0; };  // empty when lo > hi
+  [[nodiscard]] std::optional<Interval> int_interval() const noexcept {
+    if (is_set() || negated_) return std::nullopt;
+    return Interval{ints_.lo, ints_.hi};
+  }
   // not_exists, the one op that a missing value passes.
   [[nodiscard]] bool passes_missing() const noexcept { return op_ == Op::kNotExists; }
   // False when some string literal was unknown to the store: bind again when the dictionary has grown.
@@ -40,7 +49,7 @@ class BoundTest {
 
  private:
   friend class ColumnTest;  // condition_scan.cpp
-  struct IntInterval { std::int64_t lo = 1, hi = 0; };      // closed; empty when lo > hi
+  using IntInterval = Interval;
   struct FloatInterval { double lo = 1, hi = 0; };
 
   [[nodiscard]] bool positive(const Value& value) const;    // without negation; value is no null
@@ -64,6 +73,7 @@ class BoundTest {
   IntInterval ints_;                       // eq, ne, lt .. between on numbers
   FloatInterval floats_;
   IntInterval datetimes_;
+  std::vector<Value> numbers_;             // as sent, for integers beyond 64 bits
   std::vector<std::int64_t> int_set_;      // in, not_in: ascending
   std::vector<double> float_set_;          // ascending; holds the integers too where they are exact
   std::vector<std::int64_t> datetime_set_;

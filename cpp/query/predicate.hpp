@@ -1,7 +1,7 @@
 // A predicate over profiles, bound to a version once. Two evaluations of the same form:
-//  - all profiles at once (`select_profiles`): per task, accumulators per profile filled from slices;
+//  - all profiles at once (`evaluate_task`): per task, accumulators per profile filled from slices;
 //  - one profile (`evaluate`), with the instant until which time alone cannot change the answer.
-// Clause files: clauses/did.cpp, clauses/trait.cpp; what and/or/not do with them is in predicate.cpp.
+// Clauses live in clauses/; what and, or, not do with them is in predicate.cpp.
 #pragma once
 
 #include <cstdint>
@@ -10,38 +10,11 @@
 #include <vector>
 
 #include "query/condition.hpp"
+#include "query/profile_mask.hpp"
 #include "query/scan.hpp"
 #include "query/spec.hpp"
 
 namespace cdp {
-
-class Pool;    // base/pool.hpp
-class Budget;  // query/budget.hpp
-
-// A set of profiles: one bit a local id, per shard, in words that line up with tasks.
-class ProfileMask {
- public:
-  ProfileMask() = default;
-  explicit ProfileMask(const Version& version);  // empty set of the right size
-  // Every profile: homes with at least one identity.
-  [[nodiscard]] static ProfileMask all(const Version& version);
-
-  [[nodiscard]] bool has(Origin home) const noexcept {
-    const std::vector<std::uint64_t>& words = shards_[placement_.shard(home)];
-    const std::uint32_t id = placement_.local_id(home);
-    return (id >> 6) < words.size() && ((words[id >> 6] >> (id & 63)) & 1) != 0;
-  }
-  // Bits of the task's ids: bit (id − task.first_id). Zero words behind the last profile.
-  [[nodiscard]] std::span<const std::uint64_t> words(const Task& task) const noexcept;
-  [[nodiscard]] std::span<std::uint64_t> words(std::uint32_t shard, std::uint32_t first_id) noexcept;
-  [[nodiscard]] std::uint64_t count() const noexcept;
-  // Profile ids ascending from `first` on, at most `limit`.
-  [[nodiscard]] std::vector<std::uint64_t> ids(std::uint64_t first, std::uint64_t limit) const;
-
- private:
-  Placement placement_;
-  std::vector<std::vector<std::uint64_t>> shards_;  // whole stripes
-};
 
 struct Truth {
   bool value = false;
@@ -56,7 +29,7 @@ class Predicate {
   ~Predicate();
 
   // Profiles of the task for which it holds at `now_ms`, of those in `candidates`; both in words of the task.
-  void evaluate_task(Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+  void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
                      std::span<std::uint64_t> out) const;
   // One profile: its rows in event order, of at least the names in names() (future rows included), and its traits.
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms) const;

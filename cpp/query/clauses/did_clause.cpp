@@ -1,0 +1,108 @@
+#include "query/clauses/did_clause.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "query/predicate.hpp"
+
+namespace cdp {
+namespace {
+
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+// Rows of the clause, as far as they are or will be visible.
+struct Found {
+  std::vector<std::int64_t> times;  // in the window, ascending
+  std::vector<const Row*> rows;     // the same
+  std::int64_t next_ms = kNever;    // when the next future row enters
+};
+
+Found find_rows(const DidClause& clause, std::span<const Row> rows, std::int64_t now_ms) {
+  const TimeRange range = resolve_range(clause.window, now_ms);
+  const std::int64_t end_ms = clause.window.type == RangeSpec::Type::kAbsolute ? clause.window.end_ms : kNever;
+  Found found;
+  for (const Row& row : rows) {
+    const bool inside = range.contains(row.time_ms);
+    const bool enters = row.time_ms > now_ms && row.time_ms >= range.start_ms && row.time_ms < end_ms;
+    if ((!inside && !enters) || !clause.selector.matches(row)) continue;
+    if (enters) {
+      found.next_ms = row.time_ms;  // rows ascend: the first one counts
+      break;
+    }
+    found.times.push_back(row.time_ms);
+    found.rows.push_back(&row);
+  }
+  return found;
+}
+
+std::vector<Value> values_of(const Found& found, KeyId key) {
+  std::vector<Value> out;
+  out.reserve(found.rows.size());
+  for (const Row* row : found.rows) {
+    const Value value = property(*row, key);
+    if (value.type != ValueType::kNull) out.push_back(value);
+  }
+  return out;
+}
+
+// When the count's answer can change by rows leaving (each at its time + window) or entering.
+std::int64_t count_until(const BoundMeasure& measure, const Found& found, bool truth, std::int64_t window_ms) {
+  const std::int64_t count = static_cast<std::int64_t>(found.times.size());
+  const auto leaves = [&](std::int64_t index) {  // when the row `index` has left
+    return window_ms == kNever || index < 0 || index >= count ? kNever : found.times[static_cast<std::size_t>(index)] + window_ms;
+  };
+  const std::int64_t any_change = std::min(leaves(0), found.next_ms);
+  const auto interval = measure.test.int_interval();
+  if (!interval) return any_change;
+  if (interval->lo > interval->hi) return kNever;
+  if (interval->hi == std::numeric_limits<std::int64_t>::max()) {      // at least lo
+    if (!truth) return found.next_ms;
+    return interval->lo <= 0 ? kNever : leaves(count - interval->lo);  // the lo-th newest
+  }
+  if (interval->lo <= 0) {                                             // at most hi
+    if (truth) return found.next_ms;
+    return interval->hi < 0 ? kNever : leaves(count - interval->hi - 1);
+  }
+  return any_change;
+}
+
+}  // namespace
+
+DidClause::DidClause(const PredicateSpec& spec, const Version& version)
+    : selector(bind_selector(spec.selector, version)), window(spec.window) {
+  for (const MeasureSpec& measure : spec.measures) measures.push_back(bind_measure(measure, version));
+  zero_holds = std::all_of(measures.begin(), measures.end(),
+                           [](const BoundMeasure& measure) { return measure_holds(measure, 0, {}); });
+}
+
+bool DidClause::resolved() const noexcept {
+  return selector.resolved && std::all_of(measures.begin(), measures.end(), [](const BoundMeasure& measure) {
+           return measure.measure == Measure::kCount || measure.key.has_value();
+         });
+}
+
+Truth DidClause::evaluate(std::span<const Row> rows, std::int64_t now_ms) const {
+  const Found found = find_rows(*this, rows, now_ms);
+  const std::int64_t window_ms = window.type == RangeSpec::Type::kLast ? window.last_ms : kNever;
+  const std::int64_t oldest_leaves =
+      window_ms == kNever || found.times.empty() ? kNever : found.times.front() + window_ms;
+  // And over the measures: true until the first of them can change, false as long as one of the false ones must be.
+  std::int64_t true_until = kNever, false_until = std::numeric_limits<std::int64_t>::min();
+  bool all = true;
+  for (const BoundMeasure& measure : measures) {
+    const std::vector<Value> values = measure.key ? values_of(found, *measure.key) : std::vector<Value>();
+    const bool truth = measure_holds(measure, found.times.size(), values);
+    const std::int64_t until = measure.measure == Measure::kCount
+                                   ? count_until(measure, found, truth, window_ms)
+                                   : std::min(oldest_leaves, found.next_ms);
+    all &= truth;
+    if (truth) {
+      true_until = std::min(true_until, until);
+    } else {
+      false_until = std::max(false_until, until);
+    }
+  }
+  return {all, all ? true_until : false_until};
+}
+
+}  // namespace cdp

@@ -1,0 +1,312 @@
+// did over a task: accumulators of the stripe filled slice by slice, then the truth of every candidate at once.
+#include <algorithm>
+#include <cstring>
+
+#include "query/clauses/did_clause.hpp"
+#include "query/codes.hpp"
+#include "query/profile_mask.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace cdp {
+namespace {
+
+// Sums of integers per profile: 64 bits while no sum can overflow (bounded by rows · largest magnitude), then 128.
+class IntegerSums {
+ public:
+  IntegerSums(std::uint32_t size, Scratch& scratch)
+      : size_(size), scratch_(scratch), narrow_(scratch.zeroed<std::int64_t>(size)), counts_(scratch.zeroed<std::uint32_t>(size)) {}
+
+  // Adds the values of the selected rows. REQUIRES: an integer column.
+  void add(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count) {
+    reserve_bits(column, count);
+    if (column.dense() && wide_.size() == 0) {
+      add_dense(view, column, rows, count);
+      return;
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t row = view.first_row + rows[i];
+      if (!column.has(row)) continue;
+      const std::uint32_t index = view.profile[rows[i]] + view.id_offset;
+      const auto value = static_cast<std::int64_t>(column.bits_at(row));
+      if (wide_.size() == 0) {
+        narrow_[index] += value;
+      } else {
+        wide_[index] += value;
+      }
+      ++counts_[index];
+    }
+  }
+  [[nodiscard]] __int128 sum(std::uint32_t index) const noexcept {
+    return wide_.size() == 0 ? __int128{narrow_[index]} : wide_[index];
+  }
+  [[nodiscard]] std::uint32_t count(std::uint32_t index) const noexcept { return counts_[index]; }
+
+ private:
+  void add_dense(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count) {
+    with_width(column.width, [&]<Width width>() {
+      const std::uint8_t* codes = column.codes.data();
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const std::uint32_t row = rows[i], index = view.profile[row] + view.id_offset;
+        narrow_[index] += static_cast<std::int64_t>(column.base + code_of<width>(codes, view.first_row + row));
+        ++counts_[index];
+      }
+      return count;
+    });
+  }
+  // Largest magnitude of a value of the column: from its base and width.
+  static unsigned __int128 magnitude(const Column& column) noexcept {
+    if (column.width == Width::k64) return static_cast<unsigned __int128>(1) << 63;
+    const auto base = static_cast<std::int64_t>(column.base);
+    const unsigned __int128 top = static_cast<unsigned __int128>(1) << width_bits(column.width);
+    return (base < 0 ? -static_cast<unsigned __int128>(base) : static_cast<unsigned __int128>(base)) + top;
+  }
+  void reserve_bits(const Column& column, std::uint32_t count) {
+    if (wide_.size() != 0) return;
+    bound_ += magnitude(column) * count;
+    if (bound_ < (static_cast<unsigned __int128>(1) << 63)) return;
+    wide_ = scratch_.lease<__int128>(size_);
+    for (std::uint32_t i = 0; i < size_; ++i) wide_[i] = narrow_[i];
+  }
+
+  std::uint32_t size_;
+  Scratch& scratch_;
+  Scratch::Lease<std::int64_t> narrow_;
+  Scratch::Lease<std::uint32_t> counts_;
+  Scratch::Lease<__int128> wide_;
+  unsigned __int128 bound_ = 0;
+};
+
+struct Gathered {
+  std::uint32_t index = 0;
+  Value value;
+};
+
+// One measure over the task: integer sums as long as only integers come, everything else as pairs.
+class MeasureScan {
+ public:
+  MeasureScan(const BoundMeasure& measure, std::uint32_t size, Scratch& scratch) : measure_(measure) {
+    if (measure.key && (measure.measure == Measure::kSum || measure.measure == Measure::kMean)) sums_.emplace(size, scratch);
+  }
+
+  void add(const SliceView& view, const std::uint32_t* rows, std::uint32_t count) {
+    if (!measure_.key) return;
+    const auto columns = std::equal_range(view.slice->columns.begin(), view.slice->columns.end(), *measure_.key, ByKey());
+    for (auto column = columns.first; column != columns.second; ++column) {
+      if (column->type == ValueType::kNull) continue;
+      if (!sums_) {
+        gather(view, *column, rows, count);
+      } else if (column->type == ValueType::kInt) {
+        sums_->add(view, *column, rows, count);
+      } else if (column->type == ValueType::kFloat) {
+        gather(view, *column, rows, count);
+      }
+    }
+  }
+
+  // To be called once, before the first `holds`: groups the pairs by profile.
+  void group(std::uint32_t size) {
+    if (pairs_.empty()) return;
+    first_.assign(size + 1, 0);
+    for (const Gathered& pair : pairs_) ++first_[pair.index + 1];
+    for (std::uint32_t i = 0; i < size; ++i) first_[i + 1] += first_[i];
+    std::vector<std::uint32_t> at(first_.begin(), first_.end() - 1);
+    values_.resize(pairs_.size());
+    for (const Gathered& pair : pairs_) values_[at[pair.index]++] = pair.value;
+    pairs_ = {};
+  }
+
+  [[nodiscard]] bool holds(std::uint32_t index, std::uint32_t row_count) {
+    std::span<const Value> values;
+    if (!first_.empty()) values = std::span(values_).subspan(first_[index], first_[index + 1] - first_[index]);
+    if (!sums_) return measure_holds(measure_, row_count, values);
+    if (values.empty()) return integer_sum_holds(measure_, sums_->sum(index), sums_->count(index));
+    return mixed_sum_holds(measure_, sums_->sum(index), sums_->count(index), values);
+  }
+
+ private:
+  struct ByKey {
+    bool operator()(const Column& column, KeyId key) const noexcept { return column.key < key; }
+    bool operator()(KeyId key, const Column& column) const noexcept { return key < column.key; }
+  };
+
+  void gather(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t row = view.first_row + rows[i];
+      if (!column.has(row)) continue;
+      pairs_.push_back({view.profile[rows[i]] + view.id_offset, Value{column.type, column.bits_at(row)}});
+    }
+  }
+
+  const BoundMeasure& measure_;
+  std::optional<IntegerSums> sums_;
+  std::vector<Gathered> pairs_;
+  std::vector<std::uint32_t> first_;  // of each profile's values; empty when nothing was gathered
+  std::vector<Value> values_;
+};
+
+// Bits of the counts in [low, low + span].
+void counts_in(const std::uint32_t* counts, std::uint32_t low, std::uint32_t span, std::uint64_t* words) {
+  for (std::uint32_t word = 0; word < kStripeWords; ++word) {
+    std::uint64_t bits = 0;
+    for (std::uint32_t bit = 0; bit < 64; ++bit) {
+      bits |= static_cast<std::uint64_t>(counts[word * 64 + bit] - low <= span ? 1 : 0) << bit;
+    }
+    words[word] = bits;
+  }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) void counts_in_avx512(const std::uint32_t* counts, std::uint32_t low,
+                                                         std::uint32_t span, std::uint64_t* words) {
+  const __m512i lows = _mm512_set1_epi32(static_cast<int>(low)), spans = _mm512_set1_epi32(static_cast<int>(span));
+  for (std::uint32_t word = 0; word < kStripeWords; ++word) {
+    std::uint64_t bits = 0;
+    for (std::uint32_t part = 0; part < 4; ++part) {
+      const __m512i values = _mm512_loadu_si512(counts + word * 64 + part * 16);
+      const __mmask16 mask = _mm512_cmple_epu32_mask(_mm512_sub_epi32(values, lows), spans);
+      bits |= static_cast<std::uint64_t>(mask) << (part * 16);
+    }
+    words[word] = bits;
+  }
+}
+#endif
+
+using CountsIn = void (*)(const std::uint32_t*, std::uint32_t, std::uint32_t, std::uint64_t*);
+CountsIn choose_counts_in() noexcept {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return counts_in_avx512;
+#endif
+  return counts_in;
+}
+
+// A scan of one clause over one task.
+class DidScan {
+ public:
+  DidScan(const DidClause& clause, const Task& task, std::int64_t now_ms, Scratch& scratch)
+      : clause_(clause), task_(task), range_(resolve_range(clause.window, now_ms)), scratch_(scratch),
+        counts_(scratch.zeroed<std::uint32_t>(limits::kStripeIds)) {
+    for (const BoundMeasure& measure : clause.measures) {
+      if (measure.measure != Measure::kCount) measures_.emplace_back(measure, limits::kStripeIds, scratch);
+    }
+  }
+
+  void read() {
+    for (const Chunk* chunk : task_.chunks) {
+      ChunkView view(*chunk, task_, scratch_);
+      if (view.outside(range_)) continue;
+      if (clause_.selector.any && clause_.selector.where.empty() && measures_.empty()) {
+        add_spine(view);
+      } else if (clause_.selector.any) {
+        for (const Slice& slice : chunk->slices) add(view, view.slice(slice));
+      } else {
+        for (const NameId name : clause_.selector.names) add(view, view.slice(name));
+      }
+    }
+  }
+
+  void decide(std::span<const std::uint64_t> candidates, std::span<std::uint64_t> out) {
+    static const CountsIn in = choose_counts_in();
+    std::uint64_t some[kStripeWords];
+    in(counts_.data(), 1, UINT32_MAX - 1, some);
+    const bool exact = count_words(out, in);
+    for (std::uint32_t word = 0; word < kStripeWords; ++word) {
+      const std::uint64_t wanted = candidates[word];
+      const std::uint64_t zero = clause_.zero_holds ? wanted & ~some[word] : 0;
+      std::uint64_t left = wanted & some[word] & out[word];
+      if (!exact) left = decide_word(word, left);
+      out[word] = zero | left;
+    }
+  }
+
+ private:
+  void add(ChunkView& chunk, const std::optional<SliceView>& slice) {
+    if (!slice) return;
+    if (clause_.selector.where.empty() && measures_.empty() && !chunk.crosses(range_)) {
+      for (std::uint32_t i = 0; i < slice->row_count; ++i) ++counts_[slice->profile[i] + slice->id_offset];
+      return;
+    }
+    const Scratch::Lease<std::uint32_t> rows = scratch_.lease<std::uint32_t>(slice->row_count + 16);
+    std::uint32_t count = select_rows(chunk, *slice, range_, rows.data());
+    count = filter_rows(*slice, clause_.selector.where, scratch_, rows.data(), count);
+    for (std::uint32_t i = 0; i < count; ++i) ++counts_[slice->profile[rows[i]] + slice->id_offset];
+    if (count == 0) return;
+    for (MeasureScan& measure : measures_) measure.add(*slice, rows.data(), count);
+  }
+
+  void add_spine(ChunkView& chunk) {
+    const SpineView spine = chunk.spine();
+    const std::int64_t start = std::clamp(range_.start_ms - chunk.start_ms(), std::int64_t{0}, limits::kPartitionMs);
+    const std::int64_t end = std::clamp(range_.end_ms - chunk.start_ms(), std::int64_t{0}, limits::kPartitionMs);
+    const auto low = static_cast<std::uint32_t>(start), length = static_cast<std::uint32_t>(std::max(end - start, std::int64_t{0}));
+    for (std::uint32_t i = 0; i < spine.size(); ++i) {
+      counts_[spine.profile[i] + spine.id_offset] += spine.time[i] - low < length ? 1 : 0;
+    }
+  }
+
+  // The count tests that are intervals, as words; false when something is left to decide profile by profile.
+  bool count_words(std::span<std::uint64_t> out, CountsIn in) {
+    std::fill(out.begin(), out.end(), ~std::uint64_t{0});
+    bool exact = measures_.empty();
+    for (const BoundMeasure& measure : clause_.measures) {
+      if (measure.measure != Measure::kCount) continue;
+      const auto interval = measure.test.int_interval();
+      if (!interval) {
+        exact = false;
+        continue;
+      }
+      const std::int64_t low = std::max<std::int64_t>(interval->lo, 0);
+      const std::int64_t high = std::min<std::int64_t>(interval->hi, UINT32_MAX);
+      if (low > high) {
+        std::fill(out.begin(), out.end(), 0);
+        continue;
+      }
+      std::uint64_t words[kStripeWords];
+      in(counts_.data(), static_cast<std::uint32_t>(low), static_cast<std::uint32_t>(high - low), words);
+      for (std::uint32_t word = 0; word < kStripeWords; ++word) out[word] &= words[word];
+    }
+    return exact;
+  }
+
+  std::uint64_t decide_word(std::uint32_t word, std::uint64_t bits) {
+    if (bits != 0 && !grouped_) {
+      for (MeasureScan& measure : measures_) measure.group(limits::kStripeIds);
+      grouped_ = true;
+    }
+    std::uint64_t out = 0;
+    for (; bits != 0; bits &= bits - 1) {
+      const std::uint32_t index = word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits));
+      if (holds(index)) out |= bits & (~bits + 1);
+    }
+    return out;
+  }
+
+  [[nodiscard]] bool holds(std::uint32_t index) {
+    for (const BoundMeasure& measure : clause_.measures) {
+      if (measure.measure == Measure::kCount && !measure_holds(measure, counts_[index], {})) return false;
+    }
+    return std::all_of(measures_.begin(), measures_.end(),
+                       [&](MeasureScan& measure) { return measure.holds(index, counts_[index]); });
+  }
+
+  const DidClause& clause_;
+  const Task& task_;
+  TimeRange range_;
+  Scratch& scratch_;
+  Scratch::Lease<std::uint32_t> counts_;
+  std::vector<MeasureScan> measures_;
+  bool grouped_ = false;
+};
+
+}  // namespace
+
+void DidClause::evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch,
+                              std::span<const std::uint64_t> candidates, std::span<std::uint64_t> out) const {
+  DidScan scan(*this, task, now_ms, scratch);
+  scan.read();
+  scan.decide(candidates, out);
+}
+
+}  // namespace cdp
