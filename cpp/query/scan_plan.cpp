@@ -88,14 +88,11 @@ void build_tasks(const Version& version, ScanPlan& plan) {
 }  // namespace
 
 std::shared_ptr<const ScanPlan> scan_plan(const Version& version) {
-  std::shared_ptr<const ScanPlan> before = version.scan_plan.get();
-  if (before != nullptr && before->version == &version) return before;
+  if (std::shared_ptr<const ScanPlan> made = version.scan_plan.get()) return made;
   const auto making = version.scan_plan.making();
-  before = version.scan_plan.get();
-  if (before != nullptr && before->version == &version) return before;
+  if (std::shared_ptr<const ScanPlan> made = version.scan_plan.get()) return made;
   auto plan = std::make_shared<ScanPlan>();
-  plan->version = &version;
-  seal_tail(version, before.get(), *plan);
+  seal_tail(version, version.scan_plan.newest().get(), *plan);
   mark_slow(version, *plan);
   build_tasks(version, *plan);
   version.scan_plan.set(plan);

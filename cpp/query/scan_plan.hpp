@@ -17,8 +17,7 @@ struct ScanPlan {
   std::vector<std::shared_ptr<const TailBatch>> tail;       // the batches that `pieces` hold, in log order
   std::vector<std::shared_ptr<const std::vector<SealedLayer>>> pieces;  // in log order
   std::vector<std::vector<std::uint64_t>> slow;             // per shard, bit a local id, whole stripes; empty = none
-  std::vector<Task> tasks;                                  // by (shard, first_id); `version` is filled in by the user
-  const Version* version = nullptr;                         // for which slow and tasks hold
+  std::vector<Task> tasks;                                  // by (shard, first_id); for the version it was made for
 };
 
 [[nodiscard]] std::shared_ptr<const ScanPlan> scan_plan(const Version& version);

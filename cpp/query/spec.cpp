@@ -7,6 +7,7 @@
 
 #include "base/limits.hpp"
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/profile.hpp"
 #include "query/scan.hpp"
 
 namespace cdp {
@@ -204,6 +205,7 @@ const KindEntry& find_kind(const std::string& name, const Path& path) {
     if (entry.name == name) return entry;
     expected.append(" \"").append(entry.name).append("\"");
   }
+  if (name == "profile") fail_invalid(path, "a profile is read by its own call: its answer is no table");
   constexpr std::array<std::string_view, 12> kPlanned = {"flow", "sequence", "lifecycle", "stickiness", "rfm", "pivot",
                                                          "distribution", "sessions", "overlap", "explain", "drivers", "now"};
   if (std::find(kPlanned.begin(), kPlanned.end(), name) != kPlanned.end()) {
@@ -384,6 +386,17 @@ Spec parse_spec(std::span<const std::uint8_t> bytes) {
   spec.kind = entry.parse(fields, spec.common);
   fields.done();
   return spec;
+}
+
+ProfileSpec parse_profile_spec(std::span<const std::uint8_t> bytes) {
+  const Node node = parse_document(bytes);
+  const Path root;
+  Fields fields(node, root);
+  const CommonSpec common = parse_common(fields);
+  if (common.kind != "profile") fail_invalid(fields.path("kind"), "expected \"profile\", got \"" + common.kind.substr(0, 64) + "\"");
+  ProfileSpec out = parse_profile(fields, common);
+  fields.done();
+  return out;
 }
 
 TimeRange resolve_range(const RangeSpec& range, std::int64_t now_ms) noexcept {

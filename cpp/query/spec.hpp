@@ -133,7 +133,10 @@ struct Spec {
   Spec& operator=(Spec&&) noexcept;
   ~Spec();
 };
+// Any kind of kinds(). `profile` is not among them: its answer is no table.
 [[nodiscard]] Spec parse_spec(std::span<const std::uint8_t> bytes);
+struct ProfileSpec;  // kinds/profile.hpp
+[[nodiscard]] ProfileSpec parse_profile_spec(std::span<const std::uint8_t> bytes);
 // Only a predicate (for watched segments).
 [[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes);
 

@@ -65,23 +65,32 @@ struct TailBatch {
 
 struct ScanPlan;  // query/scan_plan.hpp
 
-// What queries derive from a version once and share: the tail as chunks, the slow profiles. A copy of a version starts from
-// what the original had (a longer tail seals only its new batches), under a lock of its own.
+// What queries derive from a version once and share: the tail as chunks, the slow profiles. A copy of a version starts with
+// the original's as `earlier` (its longer tail seals only its new batches). Under a lock of its own.
 class ScanPlanSlot {
  public:
   ScanPlanSlot() = default;
-  ScanPlanSlot(const ScanPlanSlot& other) : plan_(other.get()) {}
+  ScanPlanSlot(const ScanPlanSlot& other) : earlier_(other.newest()) {}
   ScanPlanSlot& operator=(const ScanPlanSlot& other) {
-    if (this != &other) set(other.get());
+    if (this == &other) return *this;
+    std::shared_ptr<const ScanPlan> newest = other.newest();
+    const std::lock_guard lock(mutex_);
+    plan_.reset();
+    earlier_ = std::move(newest);
     return *this;
   }
-  [[nodiscard]] std::shared_ptr<const ScanPlan> get() const {
+  [[nodiscard]] std::shared_ptr<const ScanPlan> get() const {  // of this very version, or null
     const std::lock_guard lock(mutex_);
     return plan_;
+  }
+  [[nodiscard]] std::shared_ptr<const ScanPlan> newest() const {  // this one's, else what it was copied from had
+    const std::lock_guard lock(mutex_);
+    return plan_ != nullptr ? plan_ : earlier_;
   }
   void set(std::shared_ptr<const ScanPlan> plan) const {
     const std::lock_guard lock(mutex_);
     plan_ = std::move(plan);
+    earlier_.reset();
   }
   // Held while the plan is made, so that it is made once.
   [[nodiscard]] std::unique_lock<std::mutex> making() const { return std::unique_lock(making_); }
@@ -90,6 +99,7 @@ class ScanPlanSlot {
   mutable std::mutex mutex_;
   mutable std::mutex making_;
   mutable std::shared_ptr<const ScanPlan> plan_;
+  mutable std::shared_ptr<const ScanPlan> earlier_;
 };
 
 struct Version {

@@ -1,7 +1,6 @@
 #include "query/clauses/measure.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "column/dictionary.hpp"
 #include "query/exact_sum.hpp"
@@ -34,21 +33,11 @@ bool extreme_holds(const BoundMeasure& measure, std::span<const Value> values) {
   return best.type != ValueType::kNull && measure.test.matches(best);
 }
 
-// 1 and 1.0 are one value: a whole double in the range of int64 counts as the integer.
-Value normalised(const Value& value) {
-  if (value.type != ValueType::kFloat) return value;
-  const double number = value.as_float();
-  if (number != std::floor(number) || number < -0x1p63 || number >= 0x1p63) return value;
-  return {ValueType::kInt, static_cast<std::uint64_t>(static_cast<std::int64_t>(number))};
-}
-
+// Types are kept apart: 1 and 1.0 are two values.
 bool distinct_holds(const BoundMeasure& measure, std::span<const Value> values) {
   std::vector<std::pair<ValueType, std::uint64_t>> seen;
   seen.reserve(values.size());
-  for (const Value& value : values) {
-    const Value whole = normalised(value);
-    seen.emplace_back(whole.type, whole.bits);
-  }
+  for (const Value& value : values) seen.emplace_back(value.type, value.bits);
   std::sort(seen.begin(), seen.end());
   const auto last = std::unique(seen.begin(), seen.end());
   return measure.test.matches({ValueType::kInt, static_cast<std::uint64_t>(last - seen.begin())});

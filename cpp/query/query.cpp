@@ -1,0 +1,161 @@
+#include "query/query.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/pool.hpp"
+#include "query/budget.hpp"
+#include "query/calendar.hpp"
+#include "query/kinds/kinds.hpp"
+#include "query/predicate.hpp"
+#include "query/scan_plan.hpp"
+
+namespace cdp {
+namespace {
+
+// Buffers outlive a query: fresh ones would cost a page fault per 4 KiB each time.
+Scratch& thread_scratch() {
+  static thread_local Scratch scratch;
+  return scratch;
+}
+
+template <class Visit>
+void for_each_bit(std::span<const std::uint64_t> words, Visit&& visit) {
+  for (std::size_t word = 0; word < words.size(); ++word) {
+    for (std::uint64_t bits = words[word]; bits != 0; bits &= bits - 1) {
+      visit(static_cast<std::uint32_t>(word * 64) + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
+    }
+  }
+}
+
+// One query after binding. Shared by the workers: task i writes only its own words of `where_`.
+class Execution {
+ public:
+  Execution(const Version& version, const Kind* kind, const Predicate* where, const QueryContext& context,
+            const QueryOptions& options)
+      : version_(version), kind_(kind), where_(where), context_(context), force_rows_(options.force_rows),
+        plan_(scan_plan(version)) {
+    if (where != nullptr || force_rows_) all_ = ProfileMask::all(version);
+    if (where == nullptr) return;
+    mask_ = ProfileMask(version);
+    context_.where = &mask_;
+  }
+
+  // Runs every task; partials_[worker] holds what the worker added.
+  void run(Pool* pool, unsigned threads) {
+    const unsigned workers = pool == nullptr ? 1 : std::min<unsigned>(threads == 0 ? ~0u : threads, pool->helpers() + 1);
+    partials_.resize(std::max(workers, 1u));
+    const auto body = [this](std::size_t task, unsigned worker) { run_task(task, worker); };
+    if (pool != nullptr && workers > 1) {
+      pool->run(plan_->tasks.size(), workers, body);
+    } else {
+      for (std::size_t task = 0; task < plan_->tasks.size(); ++task) body(task, 0);
+    }
+  }
+
+  [[nodiscard]] Table finish() {
+    std::unique_ptr<Partial> total;
+    for (std::unique_ptr<Partial>& partial : partials_) {
+      if (partial == nullptr) continue;
+      if (total == nullptr) {
+        total = std::move(partial);
+      } else {
+        kind_->merge(*total, std::move(*partial));
+      }
+    }
+    if (total == nullptr) total = kind_->make_partial();
+    return kind_->finish(context_, std::move(total));
+  }
+
+ private:
+  void run_task(std::size_t index, unsigned worker) {
+    context_.budget->check();
+    Task task = plan_->tasks[index];
+    if (where_ != nullptr && !select(task)) return;
+    if (!kind_->scans()) return;
+    if (partials_[worker] == nullptr) partials_[worker] = kind_->make_partial();
+    Partial& partial = *partials_[worker];
+    std::vector<Row> rows;
+    if (force_rows_) {
+      for_each_bit(all_.words(task), [&](std::uint32_t bit) { add_rows(task.origin(bit), rows, partial); });
+      return;
+    }
+    kind_->scan(context_, task, thread_scratch(), partial);
+    for (const Origin home : slow_homes(task)) add_rows(home, rows, partial);
+    for_each_bit(task.late, [&](std::uint32_t bit) {
+      if (!task.is_slow(bit)) add_rows(task.origin(bit), rows, partial);
+    });
+  }
+
+  // Fills the task's words of the mask; false when nobody is in it.
+  bool select(const Task& task) {
+    const std::span<std::uint64_t> words = mask_.words(task);
+    if (force_rows_) {
+      for_each_bit(std::as_const(all_).words(task), [&](std::uint32_t bit) {
+        const bool truth = evaluate_profile(version_, *where_, task.origin(bit), context_.now_ms).value;
+        if (truth) words[bit >> 6] |= std::uint64_t{1} << (bit & 63);
+      });
+    } else {
+      where_->evaluate_task(task, context_.now_ms, thread_scratch(), std::as_const(all_).words(task), words);
+    }
+    return std::any_of(words.begin(), words.end(), [](std::uint64_t word) { return word != 0; });
+  }
+
+  void add_rows(Origin home, std::vector<Row>& rows, Partial& partial) {
+    if (where_ != nullptr && !mask_.has(home)) return;
+    rows.clear();
+    const std::vector<NameId>& names = names_;
+    rows_of(version_, home, names, rows);
+    kind_->add_rows(context_, home, rows, partial);
+  }
+
+  const Version& version_;
+  const Kind* kind_;
+  const Predicate* where_;
+  QueryContext context_;
+  bool force_rows_;
+  std::shared_ptr<const ScanPlan> plan_;
+  std::vector<NameId> names_ = kind_->names();
+  ProfileMask all_;
+  ProfileMask mask_;
+  std::vector<std::unique_ptr<Partial>> partials_;
+};
+
+}  // namespace
+
+Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, const QueryOptions& options) {
+  const Spec spec = parse_spec(bytes);
+  const std::int64_t now_ms = spec.common.now_ms.value_or(options.now_ms);
+  const Zone& zone = zones().find(spec.common.zone, Path().field("zone"));
+  const Binding binding{*version, spec.common, resolve_range(spec.common.range, now_ms), now_ms, zone};
+  const std::unique_ptr<Kind> kind = spec.kind->bind(binding);
+  std::optional<Predicate> where;
+  if (spec.common.where != nullptr) where.emplace(*spec.common.where, *version);
+
+  Budget own(kQueryMemoryBytes, options.deadline_ns);
+  QueryContext context;
+  context.version = version.get();
+  context.range = binding.range;
+  context.now_ms = now_ms;
+  context.budget = options.budget != nullptr ? options.budget : &own;
+  Execution execution(*version, kind.get(), where ? &*where : nullptr, context, options);
+  execution.run(options.pool, options.threads);
+  Table table = execution.finish();
+  table.watermark = version->watermark;
+  table.now_ms = now_ms;
+  return table;
+}
+
+Table run_query(const VersionPtr& version, std::span<const std::byte> spec, const QueryOptions& options) {
+  return run_query(version, std::span(reinterpret_cast<const std::uint8_t*>(spec.data()), spec.size()), options);
+}
+
+std::optional<ProfileAnswer> read_profile(const VersionPtr& version, std::span<const std::uint8_t> bytes,
+                                          const QueryOptions& options) {
+  const ProfileSpec spec = parse_profile_spec(bytes);
+  return read_profile(*version, spec, spec.now_ms.value_or(options.now_ms));
+}
+
+}  // namespace cdp
