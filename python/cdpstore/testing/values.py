@@ -13,7 +13,7 @@ import msgpack
 
 from cdpstore.model import milliseconds_of
 
-__all__ = ["Typed", "answer_order", "exact_mean", "exact_sum", "is_number", "rounded", "typed"]
+__all__ = ["Typed", "exact_mean", "exact_sum", "is_number", "rounded", "typed"]
 
 Typed: TypeAlias = tuple[int, Any]
 
@@ -40,17 +40,6 @@ def typed(value: Any) -> Typed:
         case list():
             return (7 if any(isinstance(each, dict) for each in value) else 6), _packed(value)
     raise TypeError(f"no value of the product: {value!r}")
-
-
-def answer_order(value: Any) -> tuple[int, Any, Typed]:
-    """Order of values in answers: false, true, numbers, datetimes, strings bytewise, lists; null last.
-
-    >>> sorted([None, "a", 2, 1.5, True], key=answer_order)
-    [True, 1.5, 2, 'a', None]
-    """
-    key = typed(value)
-    ranks = {1: 0, 2: 1, 3: 1, 5: 2, 4: 3, 6: 4, 7: 5, 0: 6}
-    return ranks[key[0]], Fraction(value) if is_number(value) else key[1], key
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

@@ -8,7 +8,7 @@ from cdpstore.table import Table
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.spec import Fields, bad, choice, duration, each, selector, unsupported
-from cdpstore.testing.values import answer_order, typed
+from cdpstore.testing.values import typed
 from cdpstore.testing.view import View, operand_names, operand_values
 
 __all__ = ["answer", "parse"]
@@ -47,7 +47,7 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
         depths.setdefault((), [])
     rows = [
         [*values.get(key, []), *(sum(depth >= step for depth in depths[key]) for step in steps)]
-        for key in sorted(depths, key=lambda key: [*map(answer_order, values.get(key, []))])
+        for key in sorted(depths)
     ]
     return view.table([*operand_names(breakdown), *(f"step_{step}" for step in steps)], rows)
 

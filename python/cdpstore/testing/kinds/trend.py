@@ -7,7 +7,7 @@ from cdpstore.table import Table
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.spec import Fields, bad, each, integer, name_of, selector, unit
-from cdpstore.testing.values import Typed, answer_order, exact_mean, exact_sum, is_number, typed
+from cdpstore.testing.values import Typed, exact_mean, exact_sum, is_number, typed
 from cdpstore.testing.view import View, operand_names, operand_values
 
 __all__ = ["answer", "parse"]
@@ -77,7 +77,7 @@ def _groups(hits: Sequence[Hit], breakdown: Any, spec: dict[str, Any]) -> list[t
     measure = spec["measures"][spec["order"]]
     ranked = sorted(
         found.values(),
-        key=lambda group: (_descending(_measured(measure, group[1])), [*map(answer_order, group[0])]),
+        key=lambda group: (_descending(_measured(measure, group[1])), [*map(typed, group[0])]),
     )
     limit = spec["limit"]
     if limit is None or len(ranked) <= limit or not breakdown:
