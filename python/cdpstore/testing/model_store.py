@@ -21,6 +21,7 @@ from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
 from cdpstore.testing.decode import decode
 from cdpstore.testing.history import History
+from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
 from cdpstore.testing.identity import normalise
 from cdpstore.testing.kinds import KINDS
 from cdpstore.testing.kinds import profile as profile_kind
@@ -159,7 +160,8 @@ class ModelStore:
     def _origin_of(self, ids: Ids | int) -> int | None:
         if isinstance(ids, int):
             return ids if ids < len(self._history.book.identities) else None
-        found = {self._history.book.origin_of.get((kind, normalise(kind, str(value)))) for kind, value in ids.items()}
+        by_rank = sorted(ids.items(), key=lambda entry: KINDS_OF_IDENTITY[entry[0]].rank)
+        found = [self._history.book.origin_of.get((kind, normalise(kind, str(value)))) for kind, value in by_rank]
         return next((origin for origin in found if origin is not None), None)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from cdpstore.table import Table
-from cdpstore.testing.spec import Fields, bad, integer
+from cdpstore.testing.spec import Fields, bad, integer, unsupported
 from cdpstore.testing.view import View
 
 __all__ = ["answer", "parse"]
@@ -15,6 +15,10 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     """`where` is required; `after` starts a page."""
     if common["where"] is None:
         bad("where", "missing")
+    if common["breakdown"]:
+        unsupported("breakdown", "profiles has no breakdown")
+    if common["range"] is not None:
+        bad("range", "profiles has no range: give the clauses windows")
     return {"after": fields.take("after", integer(0, 2**63 - 1))}
 
 
