@@ -41,4 +41,4 @@ class KeySets {
   std::unordered_map<std::uint64_t, std::uint32_t> steps_;
 };
 
-} // namespace cdp
+}  // namespace cdp

@@ -19,14 +19,14 @@ namespace cdp {
 namespace {
 
 constexpr std::uint32_t kOrigins = TraitPage::kOrigins;
-constexpr std::uint32_t kWalkMax = 64; // entries walked back before a chain gets a set
+constexpr std::uint32_t kWalkMax = 64;  // entries walked back before a chain gets a set
 
 struct Column {
   CowPages<TraitPage> pages;
   std::shared_ptr<TraitHistory> history = std::make_shared<TraitHistory>();
   std::uint64_t value_count = 0;
   std::size_t page_bytes = 0;
-  bool touched = false; // since the last view
+  bool touched = false;  // since the last view
 };
 
 // What makes two operations of one origin and key equal.
@@ -55,19 +55,19 @@ struct Dirty {
   return a.time_ms != b.time_ms ? a.time_ms < b.time_ms : a.sequence < b.sequence;
 }
 
-} // namespace
+}  // namespace
 
 struct ProfileStore::State {
   explicit State(Dictionary& values) : strings(values) {}
 
   Dictionary& strings;
-  std::vector<std::unique_ptr<Column>> columns; // by key
-  std::vector<std::uint32_t> touched; // keys whose columns changed since the last view
+  std::vector<std::unique_ptr<Column>> columns;  // by key
+  std::vector<std::uint32_t> touched;            // keys whose columns changed since the last view
   CowPages<ColumnPage> pinned_columns;
   CowPages<ProfilePage> profiles;
   std::shared_ptr<KeySets> key_sets = std::make_shared<KeySets>();
-  std::vector<Dirty> dirty; // traits to fold again
-  std::vector<Origin> dirty_origins; // all traits of their components
+  std::vector<Dirty> dirty;           // traits to fold again
+  std::vector<Origin> dirty_origins;  // all traits of their components
   std::unordered_map<std::uint64_t, ChainSet> chain_sets;
   std::uint64_t profile_pages = 0;
   std::shared_ptr<const ProfileView> pinned;
@@ -131,7 +131,7 @@ bool ProfileStore::State::is_repeat(const TraitHistory& history, std::uint32_t n
   for (std::uint32_t walked = 0; place != 0 && walked < kWalkMax; ++walked) {
     const HistoryEntry entry = history.read(place);
     if (Equality{entry.time_ms, entry.kind, entry.value} == wanted) return true;
-    if (entry.latest_ms < operation.time_ms) return false; // and so is all before it
+    if (entry.latest_ms < operation.time_ms) return false;  // and so is all before it
     place = entry.before;
   }
   if (place == 0) return false;
@@ -247,7 +247,7 @@ void ProfileStore::prefetch(Origin origin) const noexcept {
 }
 
 bool ProfileStore::accepts(Origin origin, std::span<const StoredOperation> operations) const {
-  std::unordered_map<std::uint32_t, std::size_t> near; // operations of this record for keys near the limit
+  std::unordered_map<std::uint32_t, std::size_t> near;  // operations of this record for keys near the limit
   for (const StoredOperation& operation : operations) {
     if (raw(operation.key) >= state_->columns.size() || state_->columns[raw(operation.key)] == nullptr) continue;
     const Column& column = *state_->columns[raw(operation.key)];
@@ -301,4 +301,4 @@ std::size_t ProfileStore::size_bytes() const noexcept {
   return bytes;
 }
 
-} // namespace cdp
+}  // namespace cdp

@@ -1,5 +1,5 @@
 // Traits of profiles: every operation ever, and the folded value of each trait. `ProfileStore` is apply's; `ProfileView`
-// is the immutable picture a version pins: copy-on-write pages of 1,024 origins a trait, indexed by Origin.
+// is the immutable picture a version pins: copy-on-write pages of 256 origins a trait, indexed by Origin.
 //
 // What operations come to is defined in trait_fold.hpp. An operation that can only follow what is folded (its origin was
 // never linked, it is the latest, it opens no list) is folded at once; all else is noted and folded by the next view, once
@@ -29,8 +29,8 @@ struct StoredOperation {
   KeyId key{};
   TraitKind kind{};
   std::int64_t time_ms = 0;
-  std::uint64_t order = 0; // log order, for ties
-  Value value; // dictionary types hold a StringId
+  std::uint64_t order = 0;  // log order, for ties
+  Value value;              // dictionary types hold a StringId
 };
 
 class ProfileView {
@@ -77,4 +77,4 @@ class ProfileStore {
   std::unique_ptr<State> state_;
 };
 
-} // namespace cdp
+}  // namespace cdp

@@ -20,15 +20,15 @@ inline constexpr std::uint32_t kColumnsPerPage = 16;
 // A trait key as pinned.
 struct PinnedColumn {
   CowPages<TraitPage>::Picture pages;
-  std::shared_ptr<const TraitHistory> history; // null: no operation yet
-  std::uint64_t value_count = 0; // homes with a value
+  std::shared_ptr<const TraitHistory> history;  // null: no operation yet
+  std::uint64_t value_count = 0;                // homes with a value
 };
 struct ColumnPage {
   std::array<PinnedColumn, kColumnsPerPage> columns{};
 };
 struct ProfilePage {
-  std::array<std::int64_t, TraitPage::kOrigins> created_ms{}; // 0 = unknown
-  std::array<std::uint32_t, TraitPage::kOrigins> keys{}; // a set of KeySets
+  std::array<std::int64_t, TraitPage::kOrigins> created_ms{};  // 0 = unknown
+  std::array<std::uint32_t, TraitPage::kOrigins> keys{};       // a set of KeySets
 };
 
 // Appends the operations of one origin and key to `out`, in order of arrival.
@@ -58,4 +58,4 @@ class PinnedProfiles final : public ProfileView {
   Dictionary* strings_;
 };
 
-} // namespace cdp
+}  // namespace cdp

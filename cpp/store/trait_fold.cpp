@@ -1,10 +1,12 @@
 #include "store/trait_fold.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <unordered_map>
+#include <utility>
 
 #include "codec/msgpack_writer.hpp"
 #include "store/profile_store.hpp"
@@ -42,27 +44,14 @@ namespace {
   std::string bytes;
   MsgpackWriter writer(bytes);
   switch (value.type) {
-    case ValueType::kNull:
-      writer.nil();
-      break;
-    case ValueType::kBool:
-      writer.boolean(value.bits != 0);
-      break;
-    case ValueType::kInt:
-      writer.integer(value.as_int());
-      break;
-    case ValueType::kFloat:
-      writer.float_bits(value.bits);
-      break;
-    case ValueType::kString:
-      writer.string(strings.at(static_cast<std::uint32_t>(value.bits)));
-      break;
-    case ValueType::kDatetime:
-      writer.datetime(value.as_int());
-      break;
+    case ValueType::kNull: writer.nil(); break;
+    case ValueType::kBool: writer.boolean(value.bits != 0); break;
+    case ValueType::kInt: writer.integer(value.as_int()); break;
+    case ValueType::kFloat: writer.float_bits(value.bits); break;
+    case ValueType::kString: writer.string(strings.at(static_cast<std::uint32_t>(value.bits))); break;
+    case ValueType::kDatetime: writer.datetime(value.as_int()); break;
     case ValueType::kList:
-    case ValueType::kItems:
-      break;
+    case ValueType::kItems: break;
   }
   return bytes;
 }
@@ -91,54 +80,34 @@ struct Head {
   if (lead < 0xC0) return {1, lead & 31u, 0};
   switch (lead) {
     case 0xC4:
-    case 0xD9:
-      return {2, length(1), 0};
+    case 0xD9: return {2, length(1), 0};
     case 0xC5:
-    case 0xDA:
-      return {3, length(2), 0};
+    case 0xDA: return {3, length(2), 0};
     case 0xC6:
-    case 0xDB:
-      return {5, length(4), 0};
-    case 0xC7:
-      return {3, length(1), 0};
-    case 0xC8:
-      return {4, length(2), 0};
-    case 0xC9:
-      return {6, length(4), 0};
+    case 0xDB: return {5, length(4), 0};
+    case 0xC7: return {3, length(1), 0};
+    case 0xC8: return {4, length(2), 0};
+    case 0xC9: return {6, length(4), 0};
     case 0xCC:
-    case 0xD0:
-      return {2, 0, 0};
+    case 0xD0: return {2, 0, 0};
     case 0xCD:
-    case 0xD1:
-      return {3, 0, 0};
+    case 0xD1: return {3, 0, 0};
     case 0xCA:
     case 0xCE:
-    case 0xD2:
-      return {5, 0, 0};
+    case 0xD2: return {5, 0, 0};
     case 0xCB:
     case 0xCF:
-    case 0xD3:
-      return {9, 0, 0};
-    case 0xD4:
-      return {3, 0, 0};
-    case 0xD5:
-      return {4, 0, 0};
-    case 0xD6:
-      return {6, 0, 0};
-    case 0xD7:
-      return {10, 0, 0};
-    case 0xD8:
-      return {18, 0, 0};
-    case 0xDC:
-      return {3, 0, length(2)};
-    case 0xDD:
-      return {5, 0, length(4)};
-    case 0xDE:
-      return {3, 0, length(2) * 2};
-    case 0xDF:
-      return {5, 0, length(4) * 2};
-    default:
-      return {};
+    case 0xD3: return {9, 0, 0};
+    case 0xD4: return {3, 0, 0};
+    case 0xD5: return {4, 0, 0};
+    case 0xD6: return {6, 0, 0};
+    case 0xD7: return {10, 0, 0};
+    case 0xD8: return {18, 0, 0};
+    case 0xDC: return {3, 0, length(2)};
+    case 0xDD: return {5, 0, length(4)};
+    case 0xDE: return {3, 0, length(2) * 2};
+    case 0xDF: return {5, 0, length(4) * 2};
+    default: return {};
   }
 }
 
@@ -156,17 +125,12 @@ struct Head {
 
 std::optional<Value> fold_scalar(const Value& current, TraitKind kind, const Value& operand) noexcept {
   switch (kind) {
-    case TraitKind::kSet:
-      return operand;
-    case TraitKind::kSetOnce:
-      return current.type == ValueType::kNull ? operand : current;
-    case TraitKind::kUnset:
-      return Value{};
-    case TraitKind::kIncrement:
-      return increment(current, operand);
+    case TraitKind::kSet: return operand;
+    case TraitKind::kSetOnce: return current.type == ValueType::kNull ? operand : current;
+    case TraitKind::kUnset: return Value{};
+    case TraitKind::kIncrement: return increment(current, operand);
     case TraitKind::kAppend:
-    case TraitKind::kRemove:
-      break;
+    case TraitKind::kRemove: break;
   }
   return std::nullopt;
 }
@@ -189,12 +153,11 @@ bool TraitFold::open() {
   return true;
 }
 
-bool TraitFold::add(const std::string& element) {
-  if (list_->present.contains(element) || list_->size_bytes + element.size() > kListBytes) return false;
+void TraitFold::add(const std::string& element) {
+  if (list_->present.contains(element) || list_->size_bytes + element.size() > kListBytes) return;
   list_->elements.push_back(element);
   list_->present.insert(element);
   list_->size_bytes += element.size();
-  return true;
 }
 
 void TraitFold::drop(const std::string& element) {
@@ -211,7 +174,7 @@ void TraitFold::apply(TraitKind kind, const Value& operand) {
       value_.type = ValueType::kList;
       list_.emplace();
     }
-    if (value_.type != ValueType::kList || !open()) return;
+    if (!open()) return;
     if (kind == TraitKind::kAppend) {
       add(element);
     } else {
@@ -230,8 +193,14 @@ void TraitFold::join(TraitFold& loser) {
     list_ = std::move(loser.list_);
     return;
   }
-  if (loser.value_.type != value_.type || !open() || !loser.open()) return;
-  for (const std::string& element : loser.list_->elements) add(element);
+  if (!is_list() || !loser.is_list()) return;
+  static_cast<void>(open());
+  static_cast<void>(loser.open());
+  const List own = *std::exchange(list_, List{});
+  for (const List* side : std::array<const List*, 2>{&own, &*loser.list_}) {
+    for (const std::string& element : side->elements) add(element);
+  }
+  if (loser.value_.type != value_.type && !loser.list_->elements.empty()) value_.type = ValueType::kItems;
 }
 
 Value TraitFold::value() {

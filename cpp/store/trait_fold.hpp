@@ -8,8 +8,8 @@
 //
 // A component of several origins: one line of time that holds its live links too, each at its time behind the operations
 // of that very time, ties by sequence. An operation applies to the side its origin is on at that point. A link joins two
-// sides: the winner's value stands where it has one, else the loser's; two lists of one type unite (the winner's elements,
-// then those of the loser that are missing, as far as kListBytes allows). What comes later applies to the joined value
+// sides: the winner's value stands where it has one, else the loser's; two lists unite (the winner's elements, then the
+// loser's, each once, as far as kListBytes allows; a list with objects among them is one of items). What comes later applies to the joined value
 // from both. Links made out of order of time thus take effect in order of their times, each joining the sides as they were
 // then; a link between what is already one side (possible only in `as_of`, by a dead link) does nothing.
 #pragma once
@@ -29,7 +29,7 @@
 
 namespace cdp {
 
-inline constexpr std::size_t kListBytes = limits::kRecordBytes; // of elements: no folded list outgrows a record
+inline constexpr std::size_t kListBytes = limits::kRecordBytes;  // of elements: no folded list outgrows a record
 
 // The value after an operation, where no list has to be opened; nullopt for append and remove.
 [[nodiscard]] std::optional<Value> fold_scalar(const Value& current, TraitKind kind, const Value& operand) noexcept;
@@ -45,19 +45,19 @@ class TraitFold {
 
  private:
   struct List {
-    std::vector<std::string> elements; // canonical msgpack
+    std::vector<std::string> elements;  // canonical msgpack
     std::unordered_set<std::string> present;
     std::size_t size_bytes = 0;
   };
   [[nodiscard]] bool is_list() const noexcept;
-  [[nodiscard]] bool open(); // false: not a list
-  bool add(const std::string& element);
+  [[nodiscard]] bool open();  // false: not a list
+  void add(const std::string& element);
   void drop(const std::string& element);
   void close() noexcept { list_.reset(); }
 
   Dictionary* strings_;
   Value value_;
-  std::optional<List> list_; // when set, `value_` holds only the type
+  std::optional<List> list_;  // when set, `value_` holds only the type
 };
 
 struct StoredOperation;
@@ -66,4 +66,4 @@ struct StoredOperation;
 [[nodiscard]] Value fold_component(Origin home, std::span<const StoredOperation> operations,
                                    std::span<const Link> links, Dictionary& strings);
 
-} // namespace cdp
+}  // namespace cdp

@@ -25,19 +25,15 @@ const char* get_time(const char* at, std::int64_t& time_ms) noexcept {
 
 char* put_value(char* at, const Value& value) noexcept {
   switch (value.type) {
-    case ValueType::kNull:
-      return at;
-    case ValueType::kFloat:
-      std::memcpy(at, &value.bits, 8);
-      return at + 8;
+    case ValueType::kNull: return at;
+    case ValueType::kFloat: std::memcpy(at, &value.bits, 8); return at + 8;
     case ValueType::kInt:
     case ValueType::kDatetime:
       return put_varint(at, value.bits << 1 ^ static_cast<std::uint64_t>(value.as_int() >> 63));
     case ValueType::kBool:
     case ValueType::kString:
     case ValueType::kList:
-    case ValueType::kItems:
-      break;
+    case ValueType::kItems: break;
   }
   return put_varint(at, value.bits);
 }

@@ -25,9 +25,9 @@ struct HistoryEntry {
   TraitKind kind{};
   bool late = false;
   std::uint32_t count = 0;
-  std::uint32_t before = 0; // place, 0 = none
+  std::uint32_t before = 0;  // place, 0 = none
   std::int64_t time_ms = 0;
-  std::int64_t latest_ms = 0; // of the chain up to this entry
+  std::int64_t latest_ms = 0;  // of the chain up to this entry
   std::uint64_t order = 0;
   Value value;
 };
@@ -43,10 +43,10 @@ class TraitHistory {
   [[nodiscard]] std::size_t size_bytes() const noexcept { return std::size_t{used_} * 4; }
 
  private:
-  static constexpr std::uint32_t kWordsMax = 0xFFE0'0000u; // 8 MiB below the end: more than one record can hold
+  static constexpr std::uint32_t kWordsMax = 0xFFE0'0000u;  // 8 MiB below the end: more than one record can hold
 
   SegmentedArray<std::uint32_t> words_;
   std::uint32_t used_ = 0;
 };
 
-} // namespace cdp
+}  // namespace cdp

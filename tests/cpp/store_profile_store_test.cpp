@@ -44,7 +44,9 @@ struct NaiveTrait {
     if (!list && scalar.type == ValueType::kNull) {
       *this = loser;
     } else if (list && loser.list) {
-      for (const std::int64_t element : loser.elements) {
+      std::vector<std::int64_t> both = std::exchange(elements, {});
+      both.insert(both.end(), loser.elements.begin(), loser.elements.end());
+      for (const std::int64_t element : both) {
         if (std::ranges::count(elements, element) == 0) elements.push_back(element);
       }
     }
@@ -78,14 +80,11 @@ void NaiveTrait::apply(const StoredOperation& operation, const Dictionary& strin
     return value.type == ValueType::kInt || value.type == ValueType::kFloat;
   };
   switch (operation.kind) {
-    case TraitKind::kSet:
-      return set();
+    case TraitKind::kSet: return set();
     case TraitKind::kSetOnce:
       if (missing) set();
       return;
-    case TraitKind::kUnset:
-      *this = {};
-      return;
+    case TraitKind::kUnset: *this = {}; return;
     case TraitKind::kIncrement:
       if (missing) return set();
       if (list || !is_number(scalar)) return;
@@ -208,19 +207,14 @@ StoredOperation random_operation(std::mt19937_64& random, std::uint32_t origins,
   operation.time_ms = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(times));
   const auto small = static_cast<std::int64_t>(random() % 5);
   switch (operation.kind) {
-    case TraitKind::kUnset:
-      break;
-    case TraitKind::kIncrement:
-      operation.value = random() % 3 == 0 ? number(0.5) : integer(small);
-      break;
+    case TraitKind::kUnset: break;
+    case TraitKind::kIncrement: operation.value = random() % 3 == 0 ? number(0.5) : integer(small); break;
     case TraitKind::kAppend:
-    case TraitKind::kRemove:
-      operation.value = integer(small);
-      break;
+    case TraitKind::kRemove: operation.value = integer(small); break;
     case TraitKind::kSet:
     case TraitKind::kSetOnce:
       if (random() % 3 == 0) {
-        operation.value = {ValueType::kList, strings.intern(list_bytes({small, 7}))};
+        operation.value = {ValueType::kList, strings.intern(list_bytes({small, 7, small}))};
       } else if (random() % 3 == 0) {
         operation.value = {ValueType::kString, strings.intern("s" + std::to_string(small))};
       } else {
