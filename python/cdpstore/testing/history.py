@@ -1,11 +1,11 @@
 """The records that were accepted and what follows from them: dedupe, origins, links, rows, operations.
 
-`apply` returns "" (accepted), "duplicate", or the code of a reject that only the state could find. A reject and a
+`apply` returns ACCEPTED, DUPLICATE, or the code and path of a reject that only the state could find. A reject and a
 duplicate change nothing, though they are records of the log and take a sequence.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from cdpstore.testing.identity import Identified, IdentityBook, Link, component, home
 from cdpstore.testing.limits import LIMITS
@@ -13,7 +13,11 @@ from cdpstore.testing.records import EventRecord, LoggedRecord, PairRecord, Trai
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.traits import TraitOperation, fold
 
-__all__ = ["History"]
+__all__ = ["ACCEPTED", "DUPLICATE", "History", "Outcome"]
+
+Outcome = tuple[str, str]
+ACCEPTED: Final = ("", "")
+DUPLICATE: Final = ("duplicate", "")
 
 _DAY_MS = 86_400_000
 
@@ -31,7 +35,7 @@ class History:
         self._event_days: dict[Any, int] = {}
         self._created_ms: dict[int, int] = {}
 
-    def apply(self, record: LoggedRecord, received_ms: int) -> str:
+    def apply(self, record: LoggedRecord, received_ms: int) -> Outcome:
         """Takes in one record; see the module for what it returns."""
         self.sequence += 1
         self.received_ms = max(self.received_ms, received_ms)
@@ -81,12 +85,12 @@ class History:
         """The earliest time of any record that named one of them."""
         return min((self._created_ms[origin] for origin in members if origin in self._created_ms), default=None)
 
-    def _event(self, record: EventRecord) -> str:
+    def _event(self, record: EventRecord) -> Outcome:
         if not self._is_fresh(record.event_id):
-            return "duplicate"
+            return DUPLICATE
         origin = self._resolve(record.ids, record.time_ms)
         self._rows.append(Row(record.name, record.time_ms, origin, len(self._rows), record.properties))
-        return ""
+        return ACCEPTED
 
     def _is_fresh(self, event_id: Any) -> bool:
         if event_id is None:
@@ -98,7 +102,7 @@ class History:
         self._event_days[event_id] = day
         return True
 
-    def _traits(self, record: TraitsRecord) -> str:
+    def _traits(self, record: TraitsRecord) -> Outcome:
         origin = self._resolve(record.ids, record.time_ms)
         added: list[TraitOperation] = []
         for key, kind, value in record.operations:
@@ -107,44 +111,46 @@ class History:
             if any(each.same_as(operation) for each in kept):
                 continue
             if len(kept) >= LIMITS["kOperationsPerTrait"]:
-                return "traits.operations.too_many"
+                return "traits.operations.too_many", ""
             added.append(operation)
         self._operations += added
-        return ""
+        return ACCEPTED
 
-    def _identify(self, record: PairRecord) -> str:
+    def _identify(self, record: PairRecord) -> Outcome:
         anonymous, known = (self.book.origin_of.get(each) for each in (record.loser, record.winner))
         if anonymous is None:
             self.book.add(record.loser, self._resolve([record.winner], record.time_ms))
-            return ""
+            return ACCEPTED
         if known is not None and self._home(known) == self._home(anonymous):
-            return ""
+            return ACCEPTED
         if self.book.is_identified(self._members(anonymous)):
-            return "identify.already_identified"
+            return "identify.already_identified", "anonymous"
         return self._join(self._resolve([record.winner], record.time_ms), anonymous, record.time_ms)
 
-    def _merge(self, record: PairRecord) -> str:
+    def _merge(self, record: PairRecord) -> Outcome:
         loser, winner = (self.book.origin_of.get(each) for each in (record.loser, record.winner))
-        if winner is None or loser is None:
-            return "merge.unknown_identity"
+        if loser is None:
+            return "merge.unknown_identity", "loser"
+        if winner is None:
+            return "merge.unknown_identity", "winner"
         return self._join(winner, loser, record.time_ms)
 
-    def _join(self, winner: int, loser: int, time_ms: int) -> str:
+    def _join(self, winner: int, loser: int, time_ms: int) -> Outcome:
         if self._home(winner) == self._home(loser):
-            return ""
+            return ACCEPTED
         if len(self._members(winner)) + len(self._members(loser)) > LIMITS["kOriginsPerProfile"]:
-            return "merge.too_large"
+            return "merge.too_large", ""
         link_ms = min(time_ms, self.received_ms)
         self._links.append(Link(self._home(winner), self._home(loser), self.sequence, link_ms))
-        return ""
+        return ACCEPTED
 
-    def _unmerge(self, record: UnmergeRecord) -> str:
+    def _unmerge(self, record: UnmergeRecord) -> Outcome:
         for link in self._links:
             if link.sequence == record.sequence and link.lives(None):
                 link.dead_sequence = self.sequence
                 link.dead_from_ms = min(record.time_ms, self.received_ms)
-                return ""
-        return "unmerge.unknown_link"
+                return ACCEPTED
+        return "unmerge.unknown_link", "sequence"
 
     def _resolve(self, ids: Sequence[Identified], time_ms: int) -> int:
         origin = self.book.resolve(ids)

@@ -20,7 +20,7 @@ from cdpstore.model import Ack, Event, Identity, Operation, Reject
 from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
 from cdpstore.testing.decode import decode
-from cdpstore.testing.history import History
+from cdpstore.testing.history import ACCEPTED, DUPLICATE, History
 from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
 from cdpstore.testing.identity import normalise
 from cdpstore.testing.kinds import KINDS
@@ -144,9 +144,9 @@ class ModelStore:
         self, logged: Iterable[tuple[int, LoggedRecord]], rejects: list[Reject], received_ms: int
     ) -> tuple[int, int]:
         outcomes = [(index, self._history.apply(record, received_ms)) for index, record in logged]
-        rejects += [Reject(index, outcome) for index, outcome in outcomes if outcome not in ("", "duplicate")]
+        rejects += [Reject(index, *outcome) for index, outcome in outcomes if outcome not in (ACCEPTED, DUPLICATE)]
         kinds = [outcome for _, outcome in outcomes]
-        return kinds.count(""), kinds.count("duplicate")
+        return kinds.count(ACCEPTED), kinds.count(DUPLICATE)
 
     def _now(self, common: Mapping[str, Any], now_ms: int | None) -> int:
         for given in (common["now_ms"], now_ms, common["as_of_ms"]):
