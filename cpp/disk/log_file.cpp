@@ -108,8 +108,9 @@ bool ZeroFill::step(File& file, std::uint64_t step_bytes) {
     file.write_at(at_, std::span(zeros).first(count));
     at_ += count;
   }
+  if (at_ == end_) return true;
   file.sync();
-  return at_ == end_;
+  return false;
 }
 
 LogFileBuilder::LogFileBuilder(DataDirectory& directory, std::uint64_t size_bytes)

@@ -9,7 +9,8 @@
 // written and synced, listed in the MANIFEST, renamed. A crash in between leaves an unlisted `.new` that nobody was
 // told of, or a listed one whose rename is done again at the next open.
 //
-// Cost: zero-filling goes in steps of LogOptions::step_bytes, each synced, so that no step holds the disk for long.
+// Cost: zero-filling goes in steps of LogOptions::step_bytes, each synced, so that no step holds the disk for long
+// (a virtual disk with flushes of 4 ms: 5 ns/byte in steps of 1 MiB, 2.1 of 4 MiB, 1.0 of 16 MiB with 20 ms each).
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ inline constexpr std::uint64_t kLogFileHeaderBytes = limits::kGroupAlign;
 struct LogOptions {
   std::uint64_t file_bytes_first = limits::kLogFileFirstBytes;
   std::uint64_t file_bytes_max = limits::kLogFileBytes;
-  std::uint64_t step_bytes = 1u << 20;  // of one zero-filling step: about a millisecond of the disk
+  std::uint64_t step_bytes = limits::kGroupBytes;  // of a zero-filling step: keeps the disk no longer than a group does
 };
 
 [[nodiscard]] std::string log_file_name(std::uint64_t number);
@@ -41,7 +42,7 @@ void check_log_file_header(File& file, const std::string& path, const LogFileEnt
 // missing or a log file is there that a MANIFEST newer than ours must have listed.
 void tidy_log_files(DataDirectory& directory);
 
-// Writes zeros over [begin, end) in steps; `step` returns true when all is written and synced.
+// Writes zeros over [begin, end) in steps, each synced but the last: true when only that sync is left to do.
 class ZeroFill {
  public:
   ZeroFill(std::uint64_t begin, std::uint64_t end) : at_(begin), end_(end) {}
@@ -61,7 +62,7 @@ class LogFileBuilder {
   LogFileBuilder& operator=(const LogFileBuilder&) = delete;
   ~LogFileBuilder();
 
-  // True when the file is zero-filled.
+  // True when the file can be published.
   bool step(std::uint64_t step_bytes);
 
   [[nodiscard]] const LogFileEntry& entry() const noexcept { return entry_; }

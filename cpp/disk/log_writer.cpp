@@ -162,6 +162,7 @@ void LogWriter::reserve_locked_step() {
   }
   if (growing_) {
     if (!growing_fill_->step(*growing_->file, options_.step_bytes)) return;
+    growing_->file->sync();
     growing_->capacity_bytes = growing_bytes_;
     const std::lock_guard guard(mutex_);
     reserved_ = std::move(growing_);

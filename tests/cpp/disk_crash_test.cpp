@@ -1,6 +1,9 @@
 // Power cuts and failing disks: every legal state after a crash, and a fault at every operation. Nothing acknowledged is
 // lost, nothing is there by half, whatever the moment.
+//
+// CDPSTORE_LONG=<factor> multiplies the states tried at each change (10: more than 10^5).
 #include <cerrno>
+#include <cstdlib>
 #include <set>
 
 #include "disk/faulty_env.hpp"
@@ -10,6 +13,11 @@ using namespace cdp;
 using namespace cdp::test;
 
 namespace {
+
+[[nodiscard]] std::size_t effort() {
+  const char* factor = std::getenv("CDPSTORE_LONG");
+  return factor == nullptr ? 1 : std::max<std::size_t>(1, std::strtoull(factor, nullptr, 10));
+}
 
 // What a client knows of the log: payloads acknowledged, and the counts at which groups end.
 struct Client {
@@ -95,18 +103,18 @@ struct Judge {
 
   // All states of the disk now if they are few, else a sample with the two extremes and torn blocks.
   void check_all(const FaultyEnv& env, const Client& client) {
-    constexpr int kAll = 48;
+    const std::size_t all = 256 * effort(), sample = 60 * effort();
     Odometer odometer;
     std::vector<std::unique_ptr<FaultyEnv>> crashed;
     bool has_more = true;
-    while (has_more && crashed.size() <= kAll) {
+    while (has_more && crashed.size() <= all) {
       crashed.push_back(env.crash([&](std::uint64_t count) { return odometer.choose(count); }));
       has_more = odometer.next();
     }
     if (has_more) {
       crashed.resize(1);  // all old
       crashed.push_back(env.crash([](std::uint64_t count) { return count - 1; }));
-      while (crashed.size() < 20) crashed.push_back(env.crash(any(), crashed.size() % 2 == 0));
+      while (crashed.size() < sample) crashed.push_back(env.crash(any(), crashed.size() % 2 == 0));
     }
     for (const auto& state : crashed) check_state(*state, client, random() % 24 == 0);
   }
@@ -159,7 +167,7 @@ TEST("a long history of crashes, each life continuing what the last left, loses 
   Judge judge;
   auto env = std::make_unique<FaultyEnv>(seed());
   Client client;
-  for (int life = 0; life < 400; ++life) {
+  for (int life = 0; life < static_cast<int>(400 * effort()); ++life) {
     // The power is cut at a change chosen before; the state of that moment is the next life's disk.
     std::unique_ptr<FaultyEnv> next_env;
     Client known;
@@ -188,7 +196,8 @@ TEST("a long history of crashes, each life continuing what the last left, loses 
     env = std::move(next_env);
   }
   CHECK(client.next > 200);
-  std::printf("        %llu payloads over 400 lives\n", static_cast<unsigned long long>(client.next));
+  std::printf("        %llu payloads over %zu lives\n",
+              static_cast<unsigned long long>(client.next), 400 * effort());
 }
 
 TEST("a fault at every operation: an error, no acknowledged loss, and never a second sync believed") {

@@ -320,7 +320,7 @@ TEST("a process killed while it appends loses nothing that it acknowledged") {
     const pid_t child = ::fork();
     if (child == 0) append_until_killed(path, pipe[1]);
     ::close(pipe[1]);
-    ::usleep(static_cast<useconds_t>(5'000 + random() % 60'000));
+    ::usleep(static_cast<useconds_t>(40'000 + random() % 80'000));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     std::uint64_t told = 0;
