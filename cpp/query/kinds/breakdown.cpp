@@ -1,0 +1,281 @@
+#include "query/kinds/breakdown.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/hash.hpp"
+#include "column/dictionary.hpp"
+#include "query/condition.hpp"
+
+namespace cdp {
+namespace {
+
+// Types of one rank are compared with one another.
+int rank_of(ValueType type) noexcept {
+  switch (type) {
+    case ValueType::kBool: return 0;
+    case ValueType::kInt:
+    case ValueType::kFloat: return 1;
+    case ValueType::kDatetime: return 2;
+    case ValueType::kString: return 3;
+    case ValueType::kList: return 4;
+    case ValueType::kItems: return 5;
+    case ValueType::kNull: return 6;
+  }
+  return 6;
+}
+
+template <class T>
+int compare(const T& left, const T& right) noexcept {
+  return left < right ? -1 : right < left ? 1 : 0;
+}
+
+int compare_numbers(const Value& left, const Value& right) noexcept {
+  const bool left_int = left.type == ValueType::kInt, right_int = right.type == ValueType::kInt;
+  if (left_int && right_int) return compare(left.as_int(), right.as_int());
+  if (left_int) return compare_exact(left.as_int(), right.as_float());
+  if (right_int) return -compare_exact(right.as_int(), left.as_float());
+  return compare(left.as_float(), right.as_float());
+}
+
+// One value as text, for a column whose values are of several types.
+std::string text_of(const Value& value, const Dictionary& strings) {
+  char buffer[32];
+  std::to_chars_result end{buffer, {}};
+  switch (value.type) {
+    case ValueType::kNull: return {};
+    case ValueType::kBool: return value.bits != 0 ? "true" : "false";
+    case ValueType::kInt:
+    case ValueType::kDatetime: end = std::to_chars(buffer, buffer + sizeof buffer, value.as_int()); break;
+    case ValueType::kFloat: end = std::to_chars(buffer, buffer + sizeof buffer, value.as_float()); break;
+    case ValueType::kString:
+    case ValueType::kList:
+    case ValueType::kItems: return std::string(strings.at(static_cast<std::uint32_t>(value.bits)));
+  }
+  return std::string(buffer, end.ptr);
+}
+
+ColumnType column_type(std::span<const std::vector<Value>* const> keys, std::size_t operand) {
+  ValueType found = ValueType::kNull;
+  for (const std::vector<Value>* key : keys) {
+    if (key == nullptr || (*key)[operand].type == ValueType::kNull) continue;
+    const ValueType type = (*key)[operand].type;
+    if (found != ValueType::kNull && found != type) return ColumnType::kString;
+    found = type;
+  }
+  switch (found) {
+    case ValueType::kBool: return ColumnType::kBool;
+    case ValueType::kInt: return ColumnType::kInt64;
+    case ValueType::kFloat: return ColumnType::kFloat64;
+    case ValueType::kDatetime: return ColumnType::kDatetime;
+    default: return ColumnType::kString;
+  }
+}
+
+void push_value(TableColumn& column, const Value& value, const Dictionary& strings) {
+  if (value.type == ValueType::kNull) return column.push_null();
+  switch (column.type()) {
+    case ColumnType::kBool: return column.push_bool(value.bits != 0);
+    case ColumnType::kInt64:
+    case ColumnType::kDatetime: return column.push_int(value.as_int());
+    case ColumnType::kFloat64: return column.push_float(value.as_float());
+    default: return column.push_string(text_of(value, strings));
+  }
+}
+
+std::uint64_t hash_group(std::uint32_t prefix, const Value& value) noexcept {
+  const std::uint64_t low = (std::uint64_t{prefix} << 8) | static_cast<std::uint64_t>(value.type);
+  return detail::fold_multiply(value.bits ^ 0x9E3779B97F4A7C15u, low ^ 0xA0761D6478BD642Fu);
+}
+
+std::span<const Column> columns_of(const Slice& slice, KeyId key) {
+  const auto less = [](const Column& column, KeyId wanted) { return raw(column.key) < raw(wanted); };
+  const auto first = std::lower_bound(slice.columns.begin(), slice.columns.end(), key, less);
+  auto last = first;
+  while (last != slice.columns.end() && last->key == key) ++last;
+  return {first, last};
+}
+
+}  // namespace
+
+int compare_values(const Value& left, const Value& right, const Dictionary& strings) {
+  const int left_rank = rank_of(left.type), right_rank = rank_of(right.type);
+  if (left_rank != right_rank) return compare(left_rank, right_rank);
+  if (left_rank == 1) return compare_numbers(left, right);
+  if (is_dictionary_type(left.type)) {
+    if (left.bits == right.bits) return 0;
+    return strings.at(static_cast<std::uint32_t>(left.bits)).compare(strings.at(static_cast<std::uint32_t>(right.bits)));
+  }
+  return left.type == ValueType::kNull ? 0 : compare(left.as_int(), right.as_int());
+}
+
+int compare_keys(std::span<const Value> left, std::span<const Value> right, const Dictionary& strings) {
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (const int order = compare_values(left[i], right[i], strings); order != 0) return order;
+  }
+  return 0;
+}
+
+std::uint32_t GroupTable::add(std::uint32_t prefix, Value value) {
+  values_.push_back(value);
+  prefixes_.push_back(prefix);
+  return size() - 1;
+}
+
+void GroupTable::grow() {
+  const std::size_t count = slots_.empty() ? 64 : slots_.size() * 2;
+  std::vector<std::uint32_t> slots(count, kNone);
+  for (const std::uint32_t id : slots_) {
+    if (id == kNone) continue;
+    std::size_t at = hash_group(prefixes_[id], values_[id]) & (count - 1);
+    while (slots[at] != kNone) at = (at + 1) & (count - 1);
+    slots[at] = id;
+  }
+  slots_ = std::move(slots);
+}
+
+std::uint32_t GroupTable::find_or_add_hashed(std::uint32_t prefix, Value value) {
+  if ((values_.size() + 1) * 2 > slots_.size()) grow();
+  std::size_t at = hash_group(prefix, value) & (slots_.size() - 1);
+  for (; slots_[at] != kNone; at = (at + 1) & (slots_.size() - 1)) {
+    const std::uint32_t id = slots_[at];
+    if (values_[id] == value && prefixes_[id] == prefix) return id;
+  }
+  return slots_[at] = add(prefix, value);
+}
+
+std::vector<Value> Groups::key(std::uint32_t group) const {
+  std::vector<Value> key(levels_.size());
+  for (std::size_t level = levels_.size(); level-- > 0;) {
+    key[level] = levels_[level].value(group);
+    group = levels_[level].prefix(group);
+  }
+  return key;
+}
+
+std::size_t Groups::size_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (const GroupTable& level : levels_) bytes += level.size_bytes();
+  return bytes;
+}
+
+std::uint32_t Groups::find_or_add(std::span<const Value> key) {
+  std::uint32_t group = 0;
+  for (std::size_t level = 0; level < levels_.size(); ++level) group = levels_[level].find_or_add(group, key[level]);
+  return group;
+}
+
+std::vector<std::uint32_t> Groups::merge_into(Groups& into) const {
+  std::vector<std::uint32_t> before{0};
+  for (std::size_t level = 0; level < levels_.size(); ++level) {
+    std::vector<std::uint32_t> now(levels_[level].size());
+    for (std::uint32_t id = 0; id < now.size(); ++id) {
+      now[id] = into.levels_[level].find_or_add(before[levels_[level].prefix(id)], levels_[level].value(id));
+    }
+    before = std::move(now);
+  }
+  return before;
+}
+
+void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, std::uint32_t count, Value* out) {
+  std::fill_n(out, count, Value{});
+  for (const Column& column : columns_of(*view.slice, key)) {
+    const ValueType type = column.type;
+    if (type == ValueType::kNull) continue;
+    if (column.dense()) {
+      for (std::uint32_t i = 0; i < count; ++i) out[i] = {type, column.bits_at(view.first_row + rows[i])};
+      continue;
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t row = view.first_row + rows[i];
+      if (column.has(row)) out[i] = {type, column.bits_at(row)};
+    }
+  }
+}
+
+Breakdown::Breakdown(std::span<const Operand> operands, const Version& version) {
+  for (const Operand& operand : operands) {
+    Bound bound{operand.is_trait, std::nullopt, operand.key};
+    if (const auto id = version.keys->find(operand.key)) bound.key = KeyId{*id};
+    (operand.is_trait ? reads_traits_ : reads_properties_) = true;
+    operands_.push_back(std::move(bound));
+  }
+}
+
+Breakdown::TaskTraits::TaskTraits(const Breakdown& breakdown, const Task& task, Scratch& scratch) {
+  for (const Bound& operand : breakdown.operands_) {
+    if (!operand.is_trait) {
+      values_.emplace_back();
+      continue;
+    }
+    auto values = scratch.zeroed<Value>(task.size());
+    const Version& version = *task.version;
+    if (operand.key && version.profiles != nullptr) {
+      const std::uint32_t first = raw(task.origin(0));
+      if (version.placement.shard_count == 1) {
+        const std::uint32_t known = version.origin_count > first ? version.origin_count - first : 0;
+        version.profiles->traits(task.origin(0), *operand.key, values.span().first(std::min<std::size_t>(known, task.size())));
+      } else {
+        for (std::uint32_t i = 0; i < task.size() && raw(task.origin(i)) < version.origin_count; ++i) {
+          values[i] = version.profiles->trait(task.origin(i), *operand.key);
+        }
+      }
+    }
+    values_.push_back(std::move(values));
+  }
+}
+
+void Breakdown::profile_groups(const TaskTraits& traits, const std::uint32_t* profiles, std::uint32_t count,
+                               Groups& groups, std::uint32_t* out) const {
+  std::fill_n(out, count, 0);
+  for (std::size_t level = 0; level < operands_.size(); ++level) {
+    GroupTable& table = groups.level(level);
+    const Value* values = traits.values_[level].data();
+    for (std::uint32_t i = 0; i < count; ++i) out[i] = table.find_or_add(out[i], values[profiles[i]]);
+  }
+}
+
+void Breakdown::row_groups(const TaskTraits& traits, const SliceView& view, const std::uint32_t* rows,
+                           std::uint32_t count, Groups& groups, Scratch& scratch, std::uint32_t* out) const {
+  std::fill_n(out, count, 0);
+  const auto values = scratch.lease<Value>(reads_properties_ ? count : 0);
+  for (std::size_t level = 0; level < operands_.size(); ++level) {
+    GroupTable& table = groups.level(level);
+    if (operands_[level].is_trait) {
+      const Value* of_profile = traits.values_[level].data();
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const std::uint32_t profile = view.profile[rows[i]] + view.id_offset;
+        out[i] = table.find_or_add(out[i], of_profile[profile]);
+      }
+      continue;
+    }
+    if (operands_[level].key) {
+      read_property(view, *operands_[level].key, rows, count, values.data());
+    } else {
+      std::fill_n(values.data(), count, Value{});
+    }
+    for (std::uint32_t i = 0; i < count; ++i) out[i] = table.find_or_add(out[i], values[i]);
+  }
+}
+
+std::uint32_t Breakdown::group_of(const Version& version, Origin home, const Row* row, Groups& groups) const {
+  std::uint32_t group = 0;
+  for (std::size_t level = 0; level < operands_.size(); ++level) {
+    const Bound& operand = operands_[level];
+    Value value;
+    if (operand.key && operand.is_trait && version.profiles != nullptr) value = version.profiles->trait(home, *operand.key);
+    if (operand.key && !operand.is_trait) value = property(*row, *operand.key);
+    group = groups.level(level).find_or_add(group, value);
+  }
+  return group;
+}
+
+void Breakdown::add_columns(Table& table, std::span<const std::vector<Value>* const> keys,
+                            const Dictionary& strings) const {
+  for (std::size_t operand = 0; operand < operands_.size(); ++operand) {
+    TableColumn& column = table.add(operands_[operand].name, column_type(keys, operand));
+    for (const std::vector<Value>* key : keys) push_value(column, key == nullptr ? Value{} : (*key)[operand], strings);
+  }
+}
+
+}  // namespace cdp

@@ -1,0 +1,116 @@
+// Splits of a result by values of properties and traits. A group is a tuple of values, one an operand; within a partial it
+// is a dense number, between partials it is compared by value (strings by StringId: a store has one dictionary).
+//
+// A missing value is a group of its own (null). Types are kept apart: the integer 1 and the float 1.0 are two groups.
+// Cost: ~3 ns a value looked up; ~1 ns when it is a string among the first 65,536 of the store.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "query/scan.hpp"
+#include "query/scratch.hpp"
+#include "query/spec.hpp"
+#include "query/table.hpp"
+
+namespace cdp {
+
+// Order of values in answers: false, true, numbers (int with float exactly), datetimes, strings bytewise, lists; null last.
+[[nodiscard]] int compare_values(const Value& left, const Value& right, const Dictionary& strings);
+// The same for keys of several operands, first operand first. REQUIRES: equal sizes.
+[[nodiscard]] int compare_keys(std::span<const Value> left, std::span<const Value> right, const Dictionary& strings);
+
+// (number of a prefix, value) <-> dense number.
+class GroupTable {
+ public:
+  std::uint32_t find_or_add(std::uint32_t prefix, Value value) {
+    if (value.type == ValueType::kString && prefix == 0 && value.bits < kDirect) {
+      if (value.bits >= direct_.size()) direct_.resize(kDirect, kNone);
+      std::uint32_t& id = direct_[value.bits];
+      if (id == kNone) id = add(prefix, value);
+      return id;
+    }
+    return find_or_add_hashed(prefix, value);
+  }
+  [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(values_.size()); }
+  [[nodiscard]] Value value(std::uint32_t id) const noexcept { return values_[id]; }
+  [[nodiscard]] std::uint32_t prefix(std::uint32_t id) const noexcept { return prefixes_[id]; }
+  [[nodiscard]] std::size_t size_bytes() const noexcept {
+    return values_.capacity() * sizeof(Value) + prefixes_.capacity() * 4 + slots_.capacity() * 4 + direct_.capacity() * 4;
+  }
+
+ private:
+  static constexpr std::size_t kDirect = 65'536;
+  std::uint32_t find_or_add_hashed(std::uint32_t prefix, Value value);
+  std::uint32_t add(std::uint32_t prefix, Value value);
+  void grow();
+  std::vector<Value> values_;
+  std::vector<std::uint32_t> prefixes_;
+  std::vector<std::uint32_t> slots_;   // open addressing, power of two, at most half full; kNone = free
+  std::vector<std::uint32_t> direct_;  // StringId -> number, of prefix 0
+};
+
+// The groups of one partial: a table an operand, each on the numbers of the one before.
+class Groups {
+ public:
+  explicit Groups(std::size_t operands) : levels_(operands) {}
+  [[nodiscard]] std::uint32_t size() const noexcept { return levels_.empty() ? 1 : levels_.back().size(); }
+  [[nodiscard]] std::vector<Value> key(std::uint32_t group) const;
+  [[nodiscard]] std::size_t size_bytes() const noexcept;
+  GroupTable& level(std::size_t operand) noexcept { return levels_[operand]; }
+  std::uint32_t find_or_add(std::span<const Value> key);
+  // The number in `into` of each group here, added where new.
+  [[nodiscard]] std::vector<std::uint32_t> merge_into(Groups& into) const;
+
+ private:
+  std::vector<GroupTable> levels_;
+};
+
+// Values of `key` at rows of a slice view; null where absent.
+void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, std::uint32_t count, Value* out);
+
+// Operands bound to a version.
+class Breakdown {
+ public:
+  Breakdown(std::span<const Operand> operands, const Version& version);
+  [[nodiscard]] std::size_t size() const noexcept { return operands_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return operands_.empty(); }
+  [[nodiscard]] bool reads_properties() const noexcept { return reads_properties_; }
+  [[nodiscard]] bool reads_traits() const noexcept { return reads_traits_; }
+
+  // Values of the trait operands for the profiles of a task.
+  class TaskTraits {
+   public:
+    TaskTraits(const Breakdown& breakdown, const Task& task, Scratch& scratch);
+
+   private:
+    friend class Breakdown;
+    std::vector<Scratch::Lease<Value>> values_;  // one an operand, empty for properties
+  };
+  // Groups of profiles (indexes into the task). REQUIRES: no property operand.
+  void profile_groups(const TaskTraits& traits, const std::uint32_t* profiles, std::uint32_t count, Groups& groups,
+                      std::uint32_t* out) const;
+  // Groups of rows of a slice view.
+  void row_groups(const TaskTraits& traits, const SliceView& view, const std::uint32_t* rows, std::uint32_t count,
+                  Groups& groups, Scratch& scratch, std::uint32_t* out) const;
+  // Group of one profile's row; `row` may be null when no operand is a property.
+  [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, const Row* row, Groups& groups) const;
+
+  // One column an operand, filled in the order of `keys`; a null key makes a row of nulls (the `other` row).
+  void add_columns(Table& table, std::span<const std::vector<Value>* const> keys, const Dictionary& strings) const;
+
+ private:
+  struct Bound {
+    bool is_trait = false;
+    std::optional<KeyId> key;
+    std::string name;
+  };
+  std::vector<Bound> operands_;
+  bool reads_properties_ = false;
+  bool reads_traits_ = false;
+};
+
+}  // namespace cdp

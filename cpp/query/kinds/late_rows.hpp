@@ -1,0 +1,79 @@
+// Finds the profiles whose matched rows a task does not see in event order: a newer layer of the same partition held an
+// earlier row. Partitions follow one another in time, and a chunk is in event order, so only chunks of one partition whose
+// ids overlap can disagree; where there are none, nothing is tracked.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "query/scan.hpp"
+#include "query/scratch.hpp"
+
+namespace cdp {
+
+class LateRows {
+ public:
+  LateRows(const Task& task, Scratch& scratch) : task_(&task), scratch_(&scratch) {}
+
+  // Call for every chunk of the task in order, also one that is not read.
+  void begin_chunk(std::size_t index) {
+    const Chunk& chunk = *task_->chunks[index];
+    if (index == 0 || chunk.partition != partition_) begin_partition(index);
+    ++chunk_;
+  }
+  [[nodiscard]] bool tracked() const noexcept { return tracked_; }
+
+  // A matched row; rows of one chunk in their order. REQUIRES: tracked().
+  void see(std::uint32_t profile, std::int64_t time_ms) noexcept {
+    Last& last = last_[profile];
+    // Equal times are in order by the log, unless origins of one profile differ: those come before the log in event order.
+    late_[profile] |= static_cast<std::uint8_t>((last.chunk != chunk_) & (time_ms < last.time_ms + tie_));
+    last = {time_ms, chunk_};
+  }
+
+  [[nodiscard]] bool is_late(std::uint32_t profile) const noexcept { return ever_ && late_[profile] != 0; }
+  void mark(Task& task) const {
+    if (!ever_) return;
+    for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
+      if (late_[profile] != 0 && !task.is_slow(profile)) task.mark_late(profile);
+    }
+  }
+
+ private:
+  struct Last {
+    std::int64_t time_ms;
+    std::uint64_t chunk;
+  };
+
+  void begin_partition(std::size_t index) {
+    partition_ = task_->chunks[index]->partition;
+    tracked_ = false;
+    tie_ = 0;
+    std::uint32_t last_id = 0;
+    for (; index < task_->chunks.size() && task_->chunks[index]->partition == partition_; ++index) {
+      const Chunk& chunk = *task_->chunks[index];
+      tracked_ |= chunk.first_id < last_id;
+      last_id = std::max(last_id, chunk.last_id);
+      if (!chunk.origin.empty()) tie_ = 1;
+    }
+    if (!tracked_) return;
+    if (!ever_) {
+      last_ = scratch_->lease<Last>(task_->size());
+      late_ = scratch_->zeroed<std::uint8_t>(task_->size());
+      ever_ = true;
+    }
+    std::fill_n(last_.data(), last_.size(), Last{INT64_MIN, 0});
+  }
+
+  const Task* task_;
+  Scratch* scratch_;
+  std::int32_t partition_ = 0;
+  std::uint64_t chunk_ = 0;
+  bool tracked_ = false;
+  bool ever_ = false;
+  std::int64_t tie_ = 0;
+  Scratch::Lease<Last> last_;
+  Scratch::Lease<std::uint8_t> late_;
+};
+
+}  // namespace cdp
