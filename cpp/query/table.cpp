@@ -5,10 +5,16 @@
 
 namespace cdp {
 
+namespace {
+bool is_text(ColumnType type) noexcept {
+  return type == ColumnType::kString || type == ColumnType::kDecimal || type == ColumnType::kList;
+}
+}  // namespace
+
 void TableColumn::reserve(std::size_t rows) {
   if (type_ == ColumnType::kBool) {
     bools_.reserve(rows);
-  } else if (type_ == ColumnType::kString || type_ == ColumnType::kDecimal) {
+  } else if (is_text(type_)) {
     offsets_.reserve(rows + 1);
   } else {
     words_.reserve(rows);
@@ -30,9 +36,11 @@ void TableColumn::push_null() {
   } else if ((row_count_ & 7) == 0) {
     validity_.push_back(0);
   }
-  if (type_ == ColumnType::kBool) {
+  if (type_ == ColumnType::kMixed) {
+    push_cell(ColumnType::kMixed, 0, {});
+  } else if (type_ == ColumnType::kBool) {
     bools_.push_back(0);
-  } else if (type_ == ColumnType::kString || type_ == ColumnType::kDecimal) {
+  } else if (is_text(type_)) {
     offsets_.push_back(offsets_.back());
   } else {
     words_.push_back(0);
@@ -41,27 +49,61 @@ void TableColumn::push_null() {
   ++row_count_;
 }
 
+void TableColumn::push_cell(ColumnType type, std::uint64_t word, std::string_view text) {
+  types_.push_back(type);
+  words_.push_back(word);
+  bytes_.append(text);
+  offsets_.push_back(static_cast<std::int64_t>(bytes_.size()));
+}
+
 void TableColumn::push_int(std::int64_t value) {
-  words_.push_back(static_cast<std::uint64_t>(value));
+  if (type_ == ColumnType::kMixed) {
+    push_cell(ColumnType::kInt64, static_cast<std::uint64_t>(value), {});
+  } else {
+    words_.push_back(static_cast<std::uint64_t>(value));
+  }
   push_valid();
 }
 void TableColumn::push_uint(std::uint64_t value) {
   words_.push_back(value);
   push_valid();
 }
+void TableColumn::push_datetime(std::int64_t value) {
+  if (type_ == ColumnType::kMixed) {
+    push_cell(ColumnType::kDatetime, static_cast<std::uint64_t>(value), {});
+  } else {
+    words_.push_back(static_cast<std::uint64_t>(value));
+  }
+  push_valid();
+}
 void TableColumn::push_float(double value) {
-  words_.push_back(std::bit_cast<std::uint64_t>(value));
+  if (type_ == ColumnType::kMixed) {
+    push_cell(ColumnType::kFloat64, std::bit_cast<std::uint64_t>(value), {});
+  } else {
+    words_.push_back(std::bit_cast<std::uint64_t>(value));
+  }
   push_valid();
 }
 void TableColumn::push_bool(bool value) {
-  bools_.push_back(value ? 1 : 0);
+  if (type_ == ColumnType::kMixed) {
+    push_cell(ColumnType::kBool, value ? 1 : 0, {});
+  } else {
+    bools_.push_back(value ? 1 : 0);
+  }
   push_valid();
 }
-void TableColumn::push_string(std::string_view text) {
-  bytes_.append(text);
-  offsets_.push_back(static_cast<std::int64_t>(bytes_.size()));
+void TableColumn::push_text(ColumnType type, std::string_view text) {
+  if (type_ == ColumnType::kMixed) {
+    push_cell(type, 0, text);
+  } else {
+    bytes_.append(text);
+    offsets_.push_back(static_cast<std::int64_t>(bytes_.size()));
+  }
   push_valid();
 }
+void TableColumn::push_string(std::string_view text) { push_text(ColumnType::kString, text); }
+void TableColumn::push_decimal(std::string_view text) { push_text(ColumnType::kDecimal, text); }
+void TableColumn::push_list(std::string_view msgpack) { push_text(ColumnType::kList, msgpack); }
 
 void TableColumn::adopt(std::vector<std::uint64_t>&& words) {
   words_ = std::move(words);

@@ -1,7 +1,8 @@
 // An answer: named typed columns that own their memory, the watermark it was computed at, and notes.
 //
 // Layout is Arrow's (values contiguous, validity one bit a row lowest first, strings as offsets + bytes), so that
-// bindings hand columns over without a copy. Integers beyond int64 go into a `kDecimal` column: decimal strings.
+// bindings hand columns over without a copy. Integers beyond int64 go into a `kDecimal` column: decimal strings. A column whose
+// cells differ in type is `kMixed`: every cell says its own type. A `kList` cell holds the canonical msgpack of a list.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 
 namespace cdp {
 
-enum class ColumnType : std::uint8_t { kInt64, kUint64, kFloat64, kBool, kString, kDecimal, kDatetime };
+enum class ColumnType : std::uint8_t { kInt64, kUint64, kFloat64, kBool, kString, kDecimal, kDatetime, kList, kMixed };
 
 class TableColumn {
  public:
@@ -21,6 +22,10 @@ class TableColumn {
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] ColumnType type() const noexcept { return type_; }
+  // Of one cell: the column's, or its own in a kMixed column. REQUIRES: not null.
+  [[nodiscard]] ColumnType type_at(std::size_t row) const noexcept {
+    return type_ == ColumnType::kMixed ? types_[row] : type_;
+  }
   [[nodiscard]] std::size_t size() const noexcept { return row_count_; }
   [[nodiscard]] bool has_nulls() const noexcept { return null_count_ != 0; }
   [[nodiscard]] std::size_t null_count() const noexcept { return null_count_; }
@@ -30,11 +35,15 @@ class TableColumn {
 
   void reserve(std::size_t rows);
   void push_null();
-  void push_int(std::int64_t value);        // kInt64, kDatetime
+  // Each takes the type behind it, and kMixed (not push_uint).
+  void push_int(std::int64_t value);        // kInt64
+  void push_datetime(std::int64_t value);   // kDatetime
   void push_uint(std::uint64_t value);      // kUint64
   void push_float(double value);            // kFloat64
   void push_bool(bool value);               // kBool: one byte a row
-  void push_string(std::string_view text);  // kString, kDecimal
+  void push_string(std::string_view text);  // kString
+  void push_decimal(std::string_view text); // kDecimal
+  void push_list(std::string_view msgpack); // kList
   // Takes a whole column without nulls. REQUIRES: kUint64 (the ids of `profiles`) or kInt64.
   void adopt(std::vector<std::uint64_t>&& words);
 
@@ -48,7 +57,9 @@ class TableColumn {
   [[nodiscard]] std::int64_t int_at(std::size_t row) const noexcept { return static_cast<std::int64_t>(words_[row]); }
   [[nodiscard]] std::uint64_t uint_at(std::size_t row) const noexcept { return words_[row]; }
   [[nodiscard]] double float_at(std::size_t row) const noexcept;
-  [[nodiscard]] bool bool_at(std::size_t row) const noexcept { return bools_[row] != 0; }
+  [[nodiscard]] bool bool_at(std::size_t row) const noexcept {
+    return type_ == ColumnType::kMixed ? words_[row] != 0 : bools_[row] != 0;
+  }
   [[nodiscard]] std::string_view string_at(std::size_t row) const noexcept {
     return std::string_view(bytes_).substr(static_cast<std::size_t>(offsets_[row]),
                                            static_cast<std::size_t>(offsets_[row + 1] - offsets_[row]));
@@ -56,6 +67,8 @@ class TableColumn {
 
  private:
   void push_valid();
+  void push_cell(ColumnType type, std::uint64_t word, std::string_view text);  // kMixed: a place in every vector
+  void push_text(ColumnType type, std::string_view text);
 
   std::string name_;
   ColumnType type_;
@@ -66,6 +79,7 @@ class TableColumn {
   std::vector<std::int64_t> offsets_;
   std::string bytes_;
   std::vector<std::uint8_t> validity_;
+  std::vector<ColumnType> types_;  // kMixed
 };
 
 using NoteValue = std::variant<std::int64_t, double, std::string>;

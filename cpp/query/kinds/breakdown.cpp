@@ -1,28 +1,17 @@
 #include "query/kinds/breakdown.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/hash.hpp"
 #include "column/dictionary.hpp"
-#include "query/condition.hpp"
 
 namespace cdp {
 namespace {
 
-// Types of one rank are compared with one another.
+// ValueType's numbers, but strings before datetimes.
 int rank_of(ValueType type) noexcept {
-  switch (type) {
-    case ValueType::kBool: return 0;
-    case ValueType::kInt:
-    case ValueType::kFloat: return 1;
-    case ValueType::kDatetime: return 2;
-    case ValueType::kString: return 3;
-    case ValueType::kList: return 4;
-    case ValueType::kItems: return 5;
-    case ValueType::kNull: return 6;
-  }
-  return 6;
+  if (type == ValueType::kString) return 4;
+  return type == ValueType::kDatetime ? 5 : static_cast<int>(type) + (type > ValueType::kDatetime ? 1 : 0);
 }
 
 template <class T>
@@ -30,57 +19,32 @@ int compare(const T& left, const T& right) noexcept {
   return left < right ? -1 : right < left ? 1 : 0;
 }
 
-int compare_numbers(const Value& left, const Value& right) noexcept {
-  const bool left_int = left.type == ValueType::kInt, right_int = right.type == ValueType::kInt;
-  if (left_int && right_int) return compare(left.as_int(), right.as_int());
-  if (left_int) return compare_exact(left.as_int(), right.as_float());
-  if (right_int) return -compare_exact(right.as_int(), left.as_float());
-  return compare(left.as_float(), right.as_float());
-}
+constexpr std::string_view kOther = "other";
 
-// One value as text, for a column whose values are of several types.
-std::string text_of(const Value& value, const Dictionary& strings) {
-  char buffer[32];
-  std::to_chars_result end{buffer, {}};
-  switch (value.type) {
-    case ValueType::kNull: return {};
-    case ValueType::kBool: return value.bits != 0 ? "true" : "false";
-    case ValueType::kInt:
-    case ValueType::kDatetime: end = std::to_chars(buffer, buffer + sizeof buffer, value.as_int()); break;
-    case ValueType::kFloat: end = std::to_chars(buffer, buffer + sizeof buffer, value.as_float()); break;
-    case ValueType::kString:
-    case ValueType::kList:
-    case ValueType::kItems: return std::string(strings.at(static_cast<std::uint32_t>(value.bits)));
-  }
-  return std::string(buffer, end.ptr);
-}
-
-ColumnType column_type(std::span<const std::vector<Value>* const> keys, std::size_t operand) {
-  ValueType found = ValueType::kNull;
-  for (const std::vector<Value>* key : keys) {
-    if (key == nullptr || (*key)[operand].type == ValueType::kNull) continue;
-    const ValueType type = (*key)[operand].type;
-    if (found != ValueType::kNull && found != type) return ColumnType::kString;
-    found = type;
-  }
-  switch (found) {
+ColumnType column_type(ValueType type) noexcept {
+  switch (type) {
     case ValueType::kBool: return ColumnType::kBool;
     case ValueType::kInt: return ColumnType::kInt64;
     case ValueType::kFloat: return ColumnType::kFloat64;
     case ValueType::kDatetime: return ColumnType::kDatetime;
-    default: return ColumnType::kString;
+    case ValueType::kList:
+    case ValueType::kItems: return ColumnType::kList;
+    case ValueType::kNull:
+    case ValueType::kString: break;
   }
+  return ColumnType::kString;
 }
 
-void push_value(TableColumn& column, const Value& value, const Dictionary& strings) {
-  if (value.type == ValueType::kNull) return column.push_null();
-  switch (column.type()) {
-    case ColumnType::kBool: return column.push_bool(value.bits != 0);
-    case ColumnType::kInt64:
-    case ColumnType::kDatetime: return column.push_int(value.as_int());
-    case ColumnType::kFloat64: return column.push_float(value.as_float());
-    default: return column.push_string(text_of(value, strings));
+// The type that all cells share, nulls apart; kMixed when there is none.
+ColumnType column_type(std::span<const std::vector<Value>* const> keys, std::size_t operand) {
+  std::optional<ColumnType> found;
+  for (const std::vector<Value>* key : keys) {
+    if (key != nullptr && (*key)[operand].type == ValueType::kNull) continue;
+    const ColumnType type = key == nullptr ? ColumnType::kString : column_type((*key)[operand].type);
+    if (found.value_or(type) != type) return ColumnType::kMixed;
+    found = type;
   }
+  return found.value_or(ColumnType::kString);
 }
 
 std::uint64_t hash_group(std::uint32_t prefix, const Value& value) noexcept {
@@ -99,14 +63,25 @@ std::span<const Column> columns_of(const Slice& slice, KeyId key) {
 }  // namespace
 
 int compare_values(const Value& left, const Value& right, const Dictionary& strings) {
-  const int left_rank = rank_of(left.type), right_rank = rank_of(right.type);
-  if (left_rank != right_rank) return compare(left_rank, right_rank);
-  if (left_rank == 1) return compare_numbers(left, right);
+  if (left.type != right.type) return compare(rank_of(left.type), rank_of(right.type));
+  if (left.bits == right.bits) return 0;
   if (is_dictionary_type(left.type)) {
-    if (left.bits == right.bits) return 0;
     return strings.at(static_cast<std::uint32_t>(left.bits)).compare(strings.at(static_cast<std::uint32_t>(right.bits)));
   }
-  return left.type == ValueType::kNull ? 0 : compare(left.as_int(), right.as_int());
+  return left.type == ValueType::kFloat ? compare(left.as_float(), right.as_float()) : compare(left.as_int(), right.as_int());
+}
+
+void push_value(TableColumn& column, const Value& value, const Dictionary& strings) {
+  switch (value.type) {
+    case ValueType::kNull: return column.push_null();
+    case ValueType::kBool: return column.push_bool(value.bits != 0);
+    case ValueType::kInt: return column.push_int(value.as_int());
+    case ValueType::kFloat: return column.push_float(value.as_float());
+    case ValueType::kDatetime: return column.push_datetime(value.as_int());
+    case ValueType::kString: return column.push_string(strings.at(static_cast<std::uint32_t>(value.bits)));
+    case ValueType::kList:
+    case ValueType::kItems: return column.push_list(strings.at(static_cast<std::uint32_t>(value.bits)));
+  }
 }
 
 int compare_keys(std::span<const Value> left, std::span<const Value> right, const Dictionary& strings) {
@@ -274,7 +249,13 @@ void Breakdown::add_columns(Table& table, std::span<const std::vector<Value>* co
                             const Dictionary& strings) const {
   for (std::size_t operand = 0; operand < operands_.size(); ++operand) {
     TableColumn& column = table.add(operands_[operand].name, column_type(keys, operand));
-    for (const std::vector<Value>* key : keys) push_value(column, key == nullptr ? Value{} : (*key)[operand], strings);
+    for (const std::vector<Value>* key : keys) {
+      if (key == nullptr) {
+        column.push_string(kOther);
+      } else {
+        push_value(column, (*key)[operand], strings);
+      }
+    }
   }
 }
 

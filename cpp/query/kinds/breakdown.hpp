@@ -18,7 +18,8 @@
 
 namespace cdp {
 
-// Order of values in answers: false, true, numbers (int with float exactly), datetimes, strings bytewise, lists; null last.
+// Order of values in answers: by type (null, bool, int, float, string, datetime, list, items), then by value, strings and
+// lists bytewise.
 [[nodiscard]] int compare_values(const Value& left, const Value& right, const Dictionary& strings);
 // The same for keys of several operands, first operand first. REQUIRES: equal sizes.
 [[nodiscard]] int compare_keys(std::span<const Value> left, std::span<const Value> right, const Dictionary& strings);
@@ -99,7 +100,7 @@ class Breakdown {
   // Group of one profile's row; `row` may be null when no operand is a property.
   [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, const Row* row, Groups& groups) const;
 
-  // One column an operand, filled in the order of `keys`; a null key makes a row of nulls (the `other` row).
+  // One column an operand, filled in the order of `keys`; a null key is the rest of a limit: the text `other`.
   void add_columns(Table& table, std::span<const std::vector<Value>* const> keys, const Dictionary& strings) const;
 
  private:
