@@ -8,12 +8,6 @@
 namespace cdp {
 namespace {
 
-// ValueType's numbers, but strings before datetimes.
-int rank_of(ValueType type) noexcept {
-  if (type == ValueType::kString) return 4;
-  return type == ValueType::kDatetime ? 5 : static_cast<int>(type) + (type > ValueType::kDatetime ? 1 : 0);
-}
-
 template <class T>
 int compare(const T& left, const T& right) noexcept {
   return left < right ? -1 : right < left ? 1 : 0;
@@ -63,7 +57,7 @@ std::span<const Column> columns_of(const Slice& slice, KeyId key) {
 }  // namespace
 
 int compare_values(const Value& left, const Value& right, const Dictionary& strings) {
-  if (left.type != right.type) return compare(rank_of(left.type), rank_of(right.type));
+  if (left.type != right.type) return compare(left.type, right.type);
   if (left.bits == right.bits) return 0;
   if (is_dictionary_type(left.type)) {
     return strings.at(static_cast<std::uint32_t>(left.bits)).compare(strings.at(static_cast<std::uint32_t>(right.bits)));

@@ -6,6 +6,7 @@ namespace cdp {
 namespace {
 
 constexpr std::array kKinds = {
+    KindEntry{"funnel", parse_funnel},
     KindEntry{"profiles", parse_profiles},
 };
 
