@@ -115,6 +115,19 @@ struct History {
   }
 };
 
+// Two homes of three. REQUIRES: one stripe a shard.
+inline ProfileMask some_profiles(const History& history) {
+  ProfileMask mask(history.version);
+  for (const Origin home : history.homes()) {
+    if (raw(home) % 3 == 0) continue;
+    Task task;
+    task.shard = history.version.placement.shard(home), task.last_id = limits::kStripeIds;
+    const std::uint32_t id = history.version.placement.local_id(home);
+    mask.words(task)[id / 64] |= std::uint64_t{1} << (id % 64);
+  }
+  return mask;
+}
+
 inline std::string show_cell(const TableColumn& column, std::size_t row) {
   if (column.is_null(row)) return "null";
   switch (column.type_at(row)) {

@@ -126,12 +126,7 @@ TEST("a funnel with conditions, breakdown and a set of profiles is the same by t
     node.fields[0].second.items[1].fields[1].second.items[0].fields.pop_back();  // exists has no value
     Question question(history, "funnel", std::move(node), common);
     check_equal(question);
-    ProfileMask mask(history.version);
-    for (const Origin home : history.homes()) {
-      if (raw(home) % 3 == 0) continue;
-      const std::uint32_t id = history.version.placement.local_id(home);
-      mask.words(history.version.placement.shard(home), 0)[id / 64] |= std::uint64_t{1} << (id % 64);
-    }
+    const ProfileMask mask = some_profiles(history);
     question.where(mask);
     check_equal(question);
   }
