@@ -195,8 +195,9 @@ void ProfileStore::State::gather_dirty(const LinkView& links) {
   std::sort(homes.begin(), homes.end());
   homes.erase(std::unique(homes.begin(), homes.end()), homes.end());
   for (const Origin home : homes) {
-    for (const Origin member : links.members(home)) {
-      key_sets->each(keys_of(member), [&](KeyId key) { dirty.push_back({raw(home), raw(key)}); });
+    // Also keys that only relatives have: the home may hold values that an unjoin took back.
+    for (const Origin relative : links.relatives(home)) {
+      key_sets->each(keys_of(relative), [&](KeyId key) { dirty.push_back({raw(home), raw(key)}); });
     }
   }
   std::sort(dirty.begin(), dirty.end());

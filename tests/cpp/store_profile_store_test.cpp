@@ -235,7 +235,7 @@ TEST("traits under joins, unjoins and late operations agree with the definition,
     Links links;
     Naive naive{strings, {}};
     const auto origins = static_cast<std::uint32_t>(1 + random() % 6);
-    const std::uint32_t keys = 2;
+    const std::uint32_t keys = 2 + static_cast<std::uint32_t>(random() % 12);
     const auto times = static_cast<std::int64_t>(2 + random() % 40);
     struct Pinned {
       std::shared_ptr<const ProfileView> view;
