@@ -14,6 +14,7 @@ the channel is asked; if it cannot tell, the campaign's `on_unknown` decides, an
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgpack
@@ -127,7 +128,7 @@ class Dispatcher:
         return out
 
     def _missing_channels(self, campaigns: Mapping[str, list[tuple[str, Campaign]]]) -> set[str]:
-        wanted = {campaign.channel for each in campaigns.values() for _, campaign in each}
+        wanted: set[str] = {campaign.channel for each in campaigns.values() for _, campaign in each}
         return wanted - self._channels.keys()
 
     async def _take(self, row: Transition, campaigns: Mapping[str, list[tuple[str, Campaign]]]) -> None:
@@ -137,12 +138,12 @@ class Dispatcher:
             await self._slots.acquire()
             task = asyncio.create_task(self._deliver(name, campaign, row))
             self._open[row.cursor, name] = task
-            task.add_done_callback(lambda _, key=(row.cursor, name): self._delivered(*key))
+            task.add_done_callback(partial(self._delivered, row.cursor, name))
 
-    def _delivered(self, cursor: int, name: str) -> None:
+    def _delivered(self, cursor: int, name: str, task: asyncio.Task[None]) -> None:
         self._slots.release()
-        task = self._open.pop((cursor, name), None)
-        if task is not None and not task.cancelled() and task.exception() is not None:
+        self._open.pop((cursor, name), None)
+        if not task.cancelled() and task.exception() is not None:
             _log.error("message lost its task", cursor=cursor, error=repr(task.exception()))
         self._wake.set()
 

@@ -63,8 +63,7 @@ def test_every_import_is_a_declared_dependency_and_every_dependency_is_imported(
     for path in [*(ROOT / "python").rglob("*.py"), *(ROOT / "server").rglob("*.py")]:
         for name in imported(path) - set(sys.stdlib_module_names) - {"cdpstore"}:
             seen.setdefault(DISTRIBUTIONS.get(name, name).lower().replace("_", "-"), str(path.relative_to(ROOT)))
-    test_only = {"hypothesis"}  # cdpstore.testing is for test suites, which bring it
-    undeclared = {name: where for name, where in seen.items() if name not in required | optional | test_only}
+    undeclared = {name: where for name, where in seen.items() if name not in required | optional}
     assert not undeclared
     unused = required - set(seen) - {"tzdata"}  # tzdata is read by zoneinfo
     assert not unused, f"declared but never imported: {unused}"

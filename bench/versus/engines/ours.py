@@ -11,7 +11,7 @@ from cdpstore.store import Store
 from cdpstore.table import Table
 
 INTERVAL_DAYS = (1, 7, 30)
-EVENT_PARTS = {"chunks", "tail"}
+EVENT_PARTS = {"rows", "chunks", "layers", "tail"}
 
 
 def load(store: Store, folder: Path) -> None:

@@ -53,8 +53,7 @@ def load_files(target: _Target, files: Iterable[Path], *, progress: Console | No
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """(line number from 1, line) of a file, gzip by its name."""
-    opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as lines:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
         yield from enumerate(lines, start=1)
 
 

@@ -38,8 +38,9 @@ class MailHost:
     @property
     def smtp(self) -> str:
         """host:port of the SMTP server."""
-        assert self._controller.server is not None
-        return f"127.0.0.1:{self._controller.server.sockets[0].getsockname()[1]}"
+        server = self._controller.server
+        assert isinstance(server, asyncio.Server)
+        return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     def wait_for(self, count: int, *, timeout_s: float) -> bool:
         """Waits until at least so many mails are there; False when the time is over."""

@@ -44,7 +44,7 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     id: int
 
 
-class Hello(_Message, tag="hello"):
+class Hello(_Message, frozen=True, tag="hello"):
     """First frame of a connection: fixes tenant and rights."""
 
     version: int
@@ -52,7 +52,7 @@ class Hello(_Message, tag="hello"):
     client_name: str = ""
 
 
-class Append(_Message, tag="append"):
+class Append(_Message, frozen=True, tag="append"):
     """A batch of records, untouched bytes."""
 
     batch: bytes
@@ -60,28 +60,28 @@ class Append(_Message, tag="append"):
     now_ms: int | None = None
 
 
-class Query(_Message, tag="query"):
+class Query(_Message, frozen=True, tag="query"):
     """A query spec."""
 
     spec: msgspec.Raw
     now_ms: int | None = None
 
 
-class ReadProfile(_Message, tag="profile"):
+class ReadProfile(_Message, frozen=True, tag="profile"):
     """One profile, by identities or by number."""
 
     ids: dict[str, str] | int
     events: dict[str, Any] | None = None
 
 
-class Watch(_Message, tag="watch"):
+class Watch(_Message, frozen=True, tag="watch"):
     """Transitions of a live segment from a cursor on, pushed as they happen; an empty name means all segments."""
 
     name: str
     after_cursor: int = 0
 
 
-class Define(_Message, tag="define"):
+class Define(_Message, frozen=True, tag="define"):
     """A definition into the log; a nil body removes it."""
 
     kind: str
@@ -89,29 +89,29 @@ class Define(_Message, tag="define"):
     body: msgspec.Raw | None
 
 
-class Cancel(_Message, tag="cancel"):
+class Cancel(_Message, frozen=True, tag="cancel"):
     """Gives up a request of this connection; its reply, if any, is dropped."""
 
     request_id: int
 
 
-class Ping(_Message, tag="ping"):
+class Ping(_Message, frozen=True, tag="ping"):
     """Answered when everything sent before it was read."""
 
 
-class Reply(_Message, tag="reply"):
+class Reply(_Message, frozen=True, tag="reply"):
     """The answer to the request with this id."""
 
     value: Any
 
 
-class Push(_Message, tag="push"):
+class Push(_Message, frozen=True, tag="push"):
     """Transitions for the watch with this id."""
 
     transitions: list[Any]
 
 
-class Fault(_Message, tag="fault"):
+class Fault(_Message, frozen=True, tag="fault"):
     """Why the request with this id has no answer; id -1 when the connection itself is at fault."""
 
     code: str
