@@ -118,6 +118,7 @@ class Checker {
                 counts[3] == batch_.identifies.size() && counts[4] == batch_.merges.size() &&
                 counts[5] == batch_.unmerges.size(),
             "runs do not add up to the records");
+    require(batch_.record_count() <= kCanonicalRecordsMax, "too many records");
   }
 
   void check_shapes() {

@@ -1,5 +1,6 @@
 #include "codec/canonical_codec.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/hash.hpp"
@@ -13,6 +14,7 @@ namespace {
 
 // More of anything than a batch of kBatchBytes can hold (a byte each at least) is damage, not data.
 constexpr std::size_t kCountMax = limits::kBatchBytes;
+constexpr std::size_t kIdentitiesMax = kCanonicalRecordsMax * limits::kIdentitiesPerRecord;
 
 std::uint32_t identity_count(const EventColumns& events, std::size_t event) noexcept {
   return events.first_identity[event + 1] - events.first_identity[event];
@@ -153,7 +155,7 @@ std::string_view get_text(NarrowReader& in) {
 
 void get_strings(NarrowReader& in, StringTable& strings) {
   std::vector<std::uint32_t> sizes;
-  in.column(sizes, in.count(kCountMax));
+  in.column(sizes, in.count(std::min(kCountMax, in.left() + 1)));  // only one can be empty, if they are distinct
   const std::string_view bytes = get_text(in);
   std::uint64_t end = 0;
   for (std::uint32_t& size : sizes) {
@@ -166,7 +168,7 @@ void get_strings(NarrowReader& in, StringTable& strings) {
 }
 
 void get_identities(NarrowReader& in, CanonicalBatch& batch, std::uint64_t hash_key) {
-  batch.identities.resize(in.count(kCountMax));
+  batch.identities.resize(in.count(std::min(kIdentitiesMax, in.left() + 1)));
   get_member(in, batch.identities, &BatchIdentity::kind);
   get_member(in, batch.identities, &BatchIdentity::value);
   std::uint32_t kind = kNone;
@@ -188,13 +190,13 @@ void get_runs(NarrowReader& in, std::vector<RecordRun>& runs) {
   std::uint32_t first[256] = {};
   for (RecordRun& run : runs) {
     const auto type = in.number<std::uint8_t>();
-    run = {static_cast<RecordType>(type), first[type], in.count(kCountMax - first[type])};
+    run = {static_cast<RecordType>(type), first[type], in.count(kCanonicalRecordsMax - first[type])};
     first[type] += run.count;
   }
 }
 
 void get_shapes(NarrowReader& in, EventColumns& events) {
-  events.shapes.resize(in.count(kCountMax));
+  events.shapes.resize(in.count(kCanonicalRecordsMax));
   events.fields.resize(in.count(in.left()));
   get_member(in, events.shapes, &Shape::name);
   get_member(in, events.shapes, &Shape::field_count);
@@ -264,15 +266,15 @@ void get_values(NarrowReader& in, EventColumns& events) {
 }
 
 void get_events(NarrowReader& in, EventColumns& events) {
-  const std::uint32_t count = in.count(kCountMax);
+  const std::uint32_t count = in.count(kCanonicalRecordsMax);
   get_shapes(in, events);
   in.column(events.time_ms, count);
   in.column(events.shape, count);
   events.first_identity.resize(std::size_t{count} + 1);
   std::uint64_t refs = 0;
   in.column(count, [&](std::size_t event, std::uint64_t identities) {
+    if (identities > limits::kIdentitiesPerRecord) NarrowReader::corrupt("a canonical batch has too many identities");
     refs += identities;
-    if (identities > kCountMax || refs > kCountMax) NarrowReader::corrupt("a canonical batch has too many identities");
     events.first_identity[event + 1] = static_cast<std::uint32_t>(refs);
   });
   if (in.number<std::uint32_t>() != refs) NarrowReader::corrupt("identities of events do not add up");
@@ -287,7 +289,7 @@ void get_events(NarrowReader& in, EventColumns& events) {
 
 void get_traits(NarrowReader& in, CanonicalBatch& batch) {
   std::vector<TraitsRecord>& traits = batch.traits;
-  traits.resize(in.count(kCountMax));
+  traits.resize(in.count(kCanonicalRecordsMax));
   get_member(in, traits, &TraitsRecord::time_ms);
   get_member(in, traits, &TraitsRecord::identity_count);
   get_member(in, traits, &TraitsRecord::operation_count);
@@ -297,7 +299,9 @@ void get_traits(NarrowReader& in, CanonicalBatch& batch) {
     record.first_operation = static_cast<std::uint32_t>(operations);
     identities += record.identity_count;
     operations += record.operation_count;
-    if (identities > kCountMax || operations > kCountMax) NarrowReader::corrupt("a traits record is too long");
+    if (record.identity_count > limits::kIdentitiesPerRecord || record.operation_count > limits::kProperties) {
+      NarrowReader::corrupt("a traits record is too long");
+    }
   }
   if (in.number<std::uint32_t>() != identities) NarrowReader::corrupt("identities of traits do not add up");
   in.column(batch.trait_identity_refs, identities);
@@ -312,14 +316,14 @@ void get_traits(NarrowReader& in, CanonicalBatch& batch) {
 }
 
 void get_pairs(NarrowReader& in, std::vector<PairRecord>& pairs) {
-  pairs.resize(in.count(kCountMax));
+  pairs.resize(in.count(kCanonicalRecordsMax));
   get_member(in, pairs, &PairRecord::time_ms);
   get_member(in, pairs, &PairRecord::from);
   get_member(in, pairs, &PairRecord::to);
 }
 
 void get_unmerges(NarrowReader& in, std::vector<UnmergeRecord>& unmerges) {
-  unmerges.resize(in.count(kCountMax));
+  unmerges.resize(in.count(kCanonicalRecordsMax));
   get_member(in, unmerges, &UnmergeRecord::time_ms);
   get_member(in, unmerges, &UnmergeRecord::link_sequence);
 }
@@ -327,6 +331,9 @@ void get_unmerges(NarrowReader& in, std::vector<UnmergeRecord>& unmerges) {
 }  // namespace
 
 void encode_canonical(const CanonicalBatch& batch, std::vector<std::byte>& out) {
+  if (batch.record_count() > kCanonicalRecordsMax) {
+    throw Error(Family::kLimitExceeded, code::kBatchTooMany, "a canonical batch holds at most 65536 records");
+  }
   NarrowWriter writer(out);
   writer.number(batch.received_ms);
   writer.number(static_cast<std::uint32_t>(batch.source_id.size()));

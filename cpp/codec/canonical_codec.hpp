@@ -34,10 +34,15 @@
 namespace cdp {
 
 inline constexpr std::uint32_t kCanonicalCodec = 1;
+// Records of one batch. Above limits::kBatchRecords, so that a batch made by the server itself may be larger; a damaged
+// count can make the parser reserve no more than this asks for.
+inline constexpr std::size_t kCanonicalRecordsMax = 65'536;
+static_assert(limits::kBatchRecords <= kCanonicalRecordsMax);
 // Of one list's canonical bytes: these may be longer than what was sent (32-bit floats, dotted keys).
 inline constexpr std::size_t kListBytesMax = 2 * limits::kRecordBytes;
 
-// Appends the batch. REQUIRES: check(batch) would pass. ~30 ns an event of 8 fields.
+// Appends the batch. REQUIRES: check(batch) would pass. Throws kLimitExceeded (batch.too_many_records). ~30 ns an event of
+// 8 fields.
 void encode_canonical(const CanonicalBatch& batch, std::vector<std::byte>& out);
 
 // The batch encoded in exactly these bytes. `hash_key`: the store's. Throws Error(kCorruption, log.corrupt) for bytes

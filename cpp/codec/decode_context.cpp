@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <initializer_list>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -25,6 +26,13 @@ std::string decimal(Number value) {
   std::array<char, 40> digits;
   const auto result = std::to_chars(digits.data(), digits.data() + digits.size(), value);
   return {digits.data(), result.ptr};
+}
+
+// (g++ 12 warns wrongly about the overlap of "a" + std::string.)
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string out;
+  for (const std::string_view part : parts) out.append(part);
+  return out;
 }
 
 }  // namespace
@@ -52,10 +60,10 @@ std::string readable(const Token& token) {
     case Wire::kUint: return decimal(token.bits);
     case Wire::kFloat: return decimal(std::bit_cast<double>(token.bits));
     case Wire::kString: return readable(token.text());
-    case Wire::kBinary: return "<" + decimal(token.count) + " bytes>";
-    case Wire::kArray: return "[" + decimal(token.count) + " elements]";
-    case Wire::kMap: return "{" + decimal(token.count) + " entries}";
-    case Wire::kExt: return "<ext " + decimal(static_cast<int>(token.ext_type)) + ", " + decimal(token.count) + " bytes>";
+    case Wire::kBinary: return joined({"<", decimal(token.count), " bytes>"});
+    case Wire::kArray: return joined({"[", decimal(token.count), " elements]"});
+    case Wire::kMap: return joined({"{", decimal(token.count), " entries}"});
+    case Wire::kExt: return joined({"<ext ", decimal(static_cast<int>(token.ext_type)), ", ", decimal(token.count), " bytes>"});
   }
   return {};
 }
@@ -81,7 +89,7 @@ bool DecodeContext::under(std::string_view name) {
 }
 
 bool DecodeContext::under(std::uint32_t index) {
-  return under("[" + decimal(index) + "]");
+  return under(joined({"[", decimal(index), "]"}));
 }
 
 bool check_key(DecodeContext& context, const Token& key) {

@@ -5,6 +5,8 @@
 // name in front (`under`).
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,7 +24,8 @@ struct DecodeContext {
       : options(decode_options),
         reader(bytes),
         batch(canonical),
-        strings(canonical.strings, decode_options.hash_key),
+        table_slots(static_cast<std::uint32_t>(std::bit_ceil(std::clamp<std::size_t>(bytes.size() / 64, 64, 2048)))),
+        strings(canonical.strings, decode_options.hash_key, table_slots),
         record_begin(reader.position()),
         keys(decode_options.hash_key) {}
 
@@ -42,6 +45,7 @@ struct DecodeContext {
   const DecodeOptions& options;
   MsgpackReader reader;
   CanonicalBatch& batch;
+  std::uint32_t table_slots;     // that the batch's tables begin with: a small batch must stay cheap
   StringInterner strings;
   const std::uint8_t* record_begin;
   std::size_t operations_before = 0;  // trait operations of earlier records

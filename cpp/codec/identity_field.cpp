@@ -19,7 +19,7 @@ bool is_trimmed(std::string_view value) noexcept {
 
 }  // namespace
 
-IdentityField::IdentityField(DecodeContext& context) : context_(context), table_(1024) {
+IdentityField::IdentityField(DecodeContext& context) : context_(context), table_(context.table_slots) {
   const DecodeOptions& options = context.options;
   const std::span<const KindRule> rules = options.kinds.empty() ? default_kind_rules() : options.kinds;
   if (rules.size() > kKindsMax) throw Error(Family::kInvalidRequest, code::kIdentityTooMany, "more than 64 kinds of identity");

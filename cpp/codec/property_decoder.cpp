@@ -39,7 +39,7 @@ std::uint64_t hash_shape(std::uint32_t name, std::span<const ShapeField> fields,
 
 }  // namespace
 
-PropertyDecoder::PropertyDecoder(DecodeContext& context) : context_(context) {}
+PropertyDecoder::PropertyDecoder(DecodeContext& context) : context_(context), name_table_(64), shape_table_(64) {}
 
 bool PropertyDecoder::begin(const Token& name) {
   if (trie_.full()) [[unlikely]] {

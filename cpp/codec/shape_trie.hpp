@@ -43,7 +43,7 @@ class ShapeTrie {
   };
   static constexpr std::uint8_t kMap = kValueTypeCount;
 
-  ShapeTrie() { keys_.reserve(1024), states_.reserve(1024); }
+  ShapeTrie() { keys_.reserve(32), states_.reserve(32); }
 
   [[nodiscard]] const Key& key(std::uint32_t index) const noexcept { return keys_[index]; }
   [[nodiscard]] State& state(std::uint32_t index) noexcept { return states_[index]; }

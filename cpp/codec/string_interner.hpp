@@ -15,7 +15,8 @@ namespace cdp {
 
 class StringInterner {
  public:
-  StringInterner(StringTable& strings, std::uint64_t hash_key) : strings_(strings), hash_key_(hash_key), texts_(1024), lists_(16) {}
+  StringInterner(StringTable& strings, std::uint64_t hash_key, std::uint32_t slots)
+      : strings_(strings), hash_key_(hash_key), texts_(slots), lists_(16) {}
 
   [[nodiscard]] std::uint64_t hash(std::string_view text) const noexcept { return hash_bytes(text, hash_key_); }
   // kNone when unseen. REQUIRES: hash == this->hash(text).
