@@ -136,8 +136,7 @@ std::uint32_t select_rows(const ChunkView& chunk, const SliceView& slice, const 
     return slice.row_count;
   }
   static const SelectSlots select = choose_select_slots();
-  const std::int64_t start = std::clamp(range.start_ms - chunk.start_ms(), std::int64_t{0}, limits::kPartitionMs);
-  const std::int64_t end = std::clamp(range.end_ms - chunk.start_ms(), std::int64_t{0}, limits::kPartitionMs);
+  const auto [start, end] = local_range(range, chunk.start_ms());
   if (start >= end) return 0;
   const auto low = static_cast<std::uint16_t>(start / limits::kSlotMs);
   const auto high = static_cast<std::uint16_t>((end - 1) / limits::kSlotMs);
@@ -149,7 +148,7 @@ std::uint32_t select_rows(const ChunkView& chunk, const SliceView& slice, const 
     out[kept] = row;
     bool inside = true;
     if (slice.slot[row] == low || slice.slot[row] == high) {
-      const std::int64_t time = chunk.chunk().time[slice.slice->posting(slice.first_row + row)];
+      const std::uint32_t time = chunk.chunk().time[slice.slice->posting(slice.first_row + row)];
       inside = time >= start && time < end;
     }
     kept += inside ? 1 : 0;

@@ -32,6 +32,19 @@ struct TimeRange {
   [[nodiscard]] bool contains(std::int64_t time_ms) const noexcept { return time_ms >= start_ms && time_ms < end_ms; }
 };
 
+// The part of a range that lies in a partition, in milliseconds from the partition's start, half-open; empty when
+// low ≥ high. Right for open ends, where a subtraction would overflow.
+struct LocalRange {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+};
+[[nodiscard]] constexpr LocalRange local_range(const TimeRange& range, std::int64_t partition_ms) noexcept {
+  const std::int64_t end_ms = partition_ms + limits::kPartitionMs;
+  const std::int64_t low = range.start_ms < partition_ms ? partition_ms : (range.start_ms > end_ms ? end_ms : range.start_ms);
+  const std::int64_t high = range.end_ms < partition_ms ? partition_ms : (range.end_ms > end_ms ? end_ms : range.end_ms);
+  return {static_cast<std::uint32_t>(low - partition_ms), static_cast<std::uint32_t>(high - partition_ms)};
+}
+
 struct SpineView {
   std::span<const std::uint32_t> time;      // ms from the partition's start; readable 64 bytes past the end
   const std::uint8_t* code8 = nullptr;      // chunk codes; one of the two is set

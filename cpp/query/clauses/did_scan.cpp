@@ -238,11 +238,10 @@ class DidScan {
 
   void add_spine(ChunkView& chunk) {
     const SpineView spine = chunk.spine();
-    const std::int64_t start = std::clamp(range_.start_ms - chunk.start_ms(), std::int64_t{0}, limits::kPartitionMs);
-    const std::int64_t end = std::clamp(range_.end_ms - chunk.start_ms(), std::int64_t{0}, limits::kPartitionMs);
-    const auto low = static_cast<std::uint32_t>(start), length = static_cast<std::uint32_t>(std::max(end - start, std::int64_t{0}));
+    const auto [first, last] = local_range(range_, chunk.start_ms());
+    const std::uint32_t length = last > first ? last - first : 0;
     for (std::uint32_t i = 0; i < spine.size(); ++i) {
-      counts_[spine.profile[i] + spine.id_offset] += spine.time[i] - low < length ? 1 : 0;
+      counts_[spine.profile[i] + spine.id_offset] += spine.time[i] - first < length ? 1 : 0;
     }
   }
 
