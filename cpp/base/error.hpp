@@ -105,6 +105,9 @@ inline constexpr std::string_view kQueryMemory = "query.memory";
 inline constexpr std::string_view kQueryDeadline = "query.deadline";
 inline constexpr std::string_view kQueryCancelled = "query.cancelled";
 inline constexpr std::string_view kProfileNotFound = "profile.not_found";
+inline constexpr std::string_view kDefinitionInvalid = "definition.invalid";
+inline constexpr std::string_view kWatchNotFound = "watch.not_found";
+inline constexpr std::string_view kCursorExpired = "cursor.expired";
 inline constexpr std::string_view kInternal = "internal";
 }  // namespace code
 

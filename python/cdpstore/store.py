@@ -74,6 +74,7 @@ class Store:
                     shards=shards or 1,
                     workers=workers,
                     hash_key=secrets.randbits(64),
+                    now_ms=_now_ms(),
                     background=background,
                 )
             )

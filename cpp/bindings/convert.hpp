@@ -1,0 +1,40 @@
+// What bindings share: errors out, bytes in, tables out. Bindings convert, release the GIL and delegate; nothing else.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "query/table.hpp"
+
+namespace cdp::bindings {
+
+namespace py = pybind11;
+
+[[nodiscard]] std::string_view family_name(Family family) noexcept;
+// (family, code, message, path): what errors.from_core takes.
+[[nodiscard]] py::tuple error_tuple(const Error& error);
+void bind_errors(py::module_& module);
+void bind_table(py::module_& module);
+void bind_engine(py::module_& module);
+
+// REQUIRES: the bytes object outlives the span (pybind holds the argument for the call).
+[[nodiscard]] inline std::string_view view(const py::bytes& bytes) {
+  char* data = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(bytes.ptr(), &data, &size) != 0) throw py::error_already_set();
+  return {data, static_cast<std::size_t>(size)};
+}
+template <class Byte>
+[[nodiscard]] std::span<const Byte> span_of(std::string_view text) {
+  return {reinterpret_cast<const Byte*>(text.data()), text.size()};
+}
+
+}  // namespace cdp::bindings

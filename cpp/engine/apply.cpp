@@ -1,0 +1,130 @@
+// The apply thread: groups in log order → state → one published version → watch → outcomes. The same code replays the log.
+#include "engine/impl.hpp"
+
+namespace cdp {
+namespace {
+
+constexpr std::size_t kTailRowsMost = 64 * std::size_t{limits::kTailRows};  // then apply waits for the order thread
+
+std::uint64_t tail_rows(const Version& version) {
+  std::uint64_t rows = 0;
+  for (const auto& batch : version.tail) rows += batch->event.size();
+  return rows;
+}
+
+Ack ack_of(const AppliedBatch& applied, Pending& pending) {
+  Ack ack{applied.sequence, applied.accepted, applied.duplicates, std::move(pending.rejects)};
+  for (const auto& reject : applied.rejects) {
+    const std::uint32_t index =
+        pending.record_index.empty() ? reject.record : pending.record_index[reject.record];
+    ack.rejects.push_back({index, reject.code, reject.path, reject.value, reject.expected});
+  }
+  std::ranges::sort(ack.rejects, {}, &OwnedReject::index);
+  return ack;
+}
+
+}  // namespace
+
+Outcome Engine::Impl::apply_batch(Pending& pending, std::vector<Origin>& touched) {
+  const auto& record = std::get<BatchRecord>(pending.record);
+  if (record.producer) {
+    const AppliedBatch* stored = nullptr;
+    switch (producers.look_up(*record.producer, &stored)) {
+      case Producers::Seen::kResent:
+        return {ack_of(*stored, pending), std::nullopt};
+      case Producers::Seen::kStale:
+        return {{}, Error(Family::kConflict, code::kProducerStale,
+                          "this producer already sent a higher epoch, or too many batches since this number")};
+      case Producers::Seen::kNew:
+        break;
+    }
+  }
+  tick_ms = std::max(tick_ms, record.batch->received_ms);
+  ApplyResult result = applier->apply(record.batch, &touched);
+  AppliedBatch applied{result.last_sequence, result.accepted, result.duplicates, {}};
+  for (const auto& reject : result.rejects) {
+    applied.rejects.push_back(
+        {reject.record, std::string(reject.code), reject.path, reject.value, reject.expected});
+  }
+  if (result.tail && !result.tail->event.empty()) {
+    event_count += result.tail->event.size();
+    fresh_tail.push_back(std::move(result.tail));
+  }
+  Ack ack = ack_of(applied, pending);
+  if (record.producer) producers.remember(*record.producer, std::move(applied));
+  return {std::move(ack), std::nullopt};
+}
+
+Outcome Engine::Impl::apply_one(Pending& pending, std::vector<Origin>& touched) {
+  if (std::holds_alternative<BatchRecord>(pending.record)) return apply_batch(pending, touched);
+  if (const auto* tick = std::get_if<TickRecord>(&pending.record)) {
+    tick_ms = std::max(tick_ms, tick->now_ms);
+  }
+  return {{.sequence = applier->last_sequence()}, std::nullopt};
+}
+
+void Engine::Impl::publish_applied() {
+  const std::lock_guard lock(publish_mutex);
+  const VersionPtr before = current.load();
+  auto next = std::make_shared<Version>(*before);
+  applier->fill(*next);
+  next->tick_ms = tick_ms;
+  next->event_count = event_count;
+  for (auto& batch : fresh_tail) next->tail.push_back(std::move(batch));
+  fresh_tail.clear();
+  current.store(std::move(next));
+}
+
+// A group is applied in runs: its batches up to the next definition or tick are published as one version, then watched; so a
+// definition sees just what came before it. Groups are in the log, so replay cuts the same runs.
+void Engine::Impl::apply_group(Group& group, std::vector<Done>* done) {
+  const std::lock_guard applying(apply_mutex);
+  std::vector<Origin> touched;
+  const auto settle = [&] {
+    publish_applied();
+    if (!watches.empty()) {
+      const std::lock_guard lock(watch_mutex);
+      watches.retest(*current.load(), touched, tick_ms);
+    }
+    touched.clear();
+  };
+  for (Pending& pending : group) {
+    Outcome outcome = apply_one(pending, touched);
+    if (const auto* define = std::get_if<DefineRecord>(&pending.record)) {
+      tick_ms = std::max(tick_ms, define->now_ms);
+      settle();
+      const std::lock_guard lock(watch_mutex);
+      watches.define(*define, current.load(), tick_ms, pool.get());
+    } else if (std::holds_alternative<TickRecord>(pending.record)) {
+      settle();
+      const std::lock_guard lock(watch_mutex);
+      watches.settle(*current.load(), tick_ms);
+    }
+    if (done != nullptr) done->push_back({pending.ticket, pending.wanted, std::move(outcome)});
+  }
+  settle();
+}
+
+void Engine::Impl::apply_loop() {
+  while (true) {
+    Group group;
+    {
+      std::unique_lock lock(queue_mutex);
+      queue_changed.wait(lock, [&] { return !durable.empty() || (stopping && (!log || sync_done)); });
+      if (durable.empty()) break;
+      group = std::move(durable.front());
+      durable.pop_front();
+    }
+    std::vector<Done> done;
+    apply_group(group, &done);
+    const VersionPtr version = current.load();
+    if (options.background &&
+        (version->tail.size() >= limits::kTailBatches || tail_rows(*version) >= limits::kTailRows)) {
+      order_wanted.notify_all();
+      if (tail_rows(*version) >= kTailRowsMost) seal_once(1);
+    }
+    complete(std::move(done));
+  }
+}
+
+}  // namespace cdp

@@ -1,0 +1,111 @@
+// Keeping order behind ingest: one thread seals the tail, one merges layers. Both work on a pinned version and publish what
+// they made; neither ever blocks apply for longer than the copy of a version.
+#include <algorithm>
+#include <chrono>
+
+#include "engine/impl.hpp"
+
+namespace cdp {
+namespace {
+
+constexpr auto kLookAgain = std::chrono::milliseconds(50);
+
+bool before(const std::shared_ptr<const Layer>& left, const std::shared_ptr<const Layer>& right) {
+  return std::pair(left->partition, left->first_order) < std::pair(right->partition, right->first_order);
+}
+
+void insert_sorted(ShardLayers& shard, std::shared_ptr<const Layer> layer) {
+  const auto at = std::ranges::upper_bound(shard.layers, layer, before);
+  shard.layers.insert(at, std::move(layer));
+}
+
+std::uint64_t tail_rows(const Version& version) {
+  std::uint64_t rows = 0;
+  for (const auto& batch : version.tail) rows += batch->event.size();
+  return rows;
+}
+
+}  // namespace
+
+void Engine::Impl::publish_layers(std::vector<SealedLayer> layers, std::size_t sealed_batches) {
+  const std::lock_guard lock(publish_mutex);
+  auto next = std::make_shared<Version>(*current.load());
+  next->tail.erase(next->tail.begin(), next->tail.begin() + static_cast<std::ptrdiff_t>(sealed_batches));
+  for (SealedLayer& sealed : layers) insert_sorted(next->shards[sealed.shard], std::move(sealed.layer));
+  current.store(std::move(next));
+}
+
+// Seals all of the tail when it has at least `minimum_rows` rows or many batches. Only one thread seals at a time, so the
+// tail's front is still what it was when the result is published.
+bool Engine::Impl::seal_once(std::size_t minimum_rows) {
+  const std::lock_guard turn(order_mutex);
+  const VersionPtr version = current.load();
+  const std::uint64_t rows = tail_rows(*version);
+  if (version->tail.empty() || (rows < minimum_rows && version->tail.size() < limits::kTailBatches)) return false;
+  publish_layers(seal(version->tail, version->placement, *version->links), version->tail.size());
+  return true;
+}
+
+bool Engine::Impl::merge_once(bool drain_split) {
+  const std::lock_guard turn(merge_mutex);
+  const VersionPtr version = current.load();
+  const MergeChoice choice = choose_merge(*version, drain_split);
+  if (choice.layers.empty()) return false;
+  auto merged = merge_layers(choice.layers, choice.shard, version->placement, *version->links);
+  const std::lock_guard lock(publish_mutex);
+  auto next = std::make_shared<Version>(*current.load());
+  ShardLayers& shard = next->shards[choice.shard];
+  std::erase_if(shard.layers,
+                [&](const auto& layer) { return std::ranges::find(choice.layers, layer) != choice.layers.end(); });
+  if (merged) insert_sorted(shard, std::move(merged));
+  current.store(std::move(next));
+  return true;
+}
+
+void Engine::Impl::seal_loop() {
+  while (true) {
+    {
+      std::unique_lock lock(publish_mutex);
+      if (order_stopping) return;
+      const VersionPtr version = current.load();
+      if (tail_rows(*version) < limits::kTailRows && version->tail.size() < limits::kTailBatches) {
+        order_wanted.wait_for(lock, kLookAgain);
+        if (order_stopping) return;
+      }
+    }
+    if (seal_once(limits::kTailRows)) order_wanted.notify_all();
+  }
+}
+
+void Engine::Impl::merge_loop() {
+  while (true) {
+    {
+      std::unique_lock lock(publish_mutex);
+      if (order_stopping) return;
+    }
+    if (merge_once(false)) continue;
+    std::unique_lock lock(publish_mutex);
+    if (!order_stopping) order_wanted.wait_for(lock, kLookAgain);
+  }
+}
+
+void Engine::Impl::reserve_loop() {
+  while (true) {
+    while (log->reserve_step()) {
+    }
+    std::unique_lock lock(publish_mutex);
+    if (order_stopping) return;
+    order_wanted.wait_for(lock, kLookAgain);
+    if (order_stopping) return;
+  }
+}
+
+void Engine::seal_now() { impl_->seal_once(1); }
+
+void Engine::compact() {
+  impl_->seal_once(1);
+  while (impl_->merge_once(true)) {
+  }
+}
+
+}  // namespace cdp

@@ -1,0 +1,145 @@
+// The way in and the way back: decode in the caller's thread, queue, hand out outcomes.
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "codec/event_record.hpp"
+#include "engine/impl.hpp"
+
+namespace cdp {
+namespace {
+
+std::vector<OwnedReject> own(const std::vector<Reject>& rejects) {
+  std::vector<OwnedReject> out;
+  out.reserve(rejects.size());
+  for (const Reject& reject : rejects) {
+    out.push_back({reject.index, std::string(reject.code), reject.path, reject.value, reject.expected});
+  }
+  return out;
+}
+
+}  // namespace
+
+void Engine::Impl::check_open() {  // REQUIRES: queue_mutex held
+  if (failed) throw *failed;
+  if (stopping) throw Error(Family::kUnavailable, code::kStoreClosed, "the store is closed");
+}
+
+Ticket Engine::Impl::enqueue(Pending pending) {
+  if (log) encode_record(pending.record, pending.payload);
+  const std::size_t size = pending.payload.size();
+  std::unique_lock lock(queue_mutex);
+  queue_changed.wait(lock, [&] { return failed || stopping || queued_bytes + size <= limits::kQueuedBytes; });
+  check_open();
+  const Ticket ticket = next_ticket++;
+  pending.ticket = ticket;
+  if (log) {
+    queued_bytes += size;
+    queue.push_back(std::move(pending));
+  } else {
+    Group group;
+    group.push_back(std::move(pending));
+    durable.push_back(std::move(group));
+  }
+  lock.unlock();
+  queue_changed.notify_all();
+  return ticket;
+}
+
+void Engine::Impl::complete(std::vector<Done> done) {
+  if (done.empty()) return;
+  {
+    const std::lock_guard lock(outcome_mutex);
+    for (auto& [ticket, wanted, outcome] : done) {
+      applied_through = std::max(applied_through, ticket);
+      if (!wanted) continue;
+      outcomes.emplace(ticket, std::move(outcome));
+      if (polled) ready.push_back(ticket);
+    }
+    if (polled) {
+      const std::uint64_t one = 1;
+      [[maybe_unused]] const auto written = ::write(event_fd, &one, sizeof one);
+    }
+  }
+  outcome_ready.notify_all();
+}
+
+Ticket Engine::submit(const Submission& submission) {
+  {
+    const std::lock_guard lock(impl_->queue_mutex);
+    impl_->check_open();
+  }
+  DecodeOptions decode_options;
+  decode_options.received_ms = submission.received_ms;
+  decode_options.hash_key = impl_->hash_key;
+  decode_options.allow_system = submission.system;
+  decode_options.source_id = submission.source_id;
+  decode_options.kinds = default_identity_kinds();
+  DecodeResult decoded = decode_batch(submission.bytes, decode_options);
+  Pending pending;
+  pending.wanted = submission.wanted;
+  pending.rejects = own(decoded.rejects);
+  pending.record_index = std::move(decoded.record_index);
+  pending.record = BatchRecord{submission.producer, std::make_shared<const CanonicalBatch>(std::move(decoded.batch))};
+  return impl_->enqueue(std::move(pending));
+}
+
+Ticket Engine::submit_define(std::int64_t now_ms, std::string_view kind, std::string_view name, std::string_view body) {
+  check_definition(kind, name, body);
+  Pending pending;
+  pending.record = DefineRecord{now_ms, std::string(kind), std::string(name), std::string(body)};
+  return impl_->enqueue(std::move(pending));
+}
+
+Ticket Engine::submit_tick(std::int64_t now_ms) {
+  Pending pending;
+  pending.record = TickRecord{now_ms};
+  return impl_->enqueue(std::move(pending));
+}
+
+Outcome Engine::wait(Ticket ticket) {
+  std::unique_lock lock(impl_->outcome_mutex);
+  impl_->outcome_ready.wait(lock, [&] { return impl_->outcomes.contains(ticket); });
+  auto node = impl_->outcomes.extract(ticket);
+  return std::move(node.mapped());
+}
+
+std::vector<std::pair<Ticket, Outcome>> Engine::poll() {
+  std::vector<std::pair<Ticket, Outcome>> out;
+  const std::lock_guard lock(impl_->outcome_mutex);
+  if (impl_->event_fd >= 0) {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto taken = ::read(impl_->event_fd, &count, sizeof count);
+  }
+  for (const Ticket ticket : impl_->ready) {
+    if (auto node = impl_->outcomes.extract(ticket)) out.emplace_back(ticket, std::move(node.mapped()));
+  }
+  impl_->ready.clear();
+  return out;
+}
+
+int Engine::event_fd() {
+  const std::lock_guard lock(impl_->outcome_mutex);
+  if (impl_->event_fd < 0) {
+    impl_->event_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (impl_->event_fd < 0) throw Error(Family::kInternal, code::kInternal, std::strerror(errno));
+    impl_->polled = true;
+  }
+  return impl_->event_fd;
+}
+
+void Engine::Impl::wait_applied() {
+  Ticket last = 0;
+  {
+    const std::lock_guard lock(queue_mutex);
+    last = next_ticket - 1;
+  }
+  std::unique_lock lock(outcome_mutex);
+  outcome_ready.wait(lock, [&] { return applied_through >= last; });
+}
+
+void Engine::flush() { impl_->wait_applied(); }
+
+}  // namespace cdp
