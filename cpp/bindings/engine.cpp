@@ -151,6 +151,7 @@ void bind_engine(py::module_& module) {
       .def("digest", &Engine::digest, released())
       .def("memory", &memory)
       .def("verify", &Engine::verify, released())
+      .def("engine_ms", [](const Engine& engine) { return engine.pin()->tick_ms; })
       .def("watermark", [](const Engine& engine) { return engine.pin()->watermark; })
       .def("add_zone", [](Engine& engine, const std::string& name,
                           const std::vector<std::pair<std::int64_t, std::int64_t>>& transitions) {

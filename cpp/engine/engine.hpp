@@ -21,6 +21,7 @@
 #include "codec/canonical_batch.hpp"
 #include "engine/log_record.hpp"
 #include "query/query.hpp"
+#include "store/memory_part.hpp"
 #include "store/version.hpp"
 
 namespace cdp {
@@ -76,12 +77,6 @@ struct Transition {
 
 struct Definition {
   std::string kind, name, body;
-};
-
-struct MemoryPart {
-  std::string_view part;
-  std::uint64_t size_bytes = 0;
-  std::uint64_t count = 0;
 };
 
 using Ticket = std::uint64_t;

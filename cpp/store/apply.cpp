@@ -1,0 +1,385 @@
+#include "store/apply.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+
+namespace cdp {
+namespace {
+
+constexpr std::int64_t kDayMs = 86'400'000;
+constexpr std::size_t kSweepAtOnce = 1'000;  // expired event ids dropped a batch: a few microseconds
+constexpr std::size_t kPrefetchAhead = 16;
+
+bool is_unique_kind(std::string_view kind) {
+  return std::ranges::any_of(default_identity_kinds(), [&](const IdentityKind& known) {
+    return known.unique && known.kind == kind;
+  });
+}
+
+}  // namespace
+
+// Everything about one batch: its identities looked up once, its strings interned once.
+class Applier::Run {
+ public:
+  Run(Applier& state, const std::shared_ptr<const CanonicalBatch>& batch, std::vector<Origin>* touched)
+      : state_(state), batch_(*batch), shared_batch_(batch), touched_(touched) {}
+
+  ApplyResult take() {
+    find_identities();
+    bind_shapes();
+    for (const RecordRun& run : batch_.runs) take_run(run);
+    finish_tail();
+    result_.last_sequence = state_.sequence_;
+    return std::move(result_);
+  }
+
+ private:
+  // ---- what the batch's own indexes mean in the store
+
+  void find_identities() {
+    const std::size_t count = batch_.identities.size();
+    keys_.reserve(count);
+    for (const BatchIdentity& identity : batch_.identities) {
+      keys_.push_back({batch_.strings.at(identity.kind), batch_.strings.at(identity.value), identity.hash});
+    }
+    origin_of_.resize(count, kNoOrigin);
+    state_.identities_.find(keys_, origin_of_);
+  }
+
+  void bind_shapes() {
+    const EventColumns& events = batch_.events;
+    if (events.size() == 0) return;
+    tail_ = std::make_shared<TailBatch>();
+    tail_->batch = shared_batch_;
+    tail_->first_order = state_.order_;
+    tail_->shape_name.reserve(events.shapes.size());
+    for (const Shape& shape : events.shapes) tail_->shape_name.push_back(name_of(batch_.strings.at(shape.name)));
+    tail_->field_key.reserve(events.fields.size());
+    for (const ShapeField& field : events.fields) {
+      tail_->field_key.push_back(state_.keys_.intern(batch_.strings.at(field.key)));
+    }
+    intern_values();
+    tail_->event.reserve(events.size());
+    tail_->origin.reserve(events.size());
+  }
+
+  // kNone when the store has no room for another event name.
+  std::uint32_t name_of(std::string_view name) {
+    if (state_.names_.size() < limits::kNamesMax) return state_.names_.intern(name);
+    return state_.names_.find(name).value_or(kNone);
+  }
+
+  // The strings that events hold as values, each once.
+  void intern_values() {
+    const EventColumns& events = batch_.events;
+    tail_->string_id.assign(batch_.strings.size(), kNone);
+    std::vector<std::uint32_t> wanted;
+    std::vector<std::uint32_t> places;  // of dictionary-typed fields, per shape
+    std::vector<std::uint32_t> first_place;
+    for (const Shape& shape : events.shapes) {
+      first_place.push_back(static_cast<std::uint32_t>(places.size()));
+      for (std::uint32_t field = 0; field < shape.field_count; ++field) {
+        if (is_dictionary_type(events.fields[shape.first_field + field].type)) places.push_back(field);
+      }
+    }
+    first_place.push_back(static_cast<std::uint32_t>(places.size()));
+    constexpr std::uint32_t kSeen = 0;  // any mark: overwritten below
+    for (std::uint32_t event = 0; event < events.size(); ++event) {
+      const std::uint32_t shape = events.shape[event];
+      for (std::uint32_t at = first_place[shape]; at < first_place[shape + 1]; ++at) {
+        const auto string = static_cast<std::uint32_t>(events.values[events.first_value[event] + places[at]]);
+        if (tail_->string_id[string] == kNone) {
+          tail_->string_id[string] = kSeen;
+          wanted.push_back(string);
+        }
+      }
+    }
+    std::vector<std::string_view> texts;
+    texts.reserve(wanted.size());
+    for (const std::uint32_t string : wanted) texts.push_back(batch_.strings.at(string));
+    std::vector<std::uint32_t> ids(wanted.size());
+    state_.strings_.intern_all(texts, ids);
+    for (std::size_t at = 0; at < wanted.size(); ++at) tail_->string_id[wanted[at]] = ids[at];
+  }
+
+  Value stored(const Value& value) {
+    if (!is_dictionary_type(value.type)) return value;
+    return {value.type, state_.strings_.intern(batch_.strings.at(static_cast<std::uint32_t>(value.bits)))};
+  }
+
+  // ---- records
+
+  void take_run(const RecordRun& run) {
+    if (run.type == RecordType::kEvent) {
+      take_events(run);
+    } else {
+      for (std::uint32_t at = run.first; at < run.first + run.count; ++at) {
+        ++state_.sequence_;
+        take_record(run.type, at);
+        ++record_;
+      }
+    }
+  }
+
+  void take_record(RecordType type, std::uint32_t at) {
+    switch (type) {
+      case RecordType::kTraits: return take_traits(batch_.traits[at]);
+      case RecordType::kIdentify: return take_identify(batch_.identifies[at]);
+      case RecordType::kMerge: return take_merge(batch_.merges[at]);
+      case RecordType::kUnmerge: return take_unmerge(batch_.unmerges[at]);
+      default: throw Error(Family::kInternal, code::kInternal, "a batch holds a record that apply does not know");
+    }
+  }
+
+  void take_events(const RecordRun& run) {
+    const EventColumns& events = batch_.events;
+    const std::vector<std::uint8_t> fresh = look_at_event_ids(run);
+    const std::uint32_t end = run.first + run.count;
+    for (std::uint32_t event = run.first; event < end; ++event, ++record_) {
+      if (const std::uint32_t ahead = event + kPrefetchAhead; ahead < end) prefetch(ahead);
+      if (tail_->shape_name[events.shape[event]] == kNone) {
+        reject(code::kLimitNames, "name", batch_.strings.at(events.shapes[events.shape[event]].name),
+               "at most 65,535 event names in a store");
+        continue;
+      }
+      if (!fresh.empty() && fresh[event - run.first] == 0) {
+        ++result_.duplicates;
+        continue;
+      }
+      const std::uint32_t first = events.first_identity[event];
+      const std::span refs(events.identity_refs.data() + first, events.first_identity[event + 1] - first);
+      const Origin origin = origin_for(refs);
+      state_.profiles_.touch(origin, events.time_ms[event]);
+      tail_->event.push_back(event);
+      tail_->origin.push_back(origin);
+      if (touched_ != nullptr) touched_->push_back(origin);
+      ++result_.accepted;
+    }
+    state_.sequence_ += run.count;
+  }
+
+  void prefetch(std::uint32_t event) const {
+    const Origin origin = origin_of_[batch_.events.identity_refs[batch_.events.first_identity[event]]];
+    if (origin != kNoOrigin) state_.profiles_.prefetch(origin);
+  }
+
+  // Fresh (1) or duplicate (0) of each event of the run; empty when no event has an id. An event that will be refused
+  // leaves no trace in the window.
+  std::vector<std::uint8_t> look_at_event_ids(const RecordRun& run) {
+    const EventColumns& events = batch_.events;
+    if (events.event_id.empty()) return {};
+    std::vector<EventKey> keys(events.event_id.begin() + run.first, events.event_id.begin() + run.first + run.count);
+    for (std::uint32_t at = 0; at < run.count; ++at) {
+      if (tail_->shape_name[events.shape[run.first + at]] == kNone) keys[at] = {};
+    }
+    std::vector<std::uint8_t> fresh(run.count);
+    state_.event_ids_.insert(keys, state_.day_, fresh);
+    return fresh;
+  }
+
+  // The origin of the highest-ranked identity; lower ones never seen join it, lower ones of another profile do nothing.
+  Origin origin_for(std::span<const std::uint32_t> refs) {
+    const Origin origin = known_or_new(refs.front());
+    for (const std::uint32_t ref : refs.subspan(1)) {
+      if (origin_of_[ref] == kNoOrigin) {
+        attach(ref, origin);
+      } else if (state_.links_.home(origin_of_[ref]) != state_.links_.home(origin)) {
+        ++state_.conflicts_;
+      }
+    }
+    return origin;
+  }
+
+  Origin known_or_new(std::uint32_t ref) {
+    if (origin_of_[ref] == kNoOrigin) {
+      if (Origin{state_.origin_count_} == kNoOrigin) {
+        throw Error(Family::kLimitExceeded, code::kLimitOrigins, "a store holds at most 2^32 - 1 origins");
+      }
+      attach(ref, Origin{state_.origin_count_++});
+    }
+    return origin_of_[ref];
+  }
+
+  void attach(std::uint32_t ref, Origin origin) {
+    state_.identities_.insert(keys_[ref], origin);
+    origin_of_[ref] = origin;
+  }
+
+  void take_traits(const TraitsRecord& record) {
+    const std::span refs(batch_.trait_identity_refs.data() + record.first_identity, record.identity_count);
+    const Origin known = origin_of_[refs.front()];
+    std::vector<StoredOperation> operations = stored_operations(record);
+    for (StoredOperation& operation : operations) operation.origin = known;
+    if (known != kNoOrigin && !state_.profiles_.accepts(known, operations)) {
+      return reject(code::kTraitOperationsTooMany, "", "", "at most 10,000 operations on one trait of an origin");
+    }
+    const Origin origin = origin_for(refs);
+    for (StoredOperation& operation : operations) operation.origin = origin;
+    state_.profiles_.touch(origin, record.time_ms);
+    state_.profiles_.apply(operations, is_linked(origin));
+    accept(origin);
+  }
+
+  bool is_linked(Origin origin) const {
+    const Origin home = state_.links_.home(origin);
+    return home != origin || state_.links_.members(home).size() > 1;
+  }
+
+  std::vector<StoredOperation> stored_operations(const TraitsRecord& record) {
+    std::vector<StoredOperation> out;
+    out.reserve(record.operation_count);
+    for (std::uint32_t at = 0; at < record.operation_count; ++at) {
+      const TraitOperation& operation = batch_.trait_operations[record.first_operation + at];
+      const KeyId key{state_.keys_.intern(batch_.strings.at(operation.key))};
+      out.push_back({kNoOrigin, key, operation.kind, record.time_ms, state_.operation_order_++,
+                     stored(operation.value)});
+    }
+    return out;
+  }
+
+  void take_identify(const PairRecord& record) {
+    const Origin anonymous = origin_of_[record.from];
+    const Origin known = origin_of_[record.to];
+    const std::int64_t time_ms = std::min(record.time_ms, batch_.received_ms);
+    if (anonymous == kNoOrigin) {  // an identity never seen is simply one more of the known profile
+      const Origin origin = known_or_new(record.to);
+      if (origin_of_[record.from] == kNoOrigin) attach(record.from, origin);
+      state_.profiles_.touch(origin, record.time_ms);
+      return accept(origin);
+    }
+    const Origin anonymous_home = state_.links_.home(anonymous);
+    if (known != kNoOrigin && state_.links_.home(known) == anonymous_home) return accept(known);
+    if (is_identified(anonymous_home)) {
+      return reject(code::kIdentifyAlreadyIdentified, "anonymous", keys_[record.from].value,
+                    "an identity of a profile that is not identified yet; join two identified ones by merge");
+    }
+    if (!fits(known, anonymous_home)) return;
+    const Origin origin = known_or_new(record.to);
+    state_.profiles_.touch(origin, record.time_ms);
+    join(state_.links_.home(origin), anonymous_home, time_ms);
+  }
+
+  bool is_identified(Origin home) const {
+    return std::ranges::any_of(state_.links_.members(home), [&](Origin member) {
+      return std::ranges::any_of(state_.identities_.of(member),
+                                 [](const IdentityEntry& identity) { return is_unique_kind(identity.kind); });
+    });
+  }
+
+  void take_merge(const PairRecord& record) {
+    const Origin loser = origin_of_[record.from];
+    const Origin winner = origin_of_[record.to];
+    if (loser == kNoOrigin || winner == kNoOrigin) {
+      const bool is_loser = loser == kNoOrigin;
+      return reject(code::kMergeUnknown, is_loser ? "loser" : "winner",
+                    keys_[is_loser ? record.from : record.to].value, "an identity that the store has seen");
+    }
+    const Origin winner_home = state_.links_.home(winner);
+    const Origin loser_home = state_.links_.home(loser);
+    if (winner_home == loser_home) return accept(winner);
+    if (!fits(winner_home, loser_home)) return;
+    join(winner_home, loser_home, std::min(record.time_ms, batch_.received_ms));
+  }
+
+  // Rejects a join that would make a profile of too many origins. `into` may be an origin that is not made yet.
+  bool fits(Origin into, Origin from_home) {
+    const std::size_t have = into == kNoOrigin ? 1 : state_.links_.members(state_.links_.home(into)).size();
+    if (have + state_.links_.members(from_home).size() <= limits::kOriginsPerProfile) return true;
+    reject(code::kMergeTooLarge, "", "", "a profile of at most 1,000 origins");
+    return false;
+  }
+
+  void join(Origin winner_home, Origin loser_home, std::int64_t time_ms) {
+    state_.links_.join(winner_home, loser_home, state_.sequence_, time_ms);
+    state_.profiles_.refold(winner_home);
+    if (touched_ != nullptr) touched_->push_back(loser_home);
+    accept(winner_home);
+  }
+
+  void take_unmerge(const UnmergeRecord& record) {
+    const auto link = state_.links_.made_by(record.link_sequence);
+    const std::int64_t time_ms = std::min(record.time_ms, batch_.received_ms);
+    std::vector<Origin> before;
+    if (link) {
+      const auto members = state_.links_.members(state_.links_.home(link->winner));
+      before.assign(members.begin(), members.end());
+    }
+    if (!link || !state_.links_.unjoin(record.link_sequence, state_.sequence_, time_ms)) {
+      return reject(code::kUnmergeUnknown, "sequence", std::to_string(record.link_sequence),
+                    "the sequence of an identify or merge that joined two profiles and is not undone");
+    }
+    for (const Origin member : before) {
+      state_.profiles_.refold(member);
+      if (touched_ != nullptr) touched_->push_back(member);
+    }
+    ++result_.accepted;
+  }
+
+  void accept(Origin origin) {
+    ++result_.accepted;
+    if (touched_ != nullptr) touched_->push_back(origin);
+  }
+
+  void reject(std::string_view code, std::string path, std::string_view value, std::string expected) {
+    result_.rejects.push_back(
+        {record_, code, std::move(path), std::string(value.substr(0, limits::kRejectValueBytes)), std::move(expected)});
+  }
+
+  void finish_tail() {
+    if (!tail_ || tail_->event.empty()) return;
+    state_.order_ += tail_->event.size();
+    result_.tail = std::move(tail_);
+  }
+
+  Applier& state_;
+  const CanonicalBatch& batch_;
+  const std::shared_ptr<const CanonicalBatch>& shared_batch_;
+  std::vector<Origin>* touched_;
+  std::vector<IdentityKey> keys_;
+  std::vector<Origin> origin_of_;  // per identity of the batch; kNoOrigin until it is seen
+  std::shared_ptr<TailBatch> tail_;
+  ApplyResult result_;
+  std::uint32_t record_ = 0;       // ordinal of the record being taken
+};
+
+Applier::Applier(std::uint64_t hash_key, std::int32_t dedupe_days)
+      names_(hash_key),
+      keys_(hash_key),
+      strings_(hash_key),
+      identities_(hash_key),
+      event_ids_(dedupe_days, hash_key),
+      profiles_(strings_) {}
+
+Applier::~Applier() = default;
+
+ApplyResult Applier::apply(const std::shared_ptr<const CanonicalBatch>& batch, std::vector<Origin>* touched) {
+  day_ = std::max(day_, static_cast<std::int32_t>(batch->received_ms / kDayMs));
+  ApplyResult result = Run(*this, batch, touched).take();
+  event_ids_.sweep(day_, kSweepAtOnce);
+  return result;
+}
+
+void Applier::fill(Version& version) {
+  version.watermark = sequence_;
+  version.origin_count = origin_count_;
+  version.links = links_.view();
+  version.profiles = profiles_.view(*version.links);
+  version.names = &names_;
+  version.keys = &keys_;
+  version.strings = &strings_;
+  version.identities = &identities_;
+}
+
+std::vector<std::pair<EventKey, std::int32_t>> Applier::live_event_ids() const { return event_ids_.live(day_); }
+
+void Applier::memory(std::vector<MemoryPart>& parts) const {
+  parts.push_back({"identities", identities_.size_bytes(), identities_.size()});
+  parts.push_back({"traits", profiles_.size_bytes(), origin_count_});
+  parts.push_back({"event_ids", event_ids_.size_bytes(), event_ids_.size()});
+  parts.push_back({"names", names_.size_bytes(), names_.size()});
+  parts.push_back({"keys", keys_.size_bytes(), keys_.size()});
+  parts.push_back({"strings", strings_.size_bytes(), strings_.size()});
+}
+
+}  // namespace cdp
