@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "engine/engine.hpp"
 #include "query/table.hpp"
 
 namespace cdp::bindings {
@@ -24,6 +25,7 @@ namespace py = pybind11;
 void bind_errors(py::module_& module);
 void bind_table(py::module_& module);
 void bind_engine(py::module_& module);
+[[nodiscard]] py::object read_profile(const Engine& engine, const py::bytes& spec, std::int64_t now_ms);
 
 // REQUIRES: the bytes object outlives the span (pybind holds the argument for the call).
 [[nodiscard]] inline std::string_view view(const py::bytes& bytes) {

@@ -143,6 +143,7 @@ void bind_engine(py::module_& module) {
       .def("event_fd", &Engine::event_fd)
       .def("flush", &Engine::flush, released())
       .def("query", &query, py::arg("spec"), py::arg("now_ms"), py::arg("threads") = 0, py::arg("force_rows") = false)
+      .def("profile", &read_profile, py::arg("spec"), py::arg("now_ms"))
       .def("transitions", &transitions)
       .def("definitions", &definitions)
       .def("members", &members)

@@ -76,7 +76,7 @@ Engine::~Engine() { close(); }
 
 VersionPtr Engine::pin() const { return impl_->current.load(); }
 
-Table Engine::query(std::span<const std::byte> spec, const QueryOptions& options) const {
+Table Engine::query(std::span<const std::uint8_t> spec, const QueryOptions& options) const {
   QueryOptions with_pool = options;
   with_pool.pool = impl_->pool.get();
   return run_query(pin(), spec, with_pool);

@@ -100,7 +100,7 @@ class Engine {
   void flush();  // all submitted so far is applied
 
   [[nodiscard]] VersionPtr pin() const;
-  [[nodiscard]] Table query(std::span<const std::byte> spec, const QueryOptions& options) const;
+  [[nodiscard]] Table query(std::span<const std::uint8_t> spec, const QueryOptions& options) const;
   [[nodiscard]] std::vector<Transition> transitions(std::uint64_t after_cursor, std::size_t limit) const;
   [[nodiscard]] std::vector<Definition> definitions() const;
   [[nodiscard]] std::vector<std::uint64_t> members(std::string_view watch_name) const;  // of a live segment, ascending

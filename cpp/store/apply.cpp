@@ -344,7 +344,7 @@ class Applier::Run {
 };
 
 Applier::Applier(std::uint64_t hash_key, std::int32_t dedupe_days)
-      names_(hash_key),
+    : names_(hash_key),
       keys_(hash_key),
       strings_(hash_key),
       identities_(hash_key),

@@ -208,8 +208,7 @@ class Store:
         """One profile whole: identities, traits with their history, timeline in event order. None when unknown."""
         spec: dict[str, Any] = {"kind": "profile"}
         spec.update({"profile": ids} if isinstance(ids, int) else {"ids": dict(ids)})
-        if events is not None:
-            spec["events"] = dict(events)
+        spec["events"] = dict(events or {})
         with _translated():
             answer = self._engine.profile(_pack_spec(spec), _now_ms() if now_ms is None else now_ms)
         return None if answer is None else ProfileAnswer.from_core(answer)
