@@ -60,7 +60,7 @@ Outcome Engine::Impl::apply_one(Pending& pending, std::vector<Origin>& touched) 
   if (const auto* tick = std::get_if<TickRecord>(&pending.record)) {
     tick_ms = std::max(tick_ms, tick->now_ms);
   }
-  return {{.sequence = applier->last_sequence()}, std::nullopt};
+  return {Ack{applier->last_sequence(), 0, 0, {}}, std::nullopt};
 }
 
 void Engine::Impl::publish_applied() {

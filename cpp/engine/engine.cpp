@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "column/chunk_check.hpp"
 #include "engine/impl.hpp"
 #include "engine/state_digest.hpp"
 #include "query/calendar.hpp"
@@ -104,7 +105,11 @@ void Engine::verify() const {
   const VersionPtr version = pin();
   for (const ShardLayers& shard : version->shards) {
     for (const auto& layer : shard.layers) {
-      for (const auto& chunk : layer->chunks) check(*chunk);
+      for (const auto& chunk : layer->chunks) {
+        if (const std::string fault = check(*chunk); !fault.empty()) {
+          throw Error(Family::kCorruption, code::kInternal, "a chunk in memory is damaged: " + fault);
+        }
+      }
     }
   }
 }
