@@ -62,9 +62,15 @@ def test_weeks_begin_where_they_are_told() -> None:
 
 def test_the_start_itself_is_no_return_but_its_repeat_is() -> None:
     day = _at("2021-12-01T12:00")
-    question = retention("S", interval="day")
-    assert _store(("S", day)).query(question, now_ms=NOW).rows()[:1] in ([], [(_at("2021-12-01T00:00"), 0, 0, 1)])
+    question = retention("S", returned=named("S").where("again").not_exists(), interval="day")
+    assert _store(("S", day)).query(question, now_ms=NOW).rows() == []
     assert _periods(_store(("S", day), ("S", day)), question) == [0]
+
+
+def test_period_0_of_the_start_event_itself_is_the_size_of_the_cohort() -> None:
+    store = _store(("S", _at("2021-12-01T12:00")), ("S", _at("2021-12-03T12:00")))
+    rows = store.query(retention("S", interval="day"), now_ms=NOW).rows()
+    assert rows == [(_at("2021-12-01T00:00"), period, 1, 1) for period in (0, 2)]
 
 
 def test_a_return_before_the_start_is_none() -> None:

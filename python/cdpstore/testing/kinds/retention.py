@@ -1,18 +1,25 @@
-"""Retention: a profile's start puts it into a cohort; a period counts it when it returned in it."""
+"""Retention: a profile's start puts it into a cohort; a period counts it when it returned in it, later than its start.
+
+When the return is the very selector of the start, every profile returns in period 0: that row is the cohort's size.
+Periods without a return have no row.
+"""
 
 from typing import Any
 
 from cdpstore.table import Table
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.spec import Fields, choice, integer, selector, unit
+from cdpstore.testing.spec import Fields, choice, integer, selector, unit, unsupported
 from cdpstore.testing.view import View
 
 __all__ = ["answer", "parse"]
 
 
-def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - the contract of kinds
+def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     """Start, return, interval, population, criterion, periods."""
+    for name in ("breakdown", "limit"):
+        if common[name] not in (None, []):
+            unsupported(fields.path(name), f"retention has no {name} yet")
     start = fields.require("start", selector)
     return {
         "start": start,
@@ -51,4 +58,6 @@ def _birth(view: View, person: Person, spec: dict[str, Any]) -> Row | None:
 def _periods(person: Person, birth: Row, calendar: Any, spec: dict[str, Any]) -> set[int]:
     later = [row for row in person.rows if row.event_order > birth.event_order and selects(spec["return"], row)]
     periods = {calendar.index(row.time_ms) - calendar.index(birth.time_ms) for row in later}
+    if repr(spec["return"]) == repr(spec["start"]):
+        periods.add(0)
     return {period for period in periods if spec["periods"] is None or period < spec["periods"]}
