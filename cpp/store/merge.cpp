@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <iterator>
 #include <tuple>
+#include <unordered_map>
 
 #include "store/chunk_builder.hpp"
 #include "store/event_store.hpp"
@@ -123,27 +124,18 @@ std::vector<NameId> collect_names(Layers layers) {
 
 // What a slice of the output takes from one piece: rows [first, first + size) of a source slice, or picked ones.
 struct SlicePart {
+  std::uint32_t name = 0;  // index into the names
   const Slice* slice = nullptr;
   std::uint32_t first = 0;
   std::uint32_t size = 0;
   std::vector<std::uint32_t> picked;
 };
 
-SlicePart part_of(const Piece& piece, NameId name) {
-  const Slice* slice = piece.chunk->find(name);
-  if (slice == nullptr) return {};
-  if (piece.picked.empty()) {
-    const std::uint32_t first = slice->row_of(piece.first);  // of a border: first slice row not before it
-    const std::uint32_t last = piece.last == piece.chunk->row_count ? slice->row_count : slice->row_of(piece.last);
-    return {slice, first, last - first, {}};
-  }
-  SlicePart part{slice, 0, 0, {}};
-  for (const std::uint32_t row : piece.picked) {
-    if (piece.chunk->slices[piece.chunk->code(row)].name == name) part.picked.push_back(slice->row_of(row));
-  }
-  part.size = static_cast<std::uint32_t>(part.picked.size());
-  return part;
-}
+// Where the last piece of a chunk ended, so that the next need not search: cuts come in order of ids.
+struct Cursor {
+  std::uint32_t spine_row = 0;
+  std::vector<std::uint32_t> slice_row;  // of each code
+};
 
 class LayerMerge {
  public:
@@ -172,8 +164,12 @@ class LayerMerge {
     const std::vector<std::uint32_t> rows = ordered_rows(cut);
     SliceRows slices;
     Chunk chunk = build_chunk(place_, cut, keys(), names_, rows, slices);
+    auto part = parts_.cbegin();
     for (std::uint32_t code = 0; code < chunk.slices.size(); ++code) {
-      merge_columns(slices.of(code), chunk.slices[code]);
+      while (names_[part->name] != chunk.slices[code].name) ++part;  // names of which every row left the chunk
+      const auto first = part;
+      while (part != parts_.cend() && part->name == first->name) ++part;
+      merge_columns({first, part}, slices.of(code), chunk.slices[code]);
     }
     return chunk;
   }
@@ -234,27 +230,82 @@ class LayerMerge {
     several_origins_ = !moves_.empty();
     for (const Piece& piece : pieces_) several_origins_ |= !piece.chunk->origin.empty();
     origin_.resize(several_origins_ ? row_count_ : 0);
-    std::vector<std::uint32_t> seen(names_.size(), 0);
-    std::vector<std::uint16_t> name_of;
+    parts_.clear();
+    std::vector<std::uint32_t> seen(names_.size(), 0);  // rows of each name in the pieces before
     for (const Piece& piece : pieces_) {
-      name_of.clear();
-      auto at = names_.begin();
-      for (const Slice& slice : piece.chunk->slices) {
-        at = std::lower_bound(at, names_.end(), slice.name);
-        name_of.push_back(static_cast<std::uint16_t>(at - names_.begin()));
-      }
-      read_piece(piece, name_of, seen);
+      find_parts(piece, seen);
+      read_piece(piece);
+    }
+    std::stable_sort(parts_.begin(), parts_.end(),
+                     [](const SlicePart& left, const SlicePart& right) { return left.name < right.name; });
+  }
+
+  // Names and ranks of the piece's rows, and what it gives to each slice.
+  void find_parts(const Piece& piece, std::span<std::uint32_t> seen) {
+    const Chunk& chunk = *piece.chunk;
+    name_of_.clear();
+    rank_of_.clear();
+    auto at = names_.begin();
+    for (const Slice& slice : chunk.slices) {
+      at = std::lower_bound(at, names_.end(), slice.name);
+      name_of_.push_back(static_cast<std::uint16_t>(at - names_.begin()));
+      rank_of_.push_back(seen[name_of_.back()]);
+    }
+    for (std::uint32_t index = 0; index < piece.size(); ++index) {
+      const std::uint32_t code = chunk.code(piece.spine_row(index)), row = piece.first_row + index;
+      name_[row] = name_of_[code];
+      slice_rank_[row] = rank_of_[code]++;
+    }
+    const Cursor* cursor = piece.picked.empty() ? &cursor_at(piece) : nullptr;
+    for (std::uint32_t code = 0; code < chunk.slices.size(); ++code) {
+      const std::uint32_t size = rank_of_[code] - seen[name_of_[code]];
+      seen[name_of_[code]] = rank_of_[code];
+      if (size == 0) continue;
+      parts_.push_back({name_of_[code], &chunk.slices[code], cursor == nullptr ? 0 : cursor->slice_row[code], size, {}});
+      if (cursor == nullptr) parts_.back().picked = picked_of(piece, code);
+    }
+    if (cursor != nullptr) advance(piece);
+  }
+
+  static std::vector<std::uint32_t> picked_of(const Piece& piece, std::uint32_t code) {
+    std::vector<std::uint32_t> out;
+    for (const std::uint32_t row : piece.picked) {
+      if (piece.chunk->code(row) == code) out.push_back(piece.chunk->slices[code].row_of(row));
+    }
+    return out;
+  }
+
+  const Cursor& cursor_at(const Piece& piece) {
+    Cursor& cursor = cursors_[piece.chunk];
+    if (!cursor.slice_row.empty() && cursor.spine_row == piece.first) return cursor;
+    cursor.slice_row.clear();
+    for (const Slice& slice : piece.chunk->slices) {  // of a border: the first slice row not before it
+      cursor.slice_row.push_back(piece.first == 0 ? 0 : slice.row_of(piece.first));
+    }
+    return cursor;
+  }
+
+  // REQUIRES: the piece's parts are the last of parts_.
+  void advance(const Piece& piece) {
+    if (piece.last == piece.chunk->row_count) {
+      cursors_.erase(piece.chunk);
+      return;
+    }
+    Cursor& cursor = cursors_[piece.chunk];
+    cursor.spine_row = piece.last;
+    for (auto part = parts_.rbegin(); part != parts_.rend() && part->slice >= piece.chunk->slices.data() &&
+                                      part->slice < piece.chunk->slices.data() + piece.chunk->slices.size();
+         ++part) {
+      cursor.slice_row[static_cast<std::size_t>(part->slice - piece.chunk->slices.data())] = part->first + part->size;
     }
   }
 
-  void read_piece(const Piece& piece, std::span<const std::uint16_t> name_of, std::span<std::uint32_t> seen) {
+  void read_piece(const Piece& piece) {
     const Chunk& chunk = *piece.chunk;
     for (std::uint32_t index = 0; index < piece.size(); ++index) {
       const std::uint32_t spine_row = piece.spine_row(index), row = piece.first_row + index;
       id_[row] = chunk.local_id(spine_row);
       time_[row] = chunk.time[spine_row];
-      name_[row] = name_of[chunk.code(spine_row)];
-      slice_rank_[row] = seen[name_[row]]++;
     }
     if (!several_origins_) return;
     for (std::uint32_t index = 0; index < piece.size(); ++index) {
@@ -308,11 +359,12 @@ class LayerMerge {
   struct Source {
     std::uint64_t column = 0;  // key << 8 | type
     const Column* values = nullptr;
-    std::uint32_t part = 0;
+    const SlicePart* part = nullptr;
+    std::uint32_t first_row = 0;  // of the part in the slice's source rows
   };
 
-  void merge_columns(std::span<const std::uint32_t> rows, Slice& out) {
-    find_parts(out.name);
+  void merge_columns(std::span<const SlicePart> parts, std::span<const std::uint32_t> rows, Slice& out) {
+    find_sources(parts);
     std::size_t columns = 0;
     for (std::size_t at = 0; at < sources_.size(); ++at) {
       columns += at == 0 || sources_[at].column != sources_[at - 1].column;
@@ -320,32 +372,29 @@ class LayerMerge {
     out.columns.reserve(columns);
     for (std::size_t first = 0, last; first < sources_.size(); first = last) {
       for (last = first + 1; last < sources_.size() && sources_[last].column == sources_[first].column;) ++last;
-      merge_column(std::span{sources_}.subspan(first, last - first), rows, out);
+      merge_column(std::span{sources_}.subspan(first, last - first), parts.size(), rows, out);
     }
   }
 
-  void find_parts(NameId name) {
-    parts_.clear();
-    part_first_.clear();
+  void find_sources(std::span<const SlicePart> parts) {
     sources_.clear();
     slice_row_count_ = 0;
-    for (const Piece& piece : pieces_) {
-      SlicePart part = part_of(piece, name);
-      if (part.size == 0) continue;
+    for (const SlicePart& part : parts) {
       for (const Column& column : part.slice->columns) {
         const std::uint64_t key = std::uint64_t{raw(column.key)} << 8 | static_cast<std::uint64_t>(column.type);
-        sources_.push_back({key, &column, static_cast<std::uint32_t>(parts_.size())});
+        sources_.push_back({key, &column, &part, slice_row_count_});
       }
-      part_first_.push_back(slice_row_count_);
       slice_row_count_ += part.size;
-      parts_.push_back(std::move(part));
     }
-    std::stable_sort(sources_.begin(), sources_.end(),
-                     [](const Source& left, const Source& right) { return left.column < right.column; });
+    if (parts.size() > 1) {
+      std::stable_sort(sources_.begin(), sources_.end(),
+                       [](const Source& left, const Source& right) { return left.column < right.column; });
+    }
   }
 
-  void merge_column(std::span<const Source> sources, std::span<const std::uint32_t> rows, Slice& out) {
-    bool dense = sources.size() == parts_.size();
+  void merge_column(std::span<const Source> sources, std::size_t part_count, std::span<const std::uint32_t> rows,
+                    Slice& out) {
+    bool dense = sources.size() == part_count;
     for (const Source& source : sources) dense &= source.values->dense();
     source_bits_.resize(slice_row_count_);
     bits_.resize(rows.size());
@@ -366,16 +415,16 @@ class LayerMerge {
   }
 
   void read_dense(const Source& source) {
-    const SlicePart& part = parts_[source.part];
-    const std::span<std::uint64_t> to = std::span{source_bits_}.subspan(part_first_[source.part], part.size);
+    const SlicePart& part = *source.part;
+    const std::span<std::uint64_t> to = std::span{source_bits_}.subspan(source.first_row, part.size);
     if (part.picked.empty()) return decode_values(*source.values, part.first, to);
     for (std::size_t index = 0; index < to.size(); ++index) to[index] = source.values->bits_at(part.picked[index]);
   }
 
   void read_sparse(const Source& source) {
     const Column& column = *source.values;
-    const SlicePart& part = parts_[source.part];
-    const std::uint32_t to = part_first_[source.part];
+    const SlicePart& part = *source.part;
+    const std::uint32_t to = source.first_row;
     if (column.dense()) {
       std::fill_n(source_present_.begin() + to, part.size, std::uint8_t{1});
       return read_dense(source);
@@ -413,10 +462,12 @@ class LayerMerge {
   bool several_origins_ = false;
   std::vector<std::uint32_t> id_, time_, origin_, slice_rank_;
   std::vector<std::uint16_t> name_;
+  std::vector<SlicePart> parts_;  // by (name, piece)
+  std::vector<std::uint16_t> name_of_;
+  std::vector<std::uint32_t> rank_of_;
+  std::unordered_map<const Chunk*, Cursor> cursors_;
 
   // Of the slice at hand.
-  std::vector<SlicePart> parts_;
-  std::vector<std::uint32_t> part_first_;
   std::uint32_t slice_row_count_ = 0;
   std::vector<Source> sources_;
   std::vector<std::uint64_t> source_bits_, bits_, present_;

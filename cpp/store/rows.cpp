@@ -76,23 +76,25 @@ void add_layer_rows(const Wanted& wanted_rows, Origin place, bool many_shards) {
   }
 }
 
+constexpr std::size_t kScanStep = 64;
+
+// Whether any of kScanStep origins is the member. Not inlined: alone the compiler turns it into vector compares.
+[[gnu::noinline]] bool any_equal(const Origin* origins, Origin member) noexcept {
+  std::uint32_t any = 0;
+  for (std::size_t lane = 0; lane < kScanStep; ++lane) any |= origins[lane] == member ? ~0u : 0u;
+  return any != 0;
+}
+
 // Calls found(index) for each origin of the span that is one of the members.
 template <class Found>
 void find_members(std::span<const Origin> origins, std::span<const Origin> members, Found found) {
-  constexpr std::size_t kStep = 64;
-  std::size_t at = 0;
-  for (; at + kStep <= origins.size(); at += kStep) {
-    std::uint32_t any = 0;
-    for (const Origin member : members) {
-      for (std::size_t lane = 0; lane < kStep; ++lane) any |= origins[at + lane] == member ? ~0u : 0u;
+  for (std::size_t first = 0; first < origins.size(); first += kScanStep) {
+    const std::size_t last = std::min(first + kScanStep, origins.size());
+    const auto any = [&](Origin member) { return any_equal(origins.data() + first, member); };
+    if (last - first == kScanStep && std::none_of(members.begin(), members.end(), any)) continue;
+    for (std::size_t at = first; at < last; ++at) {
+      if (std::find(members.begin(), members.end(), origins[at]) != members.end()) found(at);
     }
-    if (any == 0) continue;
-    for (std::size_t lane = 0; lane < kStep; ++lane) {
-      if (std::find(members.begin(), members.end(), origins[at + lane]) != members.end()) found(at + lane);
-    }
-  }
-  for (; at < origins.size(); ++at) {
-    if (std::find(members.begin(), members.end(), origins[at]) != members.end()) found(at);
   }
 }
 
