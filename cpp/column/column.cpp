@@ -1,8 +1,8 @@
 // Packing and unpacking of columns. build_column picks, of all forms the header allows, the one with the fewest bytes:
 // base + code, or for dictionary types a sorted dictionary + code, whichever is smaller with its dictionary counted in.
 //
-// Cost of build_column: ~1 ns a value for base + code, ~2-3 ns with a dictionary (direct table while the ids lie within a
-// few times the number of values, else a hash table that starts in L1 and is given up as soon as it cannot pay).
+// Cost of build_column: ~1 ns a value for base + code, ~2-3 ns with a dictionary (direct table while the range of ids is
+// below half the number of values, else a hash table that starts in L1 and is given up as soon as it cannot pay).
 
 #include "column/column.hpp"
 
@@ -226,7 +226,7 @@ bool build_dictionary(Column& column, std::span<const std::uint64_t> ids, std::u
   if (limit < 2) return false;
   const std::size_t range = id_max - id_min + 1;
   std::vector<std::uint32_t> codes;
-  const bool fits = range <= std::max<std::size_t>(1'024, ids.size() * 2)
+  const bool fits = range <= std::max<std::size_t>(256, ids.size() / 2)
                         ? code_by_table(ids, static_cast<std::uint32_t>(id_min), range, limit, column.dictionary, codes)
                         : code_by_hash(ids, limit, column.dictionary, codes);
   if (!fits) return false;

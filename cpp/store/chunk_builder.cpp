@@ -63,9 +63,11 @@ void order_profiles(std::vector<std::uint64_t>& entries, KeyOf key_of) {
   const std::size_t count = entries.size();
   for (std::size_t first = 0, last; first < count; first = last) {
     const std::uint64_t id = entries[first] >> 32;
+    last = first + 1;
+    if (last == count || entries[last] >> 32 != id) continue;  // most profiles have one row in a run
     std::uint64_t key = key_of(entries[first]);
     bool sorted = true;
-    for (last = first + 1; last < count && entries[last] >> 32 == id; ++last) {
+    for (; last < count && entries[last] >> 32 == id; ++last) {
       const std::uint64_t next = key_of(entries[last]);
       sorted &= key <= next;
       key = next;
@@ -80,10 +82,10 @@ std::vector<T> padded(std::size_t count) {
 }
 
 // Names that occur get codes in ascending order; `code_of` maps all names.
-std::vector<NameId> compact_names(const RowKeys& keys, std::span<const NameId> names,
-                                  std::span<const std::uint32_t> rows, std::vector<std::uint16_t>& code_of) {
+std::vector<NameId> compact_names(std::span<const std::uint16_t> row_names, std::span<const NameId> names,
+                                  std::vector<std::uint16_t>& code_of) {
   code_of.assign(names.size(), 0);
-  for (const std::uint32_t row : rows) code_of[keys.name[row]] = 1;
+  for (const std::uint16_t name : row_names) code_of[name] = 1;
   std::vector<NameId> used;
   for (std::size_t name = 0; name < names.size(); ++name) {
     if (code_of[name] == 0) continue;
@@ -100,10 +102,24 @@ void fill_profiles(const RowKeys& keys, std::span<const std::uint32_t> rows, std
 }
 
 template <class T>
-void fill_codes(const RowKeys& keys, std::span<const std::uint32_t> rows, std::span<const std::uint16_t> code_of,
-                std::vector<T>& out) {
-  out = padded<T>(rows.size());
-  for (std::size_t at = 0; at < rows.size(); ++at) out[at] = static_cast<T>(code_of[keys.name[rows[at]]]);
+void fill_codes(std::span<const std::uint16_t> row_names, std::span<const std::uint16_t> code_of, std::vector<T>& out) {
+  out = padded<T>(row_names.size());
+  for (std::size_t at = 0; at < row_names.size(); ++at) out[at] = static_cast<T>(code_of[row_names[at]]);
+}
+
+// Codes of the rows; returns the names of the slices.
+std::vector<NameId> fill_names(const RowKeys& keys, std::span<const NameId> names, std::span<const std::uint32_t> rows,
+                               Chunk& chunk) {
+  std::vector<std::uint16_t> row_names(rows.size());
+  for (std::size_t at = 0; at < rows.size(); ++at) row_names[at] = keys.name[rows[at]];
+  std::vector<std::uint16_t> code_of;
+  std::vector<NameId> used = compact_names(row_names, names, code_of);
+  if (used.size() > 255) {
+    fill_codes(row_names, code_of, chunk.code16);
+  } else {
+    fill_codes(row_names, code_of, chunk.code8);
+  }
+  return used;
 }
 
 void fill_times(const RowKeys& keys, std::span<const std::uint32_t> rows, Chunk& chunk) {
@@ -118,11 +134,17 @@ void fill_times(const RowKeys& keys, std::span<const std::uint32_t> rows, Chunk&
   chunk.time_max = high;
 }
 
-void fill_block_offsets(const RowKeys& keys, std::span<const std::uint32_t> rows, Chunk& chunk) {
+// Block offsets of ids that ascend: a walk over the rows' blocks.
+template <class T>
+void fill_block_offsets(const std::vector<T>& ids, Chunk& chunk) {
   const std::uint32_t blocks = (chunk.last_id - chunk.first_id) / limits::kBlockIds;
-  chunk.block_offset.assign(blocks + 1, 0);
-  for (const std::uint32_t row : rows) ++chunk.block_offset[(keys.id[row] - chunk.first_id) / limits::kBlockIds + 1];
-  for (std::uint32_t block = 0; block < blocks; ++block) chunk.block_offset[block + 1] += chunk.block_offset[block];
+  chunk.block_offset.resize(blocks + 1);
+  std::uint32_t row = 0;
+  for (std::uint32_t block = 0; block < blocks; ++block) {
+    chunk.block_offset[block] = row;
+    while (row < chunk.row_count && ids[row] / limits::kBlockIds == block) ++row;
+  }
+  chunk.block_offset[blocks] = row;
 }
 
 // The origin column, only when some row's origin is not that of its profile's number.
@@ -167,17 +189,28 @@ void fill_slice(const Chunk& chunk, std::span<const std::uint32_t> postings, Sli
 }
 
 // Spine rows by code, stable: a counting sort of the codes.
-void fill_slices(Chunk& chunk, std::span<const NameId> names, std::span<const std::uint32_t> rows, SliceRows& slices) {
-  slices.first.assign(names.size() + 1, 0);
-  for (std::uint32_t row = 0; row < chunk.row_count; ++row) ++slices.first[chunk.code(row) + 1];
-  for (std::size_t code = 0; code < names.size(); ++code) slices.first[code + 1] += slices.first[code];
+template <class T>
+void sort_by_code(const std::vector<T>& codes, std::size_t code_count, std::span<const std::uint32_t> rows,
+                  std::vector<std::uint32_t>& postings, SliceRows& slices) {
+  slices.first.assign(code_count + 1, 0);
+  for (std::size_t row = 0; row < rows.size(); ++row) ++slices.first[codes[row] + 1u];
+  for (std::size_t code = 0; code < code_count; ++code) slices.first[code + 1] += slices.first[code];
   std::vector<std::uint32_t> next(slices.first.begin(), slices.first.end() - 1);
-  std::vector<std::uint32_t> postings(chunk.row_count);
-  slices.row.resize(chunk.row_count);
-  for (std::uint32_t row = 0; row < chunk.row_count; ++row) {
-    const std::uint32_t at = next[chunk.code(row)]++;
-    postings[at] = row;
+  postings.resize(rows.size());
+  slices.row.resize(rows.size());
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const std::uint32_t at = next[codes[row]]++;
+    postings[at] = static_cast<std::uint32_t>(row);
     slices.row[at] = rows[row];
+  }
+}
+
+void fill_slices(Chunk& chunk, std::span<const NameId> names, std::span<const std::uint32_t> rows, SliceRows& slices) {
+  std::vector<std::uint32_t> postings;
+  if (chunk.code8.empty()) {
+    sort_by_code(chunk.code16, names.size(), rows, postings, slices);
+  } else {
+    sort_by_code(chunk.code8, names.size(), rows, postings, slices);
   }
   chunk.slices.resize(names.size());
   for (std::size_t code = 0; code < names.size(); ++code) {
@@ -255,17 +288,12 @@ Chunk build_chunk(const ChunkPlace& place, const ChunkCut& cut, const RowKeys& k
   fill_times(keys, rows, chunk);
   if (chunk.last_id - chunk.first_id > 65'536) {
     fill_profiles(keys, rows, chunk.first_id, chunk.profile32);
+    fill_block_offsets(chunk.profile32, chunk);
   } else {
     fill_profiles(keys, rows, chunk.first_id, chunk.profile16);
+    fill_block_offsets(chunk.profile16, chunk);
   }
-  std::vector<std::uint16_t> code_of;
-  const std::vector<NameId> used = compact_names(keys, names, rows, code_of);
-  if (used.size() > 255) {
-    fill_codes(keys, rows, code_of, chunk.code16);
-  } else {
-    fill_codes(keys, rows, code_of, chunk.code8);
-  }
-  fill_block_offsets(keys, rows, chunk);
+  const std::vector<NameId> used = fill_names(keys, names, rows, chunk);
   fill_origins(place, keys, rows, chunk);
   fill_slices(chunk, used, rows, slices);
   return chunk;

@@ -24,9 +24,13 @@ struct SealShape {
 
 // Rows in log order; a bucket is a (shard, partition).
 struct SealRows {
-  std::vector<std::uint32_t> id, time, origin, shape;
+  struct Fields {
+    const std::uint64_t* values = nullptr;
+    std::uint32_t shape = 0;  // index into shapes
+  };
+  std::vector<std::uint32_t> id, time, origin;
   std::vector<std::uint16_t> name;
-  std::vector<const std::uint64_t*> values;
+  std::vector<Fields> fields;
   std::vector<SealShape> shapes;  // of all batches
   std::vector<NameId> names;      // ascending
 };
@@ -100,8 +104,8 @@ void place_rows(std::span<const std::shared_ptr<const TailBatch>> tail, const Pl
                 SealRows& out, Buckets& buckets) {
   std::size_t row_count = 0;
   for (const auto& batch : tail) row_count += batch->event.size();
-  out.id.resize(row_count), out.time.resize(row_count), out.origin.resize(row_count), out.shape.resize(row_count);
-  out.name.resize(row_count), out.values.resize(row_count);
+  out.id.resize(row_count), out.time.resize(row_count), out.origin.resize(row_count);
+  out.name.resize(row_count), out.fields.resize(row_count);
   const bool linked = links.last_change() != 0;
   std::uint32_t row = 0, first_shape = 0;
   for (const auto& batch : tail) {
@@ -118,9 +122,9 @@ void place_rows(std::span<const std::shared_ptr<const TailBatch>> tail, const Pl
       out.id[row] = placement.local_id(home);
       out.time[row] = static_cast<std::uint32_t>(events.time_ms[event] - partition_start_ms(bucket.partition));
       out.origin[row] = raw(origin);
-      out.shape[row] = first_shape + events.shape[event];
-      out.name[row] = out.shapes[out.shape[row]].name;
-      out.values[row] = events.values.data() + events.first_value[event];
+      const std::uint32_t shape = first_shape + events.shape[event];
+      out.name[row] = out.shapes[shape].name;
+      out.fields[row] = {events.values.data() + events.first_value[event], shape};
     }
     first_shape += static_cast<std::uint32_t>(events.shapes.size());
   }
@@ -133,6 +137,7 @@ class ColumnGather {
 
   void gather(std::span<const std::uint32_t> rows, std::vector<Column>& out) {
     find_shapes(rows);
+    group_rows();
     find_fields();
     std::size_t columns = 0;
     for (std::size_t at = 0; at < fields_.size(); ++at) columns += at == 0 || fields_[at].column != fields_[at - 1].column;
@@ -157,18 +162,21 @@ class ColumnGather {
     shape_.resize(rows.size());
     values_.resize(rows.size());
     for (std::size_t at = 0; at < rows.size(); ++at) {
-      std::uint32_t& local = local_[rows_.shape[rows[at]]];
+      const SealRows::Fields& fields = rows_.fields[rows[at]];
+      __builtin_prefetch(fields.values);
+      values_[at] = fields.values;
+      std::uint32_t& local = local_[fields.shape];
       if (local == kNone) {
         local = static_cast<std::uint32_t>(used_.size());
-        used_.push_back(rows_.shape[rows[at]]);
+        used_.push_back(fields.shape);
       }
       shape_[at] = local;
-      values_[at] = rows_.values[rows[at]];
     }
   }
 
   void find_fields() {
     fields_.clear();
+    field_of_.assign(used_.size(), kNone);
     strings_.resize(used_.size());
     for (std::uint32_t local = 0; local < used_.size(); ++local) {
       const SealShape& shape = rows_.shapes[used_[local]];
@@ -187,25 +195,41 @@ class ColumnGather {
     const auto type = static_cast<ValueType>(fields.front().column & 0xFF);
     const bool strings = is_dictionary_type(type);
     const bool dense = fields.size() == used_.size();
-    field_of_.assign(used_.size(), kNone);
     for (const Field& field : fields) field_of_[field.shape] = field.index;
     bits_.resize(shape_.size());
     present_.clear();
     std::size_t count = shape_.size();
-    if (dense) {
+    std::size_t rows_of_shapes = 0;
+    for (const Field& field : fields) rows_of_shapes += shape_rows_[field.shape + 1] - shape_rows_[field.shape];
+    if (rows_of_shapes * 8 < shape_.size()) {
+      present_.assign((shape_.size() + 63) / 64, 0);
+      count = take_rare(fields, strings);
+    } else if (dense) {
       strings ? take_dense<true>() : take_dense<false>();
     } else {
       present_.assign((shape_.size() + 63) / 64, 0);
       count = strings ? take_sparse<true>() : take_sparse<false>();
     }
+    for (const Field& field : fields) field_of_[field.shape] = kNone;
     return build_column(key, type, static_cast<std::uint32_t>(shape_.size()), std::span{bits_}.first(count), present_);
   }
 
   template <bool kStrings>
   void take_dense() {
+    if (used_.size() == 1) return take_one_shape<kStrings>();
     for (std::size_t at = 0; at < shape_.size(); ++at) {
       const std::uint64_t bits = values_[at][field_of_[shape_[at]]];
       bits_[at] = kStrings ? strings_[shape_[at]][bits] : bits;
+    }
+  }
+
+  template <bool kStrings>
+  void take_one_shape() {
+    const std::uint32_t field = field_of_.front();
+    const std::uint32_t* strings = strings_.front();
+    for (std::size_t at = 0; at < shape_.size(); ++at) {
+      const std::uint64_t bits = values_[at][field];
+      bits_[at] = kStrings ? strings[bits] : bits;
     }
   }
 
@@ -222,9 +246,35 @@ class ColumnGather {
     return count;
   }
 
+  // Few rows have it: only those of its shapes are visited, so that many rare keys do not cost rows times keys.
+  std::size_t take_rare(std::span<const Field> fields, bool strings) {
+    visit_.clear();
+    for (const Field& field : fields) {
+      const std::uint32_t first = shape_rows_[field.shape], last = shape_rows_[field.shape + 1];
+      visit_.insert(visit_.end(), by_shape_.begin() + first, by_shape_.begin() + last);
+    }
+    if (fields.size() > 1) std::sort(visit_.begin(), visit_.end());
+    std::size_t count = 0;
+    for (const std::uint32_t at : visit_) {
+      present_[at >> 6] |= std::uint64_t{1} << (at & 63);
+      const std::uint64_t bits = values_[at][field_of_[shape_[at]]];
+      bits_[count++] = strings ? strings_[shape_[at]][bits] : bits;
+    }
+    return count;
+  }
+
+  // Rows grouped by shape: by_shape_[shape_rows_[s] .. shape_rows_[s + 1]), ascending.
+  void group_rows() {
+    shape_rows_.assign(used_.size() + 2, 0);
+    for (const std::uint32_t shape : shape_) ++shape_rows_[shape + 2];
+    for (std::size_t shape = 2; shape < shape_rows_.size(); ++shape) shape_rows_[shape] += shape_rows_[shape - 1];
+    by_shape_.resize(shape_.size());
+    for (std::uint32_t at = 0; at < shape_.size(); ++at) by_shape_[shape_rows_[shape_[at] + 1]++] = at;
+  }
+
   const SealRows& rows_;
   std::vector<std::uint32_t> local_;  // of every shape of the run: its number in this slice
-  std::vector<std::uint32_t> used_, shape_, field_of_;
+  std::vector<std::uint32_t> used_, shape_, field_of_, shape_rows_, by_shape_, visit_;
   std::vector<const std::uint64_t*> values_;
   std::vector<const std::uint32_t*> strings_;
   std::vector<Field> fields_;
