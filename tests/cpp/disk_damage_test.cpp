@@ -23,7 +23,7 @@ struct Reading {
   try {
     static_cast<void>(LogReader(directory).read(
         0, [&](std::uint64_t, Payload payload) { read.emplace_back(text_of(payload)); }));
-    reading.count = count_of(read);
+    reading.count = read.empty() || read[0] == payload_text(0) ? count_of(read) : -1;
   } catch (const Error& error) {
     if (error.family() != Family::kCorruption) throw;
     reading = {-2, error.path(), error.what()};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -57,18 +58,22 @@ struct OpenStore {
                                           const LogOptions& options = kSmallFiles) {
   OpenStore store;
   store.directory = DataDirectory::open(env, path, kNowMs);
-  store.end = LogReader(*store.directory).read(0, [&](std::uint64_t, Payload payload) {
+  const std::uint64_t first = store.directory->manifest().first_group;
+  store.end = LogReader(*store.directory).read(first - 1, [&](std::uint64_t, Payload payload) {
     store.read.emplace_back(text_of(payload));
   });
   store.writer = LogWriter::open(*store.directory, store.end, options);
   return store;
 }
 
-// How many payloads are there; -1 if they are not exactly payload 0, 1, 2, ..
+// The number behind the last payload; -1 if they are not exactly some payload and those that follow it.
 [[nodiscard]] inline std::int64_t count_of(const std::vector<std::string>& read) {
+  if (read.empty()) return 0;
+  if (!read[0].starts_with("payload ")) return -1;
+  const std::uint64_t first = std::strtoull(read[0].c_str() + 8, nullptr, 10);
   for (std::size_t i = 0; i < read.size(); ++i)
-    if (read[i] != payload_text(i)) return -1;
-  return static_cast<std::int64_t>(read.size());
+    if (read[i] != payload_text(first + i)) return -1;
+  return static_cast<std::int64_t>(first + read.size());
 }
 
 // The error's code, "" if there was none.
