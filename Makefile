@@ -85,16 +85,16 @@ asan: $(STAMPS)/package
 	$(call run_cpp_tests,asan-ubsan)
 	$(call link_site,asan-ubsan)
 	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=build/asan-ubsan/site CDPSTORE_CPP_BUILD=build/asan-ubsan \
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=$(CURDIR)/build/asan-ubsan/site CDPSTORE_CPP_BUILD=build/asan-ubsan \
 	  $(BIN)/python -m pytest -q --timeout 600 tests/python tests/server
 
-tsan: $(STAMPS)/package
+tsan: $(STAMPS)/dev
 	$(call build_preset,tsan)
 	$(call run_cpp_tests,tsan)
 
 # Every C++ test again and again under the sanitizers, each time from another seed. FUZZ_ROUNDS=n for longer.
 FUZZ_ROUNDS ?= 10
-fuzz: $(STAMPS)/package
+fuzz: $(STAMPS)/dev
 	$(call build_preset,asan-ubsan)
 	for round in $$(seq $(FUZZ_ROUNDS)); do \
 	  export CDPSTORE_SEED=$$((RANDOM * 32768 + RANDOM)); echo "seed $$CDPSTORE_SEED"; \
