@@ -74,7 +74,7 @@ test: $(STAMPS)/package
 	$(BIN)/python -m pytest -q -n 2 tests
 
 long: $(STAMPS)/package
-	$(BIN)/python -m pytest -q -n 2 --timeout 3600 -m "long or not long" tests
+	CDPSTORE_LONG=10 $(BIN)/python -m pytest -q -n 2 --timeout 3600 -m "long or not long" tests
 
 bench: $(STAMPS)/package $(STAMPS)/bench
 	mkdir -p bench/results
