@@ -22,6 +22,9 @@ namespace py = pybind11;
 [[nodiscard]] std::string_view family_name(Family family) noexcept;
 // (family, code, message, path): what errors.from_core takes.
 [[nodiscard]] py::tuple error_tuple(const Error& error);
+// An aware datetime in UTC; the list (or items) in canonical msgpack.
+[[nodiscard]] py::object datetime_of(std::int64_t time_ms);
+[[nodiscard]] py::object list_of(std::string_view msgpack);
 void bind_errors(py::module_& module);
 void bind_table(py::module_& module);
 void bind_engine(py::module_& module);

@@ -7,25 +7,6 @@
 namespace cdp::bindings {
 namespace {
 
-// Python's own classes for what C++ has none for. Looked up once, kept for the life of the interpreter.
-struct PythonTypes {
-  py::object epoch;      // 1970-01-01 UTC
-  py::object timedelta;
-  py::object unpackb;
-};
-
-const PythonTypes& python_types() {
-  static py::gil_safe_call_once_and_store<PythonTypes> stored;
-  return stored
-      .call_once_and_store_result([] {
-        const py::module_ datetime = py::module_::import("datetime");
-        const py::object utc = datetime.attr("timezone").attr("utc");
-        return PythonTypes{datetime.attr("datetime")(1970, 1, 1, py::arg("tzinfo") = utc), datetime.attr("timedelta"),
-                           py::module_::import("msgpack").attr("unpackb")};
-      })
-      .get_stored();
-}
-
 py::object to_python(const AnswerValue& value) {
   switch (value.type) {
     case ValueType::kNull: return py::none();
@@ -34,11 +15,10 @@ py::object to_python(const AnswerValue& value) {
     case ValueType::kFloat: return py::float_(std::bit_cast<double>(value.bits));
     case ValueType::kString: return py::str(value.text.data(), value.text.size());
     case ValueType::kDatetime:
-      return python_types().epoch +
-             python_types().timedelta(py::arg("milliseconds") = static_cast<std::int64_t>(value.bits));
+      return datetime_of(static_cast<std::int64_t>(value.bits));
     case ValueType::kList:
     case ValueType::kItems:
-      return python_types().unpackb(py::bytes(value.text.data(), value.text.size()), py::arg("timestamp") = 3);
+      return list_of(value.text);
   }
   return py::none();
 }

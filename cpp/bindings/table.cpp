@@ -15,16 +15,18 @@ py::array words_view(const TableColumn& column, const py::object& owner) {
 
 py::object cell(const TableColumn& column, std::size_t row) {
   if (column.is_null(row)) return py::none();
-  switch (column.type()) {
-    case ColumnType::kInt64:
-    case ColumnType::kDatetime: return py::int_(column.int_at(row));
+  switch (column.type_at(row)) {
+    case ColumnType::kInt64: return py::int_(column.int_at(row));
+    case ColumnType::kDatetime: return datetime_of(column.int_at(row));
     case ColumnType::kUint64: return py::int_(column.uint_at(row));
     case ColumnType::kFloat64: return py::float_(column.float_at(row));
     case ColumnType::kBool: return py::bool_(column.bool_at(row));
-    case ColumnType::kString: return py::str(std::string(column.string_at(row)));
+    case ColumnType::kString: return py::str(column.string_at(row).data(), column.string_at(row).size());
+    case ColumnType::kList: return list_of(column.string_at(row));
     case ColumnType::kDecimal:  // exact integers beyond 64 bits are Python's own
       return py::reinterpret_steal<py::object>(
           PyLong_FromString(std::string(column.string_at(row)).c_str(), nullptr, 10));
+    case ColumnType::kMixed: break;  // no cell says so of itself
   }
   return py::none();
 }
@@ -39,8 +41,7 @@ py::array objects(const TableColumn& column) {
 py::array to_numpy(const TableColumn& column, const py::object& owner) {
   if (!column.has_nulls()) {
     switch (column.type()) {
-      case ColumnType::kInt64:
-      case ColumnType::kDatetime: return words_view<std::int64_t>(column, owner);
+      case ColumnType::kInt64: return words_view<std::int64_t>(column, owner);
       case ColumnType::kUint64: return words_view<std::uint64_t>(column, owner);
       case ColumnType::kFloat64: return words_view<double>(column, owner);
       default: break;
@@ -58,6 +59,8 @@ std::string_view type_name(ColumnType type) {
     case ColumnType::kString: return "string";
     case ColumnType::kDecimal: return "decimal";
     case ColumnType::kDatetime: return "datetime";
+    case ColumnType::kList: return "list";
+    case ColumnType::kMixed: return "mixed";
   }
   return "";
 }
