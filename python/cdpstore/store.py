@@ -18,6 +18,7 @@ import msgpack
 from cdpstore import _core
 from cdpstore.errors import BadFrame, CDPError, InvalidRequest, from_core
 from cdpstore.model import Ack, Reject, Transition
+from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
 
 __all__ = ["Producer", "Store"]
@@ -192,13 +193,15 @@ class Store:
 
     # ---- questions
 
-    def query(self, spec: Mapping[str, Any] | bytes, *, now_ms: int | None = None, threads: int = 0) -> Table:
+    def query(
+        self, spec: Mapping[str, Any] | Question | bytes, *, now_ms: int | None = None, threads: int = 0
+    ) -> Table:
         """The answer to a query spec (`docs/architecture.md`, Query spec), exact, at the newest version.
 
         `now_ms` (or the spec's own) is the instant asked at; rows after it are invisible. Raises `BadQuery` with a
         path.
         """
-        packed = spec if isinstance(spec, bytes) else _pack_spec(spec)
+        packed = spec if isinstance(spec, bytes) else _pack_spec(to_spec(spec))
         with _translated():
             return _table(self._engine.query(packed, _now_ms() if now_ms is None else now_ms, threads))
 
