@@ -8,6 +8,8 @@
 //    2.8 times, 6 layers on average, never over 9. Tiers of 8 (16 k, 128 k, 1 M) merged rows less often but left up to 22.
 // 3. A partition that is no more the newest and got nothing for kQuietRows events: whole, when that rewrites at most
 //    kWorthwhile rows for each row that is not in the largest layer yet. Fewer stay beside it: kernels read them as well.
+// 4. Nothing else to do, and links of many origins changed since the oldest layer was built (each slow profile costs a query
+//    about a microsecond; 5,000 of 20 M rows): any partition with misplaced rows, whole.
 
 #include <algorithm>
 
@@ -23,6 +25,7 @@ constexpr std::size_t kStretchMin = 3;
 constexpr std::uint64_t kQuietRows = 16 * limits::kTailRows;
 constexpr std::uint64_t kWorthwhile = 8;
 constexpr std::size_t kStaleOrigins = 1'024;
+constexpr std::uint64_t kRowsPerStaleOrigin = 4'096;
 constexpr std::size_t kSampleOrigins = 1'024;  // looked up per layer to estimate the share of misplaced rows
 
 struct Partition {
@@ -89,7 +92,9 @@ void count_split(const Version& version, std::uint32_t shard, const Layer& layer
   }
 }
 
-MergeChoice choose_split(const Version& version, std::span<const Partition> partitions, const Stale& stale, bool drain) {
+// `any`: however few rows are misplaced. `drain`: every layer is to be brought up to date.
+MergeChoice choose_split(const Version& version, std::span<const Partition> partitions, const Stale& stale, bool any,
+                         bool drain) {
   const std::uint64_t now = version.links->last_change();
   const bool may_note = version.placement.shard_count == 1 && (drain || stale.changed.size() > kStaleOrigins);
   MergeChoice note;
@@ -105,7 +110,7 @@ MergeChoice choose_split(const Version& version, std::span<const Partition> part
       if (may_note && own.misplaced == 0 && stands_out && note.layers.empty()) note = choice_of(partition, at, at + 1);
     }
     const bool many = split.rows * 50 > rows_of_layers(partition.layers);
-    if (split.misplaced > 0 && (drain || many)) return choice_of(partition, 0, partition.layers.size());
+    if (split.misplaced > 0 && (any || many)) return choice_of(partition, 0, partition.layers.size());
   }
   return note;
 }
@@ -158,8 +163,9 @@ Stale find_stale(const Version& version, std::span<const Partition> partitions, 
 MergeChoice choose_merge(const Version& version, bool drain_split) {
   const std::vector<Partition> partitions = partitions_of(version);
   const Stale stale = find_stale(version, partitions, drain_split);
-  if (stale.homed_least != version.links->last_change()) {
-    if (MergeChoice choice = choose_split(version, partitions, stale, drain_split); !choice.layers.empty()) return choice;
+  if (!stale.changed.empty() || drain_split) {
+    MergeChoice choice = choose_split(version, partitions, stale, drain_split, drain_split);
+    if (!choice.layers.empty()) return choice;
   }
   MergeChoice largest;
   for (const Partition& partition : partitions) {
@@ -171,7 +177,10 @@ MergeChoice choose_merge(const Version& version, bool drain_split) {
   for (const Partition& partition : partitions) {
     if (MergeChoice choice = choose_whole(partition, newest_order); !choice.layers.empty()) return choice;
   }
-  return {};
+  std::uint64_t rows = 0;
+  for (const Partition& partition : partitions) rows += rows_of_layers(partition.layers);
+  const bool many = stale.changed.size() > std::max<std::uint64_t>(kStaleOrigins, rows / kRowsPerStaleOrigin);
+  return many ? choose_split(version, partitions, stale, true, false) : MergeChoice{};
 }
 
 }  // namespace cdp
