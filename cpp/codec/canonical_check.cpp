@@ -18,8 +18,12 @@ namespace {
 
 constexpr std::uint64_t kMinusZero = std::uint64_t{1} << 63;
 
-void require(bool holds, const char* what) {
-  if (!holds) [[unlikely]] throw Error(Family::kCorruption, code::kLogCorrupt, what);
+[[noreturn, gnu::cold, gnu::noinline]] void refuse(const char* what) {
+  throw Error(Family::kCorruption, code::kLogCorrupt, what);
+}
+
+[[gnu::always_inline]] inline void require(bool holds, const char* what) {
+  if (!holds) [[unlikely]] refuse(what);
 }
 
 bool is_time(std::int64_t ms) noexcept { return ms >= limits::kTimeMinMs && ms <= limits::kTimeMaxMs; }

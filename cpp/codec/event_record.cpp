@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <utility>
 
 #include "codec/record_decoders.hpp"
@@ -51,7 +52,6 @@ class BatchDecoder {
     reserve(count);
     for (std::uint32_t index = 0; index < count; ++index) read_record(index);
     if (context_.reader.left() != 0) MsgpackReader::unreadable("bytes behind the batch");
-    if (result_.rejects.empty()) result_.record_index.clear();
     return std::move(result_);
   }
 
@@ -80,7 +80,6 @@ class BatchDecoder {
     events.values.reserve(bytes_.size() / 20);
     result_.batch.identities.reserve(count / 2);
     result_.batch.strings.reserve(bytes_.size() / 100, bytes_.size() / 10);
-    result_.record_index.reserve(count);
   }
 
   void read_record(std::uint32_t index) {
@@ -92,14 +91,14 @@ class BatchDecoder {
     RecordType type{};
     if (read_type(type) && read_fields_of(type)) [[likely]] {
       add_to_run(type);
-      result_.record_index.push_back(index);
+      if (!result_.rejects.empty()) result_.record_index.push_back(index);
     } else {
       take_back(mark);
       refuse(index);
     }
   }
 
-  // Finds the record's type; the reader is left behind the map's header, whose count is in `count_`.
+  // Finds the record's type; the reader is left before the fields to read, `count_` of them.
   bool read_type(RecordType& type) {
     MsgpackReader& reader = context_.reader;
     const Token map = reader.next();
@@ -110,7 +109,12 @@ class BatchDecoder {
       const Token key = reader.next();
       if (key.wire == Wire::kString && key.text() == "type") {
         const Token value = reader.next();
-        reader.seek(fields);
+        context_.type_is_read = pair == 0 && value.wire == Wire::kString;  // all senders that we know put it first
+        if (context_.type_is_read) {
+          --count_;
+        } else {
+          reader.seek(fields);
+        }
         return find_type(value, type);
       }
       if (key.wire == Wire::kArray || key.wire == Wire::kMap) return context_.fail(code::kKeyNotString, "", key, "a string as key");
@@ -162,6 +166,10 @@ class BatchDecoder {
     if (context_.is_too_large()) {
       const std::ptrdiff_t size = context_.reader.position() - context_.record_begin;
       context_.fail(code::kRecordTooLarge, "", std::to_string(size), "at most 65536 bytes");
+    }
+    if (result_.rejects.empty()) {  // all before were kept
+      result_.record_index.resize(index);
+      std::iota(result_.record_index.begin(), result_.record_index.end(), 0u);
     }
     context_.reject.index = index;
     result_.rejects.push_back(std::move(context_.reject));

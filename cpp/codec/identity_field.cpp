@@ -94,29 +94,32 @@ bool IdentityField::read_value(Kind& kind, std::uint32_t& identity) {
   const Token token = context_.reader.next();
   if (token.wire == Wire::kString) {
     if (kind.trims_only && is_trimmed(token.text())) [[likely]] {
-      identity = find(kind, token.text(), hash_bytes(token.text(), kind.hash_key));
-      if (identity != kNone) return true;
+      return find_or_add(kind, token, token.text(), identity);
     }
-    return add_value(kind, token, token.text(), identity);
+    return normalise_value(kind, token, token.text(), identity);
   }
   if (token.wire == Wire::kInt) {
     std::array<char, 24> digits;
     const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<std::int64_t>(token.bits)).ptr;
-    return add_value(kind, token, {digits.data(), end}, identity);
+    return normalise_value(kind, token, {digits.data(), end}, identity);
   }
   if (token.wire == Wire::kUint) return context_.fail(code::kValueIntRange, "", token, "an integer from -2^63 to 2^63-1");
   return context_.fail(code::kRecordFieldType, "", token, kValueExpected);
 }
 
-bool IdentityField::add_value(Kind& kind, const Token& token, std::string_view text, std::uint32_t& identity) {
+bool IdentityField::normalise_value(Kind& kind, const Token& token, std::string_view text, std::uint32_t& identity) {
   if (text.size() > limits::kRecordBytes) return context_.fail(code::kIdentityLength, "", token, "at most 512 bytes");
-  const std::string_view value = normalise_identity(kind.rule.kind, text, scratch_);
-  if (value.size() > limits::kIdentityBytes) return context_.fail(code::kIdentityLength, "", token, "at most 512 bytes");
-  if (!is_utf8(value)) return context_.fail(code::kValueStringUtf8, "", token, "a string of valid UTF-8");
-  if (is_generic_identity(value)) return true;
+  return find_or_add(kind, token, normalise_identity(kind.rule.kind, text, scratch_), identity);
+}
+
+// REQUIRES: value is in its normal form.
+bool IdentityField::find_or_add(Kind& kind, const Token& token, std::string_view value, std::uint32_t& identity) {
   const std::uint64_t hash = hash_bytes(value, kind.hash_key);
   identity = find(kind, value, hash);
   if (identity != kNone) return true;
+  if (value.size() > limits::kIdentityBytes) return context_.fail(code::kIdentityLength, "", token, "at most 512 bytes");
+  if (!is_utf8(value)) return context_.fail(code::kValueStringUtf8, "", token, "a string of valid UTF-8");
+  if (is_generic_identity(value)) return true;
   if (kind.string == kNone) kind.string = context_.strings.intern_text(kind.rule.kind);
   std::vector<BatchIdentity>& identities = context_.batch.identities;
   identity = static_cast<std::uint32_t>(identities.size());

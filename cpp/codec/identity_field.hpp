@@ -60,7 +60,8 @@ class IdentityField {
 
   std::uint32_t find_kind(std::string_view kind, std::uint32_t guess) const noexcept;
   bool read_value(Kind& kind, std::uint32_t& identity);
-  bool add_value(Kind& kind, const Token& token, std::string_view text, std::uint32_t& identity);
+  bool normalise_value(Kind& kind, const Token& token, std::string_view text, std::uint32_t& identity);
+  bool find_or_add(Kind& kind, const Token& token, std::string_view value, std::uint32_t& identity);
   [[nodiscard]] std::uint32_t find(const Kind& kind, std::string_view value, std::uint64_t hash) const;
 
   DecodeContext& context_;

@@ -38,7 +38,7 @@ class MsgpackReader {
   void seek(const std::uint8_t* position) noexcept { at_ = position; }
   [[nodiscard]] std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
 
-  [[nodiscard]] Token next() {
+  [[nodiscard, gnu::always_inline]] Token next() {
     need(1);
     const std::uint8_t lead = *at_++;
     if (lead < 0x80) return integer(lead);
@@ -61,7 +61,7 @@ class MsgpackReader {
     }
   }
 
-  [[noreturn]] static void unreadable(const char* what) {
+  [[noreturn, gnu::cold, gnu::noinline]] static void unreadable(const char* what) {
     throw Error(Family::kBadFrame, code::kBatchUnreadable, what);
   }
 

@@ -85,7 +85,7 @@ class NarrowReader {
   explicit NarrowReader(std::span<const std::byte> bytes) noexcept : at_(bytes.data()), end_(at_ + bytes.size()) {}
 
   [[nodiscard]] std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
-  [[noreturn]] static void corrupt(const char* what) { throw Error(Family::kCorruption, code::kLogCorrupt, what); }
+  [[noreturn, gnu::cold, gnu::noinline]] static void corrupt(const char* what) { throw Error(Family::kCorruption, code::kLogCorrupt, what); }
 
   template <class T>
   [[nodiscard]] T number() {

@@ -19,6 +19,13 @@ constexpr std::array<std::string_view, 15> kGeneric{
     "null", "none", "nil", "undefined", "nan", "0", "-1", "true", "false", "guest", "anonymous", "unknown", "n/a",
     "00000000-0000-0000-0000-000000000000", "[object object]"};
 
+// A bit for each length that a generic value has.
+constexpr std::uint64_t generic_sizes() noexcept {
+  std::uint64_t sizes = 0;
+  for (const std::string_view text : kGeneric) sizes |= std::uint64_t{1} << text.size();
+  return sizes;
+}
+
 constexpr bool is_space(char c) noexcept {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -64,9 +71,10 @@ std::string_view normalise_identity(std::string_view kind, std::string_view valu
 }
 
 bool is_generic_identity(std::string_view normalised) noexcept {
-  return normalised.empty() || std::any_of(kGeneric.begin(), kGeneric.end(), [&](std::string_view text) {
-           return equals_without_case(normalised, text);
-         });
+  if (normalised.empty()) return true;
+  if (normalised.size() > 63 || (generic_sizes() >> normalised.size() & 1) == 0) return false;
+  return std::any_of(kGeneric.begin(), kGeneric.end(),
+                     [&](std::string_view text) { return equals_without_case(normalised, text); });
 }
 
 }  // namespace cdp

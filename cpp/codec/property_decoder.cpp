@@ -51,7 +51,10 @@ bool PropertyDecoder::begin(const Token& name) {
   on_new_path_ = false;
   const std::string_view text = name.text();
   const std::uint64_t hash = context_.strings.hash(text);
-  name_ = name_table_.find(hash, [&](std::uint32_t index) { return names_[index].text == text; });
+  name_ = name_table_.find(hash, [&](std::uint32_t index) {
+    const std::string_view known = names_[index].text;
+    return known.size() == text.size() && equal_bytes(known.data(), text.data(), text.size());
+  });
   if (name_ == kNone && !add_name(name, hash)) return false;
   state_ = names_[name_].root;
   return true;
@@ -96,13 +99,29 @@ bool PropertyDecoder::read() {
       continue;
     }
     Value value;
-    if (!decode_value(context_, token, depth, value)) [[unlikely]] return refuse_below(key);
+    if (!read_value(token, depth, value)) [[unlikely]] return refuse_below(key);
     if (value_count_ == limits::kProperties) [[unlikely]] {
       return context_.fail(code::kPropertiesTooMany, kField, "more than 256", "at most 256 properties, nested ones counted");
     }
     values_[value_count_++] = value.bits;
     state_ = trie_.after(key, static_cast<std::uint8_t>(value.type));
   }
+}
+
+// The two commonest values without a call; strings when the batch holds them already.
+inline bool PropertyDecoder::read_value(const Token& token, std::size_t depth, Value& value) {
+  if (token.wire == Wire::kInt) {
+    value = {ValueType::kInt, token.bits};
+    return true;
+  }
+  if (token.wire == Wire::kString) {
+    const std::uint32_t index = context_.strings.find_text(token.text(), context_.strings.hash(token.text()));
+    if (index != kNone) [[likely]] {
+      value = {ValueType::kString, index};
+      return true;
+    }
+  }
+  return decode_value(context_, token, depth, value);
 }
 
 // A key that the trie does not expect here: checked, and from now on searched for repeats. kNone when refused.

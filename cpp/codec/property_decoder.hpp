@@ -36,6 +36,7 @@ class PropertyDecoder {
     std::uint32_t pairs_left = 0;
   };
 
+  bool read_value(const Token& token, std::size_t depth, Value& value);
   bool add_name(const Token& name, std::uint64_t hash);
   std::uint32_t add_key(const Token& key, std::uint32_t map);
   bool remember_path();

@@ -13,12 +13,12 @@
 namespace cdp {
 
 // Calls on_field(index) with the value next in the reader, for each of the `count` pairs of the record's map; `index`
-// counts in `names`. `seen` gets a bit a field. REQUIRES: names.size() <= 32.
+// counts in `names`, of which the first is "type". `seen` gets a bit a field. REQUIRES: names.size() <= 32.
 template <class OnField>
 bool read_fields(DecodeContext& context, std::uint32_t count, std::span<const std::string_view> names,
                  std::uint32_t& seen, const OnField& on_field) {
-  std::uint32_t index = static_cast<std::uint32_t>(names.size()) - 1;
-  seen = 0;
+  seen = context.type_is_read ? 1 : 0;
+  std::uint32_t index = context.type_is_read ? 0 : static_cast<std::uint32_t>(names.size()) - 1;
   for (std::uint32_t pair = 0; pair < count; ++pair) {
     const Token key = context.reader.next();
     if (key.wire != Wire::kString) return context.fail(code::kKeyNotString, "", key, "a string as key");
