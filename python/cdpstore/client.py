@@ -123,7 +123,7 @@ class AsyncClient:
 
     async def define(self, kind: str, name: str, body: Mapping[str, Any] | None) -> int:
         """A definition into the log (`watch`, `campaign`); None removes it. Returns its sequence."""
-        sequence: int = await self._ask(Define(self._take_id(), kind, name, None if body is None else _raw(body)))
+        sequence: int = await self._ask(Define(self._take_id(), kind, name, _raw(body)))
         return sequence
 
     async def ping(self) -> None:
@@ -345,9 +345,9 @@ class Client:
         self._loop.close()
 
 
-def _raw(spec: Mapping[str, Any]) -> msgspec.Raw:
+def _raw(spec: Mapping[str, Any] | None) -> msgspec.Raw:
     try:
-        return msgspec.Raw(msgpack.packb(dict(spec), datetime=True))
+        return msgspec.Raw(msgpack.packb(None if spec is None else dict(spec), datetime=True))
     except (TypeError, ValueError, OverflowError) as error:
         raise BadQuery("query.invalid", f"the map holds a value that msgpack cannot carry: {error}") from None
 

@@ -7,7 +7,7 @@ The socket is not read while `REQUESTS_IN_FLIGHT` requests run, nor is a peer wa
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -67,9 +67,8 @@ class Connection(asyncio.Protocol):
     # ---- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class, only by its methods
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         if self._refuse:
             self._fail(LimitExceeded("connections.too_many", "too many connections", retry_after_ms=1000))
             return
@@ -205,7 +204,7 @@ class Connection(asyncio.Protocol):
         return None if answer is None else answer.to_msgpack()
 
     async def _define(self, message: Define) -> int:
-        body = b"" if message.body is None else bytes(message.body)
+        body = b"" if bytes(message.body) == _NIL else bytes(message.body)
         store = self._services.store
         ticket = store.submit_define(message.kind, message.name, body, now_ms=self._services.clock.now_ms())
         ack: Ack = await self._services.collector.outcome(ticket)
@@ -286,6 +285,7 @@ def _row(transition: Transition) -> tuple[Any, ...]:
     return msgspec.structs.astuple(transition)
 
 
+_NIL: Final = b"\xc0"
 _HANDLERS: Final[dict[type[Any], tuple[str, Callable[[Connection, Any], Awaitable[Any]]]]] = {
     Query: ("read", Connection._query),
     ReadProfile: ("read", Connection._profile),

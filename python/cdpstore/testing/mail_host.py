@@ -10,6 +10,8 @@ from aiohttp import web
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from cdpstore.testing.server_process import free_port
+
 __all__ = ["Mail", "MailHost"]
 
 
@@ -29,7 +31,7 @@ class MailHost:
     def __init__(self) -> None:
         self.mails: list[Mail] = []
         self._ids: set[str] = set()
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        self._controller = Controller(self, hostname="127.0.0.1", port=free_port())
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._runner: web.AppRunner | None = None

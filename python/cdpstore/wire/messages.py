@@ -86,7 +86,7 @@ class Define(_Message, frozen=True, tag="define"):
 
     kind: str
     name: str
-    body: msgspec.Raw | None
+    body: msgspec.Raw
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):
