@@ -306,9 +306,10 @@ def _table(answer: _core.Table) -> Table:
 
 def _pack_spec(spec: Mapping[str, Any]) -> bytes:
     try:
-        return msgpack.packb(spec, datetime=True)
+        packed: bytes = msgpack.packb(spec, datetime=True)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidRequest("query.invalid", f"the spec holds a value that msgpack cannot carry: {error}") from None
+    return packed
 
 
 def _pack(batch: bytes | Sequence[Mapping[str, Any]]) -> tuple[bytes, dict[int, str]]:
@@ -321,7 +322,7 @@ def _pack(batch: bytes | Sequence[Mapping[str, Any]]) -> tuple[bytes, dict[int, 
     try:
         return msgpack.packb(batch, datetime=True), {}
     except (TypeError, ValueError, OverflowError):
-        return _pack_each(batch)
+        return _pack_each(batch)  # type: ignore[arg-type]  # bytes went above
 
 
 def _pack_each(batch: Iterable[Mapping[str, Any]]) -> tuple[bytes, dict[int, str]]:
