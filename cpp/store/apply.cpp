@@ -1,8 +1,7 @@
-#include "store/apply.hpp"
-
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "store/apply.hpp"
 
 namespace cdp {
 namespace {
@@ -12,9 +11,8 @@ constexpr std::size_t kSweepAtOnce = 1'000;  // expired event ids dropped a batc
 constexpr std::size_t kPrefetchAhead = 16;
 
 bool is_unique_kind(std::string_view kind) {
-  return std::ranges::any_of(default_identity_kinds(), [&](const IdentityKind& known) {
-    return known.unique && known.kind == kind;
-  });
+  return std::ranges::any_of(default_identity_kinds(),
+                             [&](const IdentityKind& known) { return known.unique && known.kind == kind; });
 }
 
 }  // namespace
@@ -28,6 +26,7 @@ class Applier::Run {
   ApplyResult take() {
     find_identities();
     bind_shapes();
+    bind_operations();
     for (const RecordRun& run : batch_.runs) take_run(run);
     finish_tail();
     result_.last_sequence = state_.sequence_;
@@ -103,9 +102,24 @@ class Applier::Run {
     for (std::size_t at = 0; at < wanted.size(); ++at) tail_->string_id[wanted[at]] = ids[at];
   }
 
-  Value stored(const Value& value) {
+  // Keys and strings of all trait operations, each text of the batch once.
+  void bind_operations() {
+    if (batch_.trait_operations.empty()) return;
+    operation_key_.assign(batch_.strings.size(), kNone);
+    operation_string_.assign(batch_.strings.size(), kNone);
+    for (const TraitOperation& operation : batch_.trait_operations) {
+      std::uint32_t& key = operation_key_[operation.key];
+      if (key == kNone) key = state_.keys_.intern(batch_.strings.at(operation.key));
+      if (!is_dictionary_type(operation.value.type)) continue;
+      const auto string = static_cast<std::uint32_t>(operation.value.bits);
+      std::uint32_t& id = operation_string_[string];
+      if (id == kNone) id = state_.strings_.intern(batch_.strings.at(string));
+    }
+  }
+
+  [[nodiscard]] Value stored(const Value& value) const {
     if (!is_dictionary_type(value.type)) return value;
-    return {value.type, state_.strings_.intern(batch_.strings.at(static_cast<std::uint32_t>(value.bits)))};
+    return {value.type, operation_string_[static_cast<std::uint32_t>(value.bits)]};
   }
 
   // ---- records
@@ -116,8 +130,25 @@ class Applier::Run {
     } else {
       for (std::uint32_t at = run.first; at < run.first + run.count; ++at) {
         ++state_.sequence_;
+        if (run.type == RecordType::kTraits) prefetch_traits(at, run.first + run.count);
         take_record(run.type, at);
         ++record_;
+      }
+    }
+  }
+
+  // What later trait records will touch, in three steps (ProfileStore::prefetch).
+  void prefetch_traits(std::uint32_t at, std::uint32_t end) const {
+    for (int step = 0; step < 3; ++step) {
+      const std::uint32_t ahead = at + 12 - 4 * static_cast<std::uint32_t>(step);
+      if (ahead >= end) continue;
+      const TraitsRecord& record = batch_.traits[ahead];
+      const Origin origin = origin_of_[batch_.trait_identity_refs[record.first_identity]];
+      if (origin == kNoOrigin) continue;
+      if (step == 0) state_.profiles_.prefetch(origin);
+      for (std::uint32_t next = 0; next < record.operation_count; ++next) {
+        const std::uint32_t key = batch_.trait_operations[record.first_operation + next].key;
+        state_.profiles_.prefetch(origin, KeyId{operation_key_[key]}, step);
       }
     }
   }
@@ -231,9 +262,9 @@ class Applier::Run {
     out.reserve(record.operation_count);
     for (std::uint32_t at = 0; at < record.operation_count; ++at) {
       const TraitOperation& operation = batch_.trait_operations[record.first_operation + at];
-      const KeyId key{state_.keys_.intern(batch_.strings.at(operation.key))};
-      out.push_back({kNoOrigin, key, operation.kind, record.time_ms, state_.operation_order_++,
-                     stored(operation.value)});
+      const KeyId key{operation_key_[operation.key]};
+      out.push_back(
+          {kNoOrigin, key, operation.kind, record.time_ms, state_.operation_order_++, stored(operation.value)});
     }
     return out;
   }
@@ -272,8 +303,8 @@ class Applier::Run {
     const Origin winner = origin_of_[record.to];
     if (loser == kNoOrigin || winner == kNoOrigin) {
       const bool is_loser = loser == kNoOrigin;
-      return reject(code::kMergeUnknown, is_loser ? "loser" : "winner",
-                    keys_[is_loser ? record.from : record.to].value, "an identity that the store has seen");
+      return reject(code::kMergeUnknown, is_loser ? "loser" : "winner", keys_[is_loser ? record.from : record.to].value,
+                    "an identity that the store has seen");
     }
     const Origin winner_home = state_.links_.home(winner);
     const Origin loser_home = state_.links_.home(loser);
@@ -337,10 +368,12 @@ class Applier::Run {
   const std::shared_ptr<const CanonicalBatch>& shared_batch_;
   std::vector<Origin>* touched_;
   std::vector<IdentityKey> keys_;
-  std::vector<Origin> origin_of_;  // per identity of the batch; kNoOrigin until it is seen
+  std::vector<Origin> origin_of_;                // per identity of the batch; kNoOrigin until it is seen
+  std::vector<std::uint32_t> operation_key_;     // string of the batch -> KeyId, where a trait operation names it
+  std::vector<std::uint32_t> operation_string_;  // the same for their values
   std::shared_ptr<TailBatch> tail_;
   ApplyResult result_;
-  std::uint32_t record_ = 0;       // ordinal of the record being taken
+  std::uint32_t record_ = 0;  // ordinal of the record being taken
 };
 
 Applier::Applier(std::uint64_t hash_key, std::int32_t dedupe_days)
