@@ -20,8 +20,10 @@ constexpr std::int64_t kStartMs = 1'704'067'200'000;
 constexpr std::uint32_t kEvents = 1'000;
 constexpr int kBatches = 100;
 
-constexpr const char* kNames[] = {"App Launched", "Page Viewed", "Product Viewed", "Search", "Added To Cart", "Checkout Started", "Charged", "Logout"};
-constexpr const char* kCategories[] = {"electronics", "fashion", "grocery", "home", "beauty", "toys", "sports", "books"};
+constexpr const char* kNames[] = {"App Launched",  "Page Viewed",      "Product Viewed", "Search",
+                                  "Added To Cart", "Checkout Started", "Charged",        "Logout"};
+constexpr const char* kCategories[] = {"electronics", "fashion", "grocery", "home",
+                                       "beauty",      "toys",    "sports",  "books"};
 constexpr const char* kCurrencies[] = {"INR", "USD", "EUR", "GBP", "BRL"};
 constexpr const char* kPlatforms[] = {"android", "ios", "web", "tv"};
 
@@ -100,13 +102,13 @@ int main(int argc, char** argv) {
     log_bytes += payloads[batch].size();
   }
   events = 0;
-  const double parse_ns = best_ns(rounds, [&](std::size_t batch) {
-    events += cdp::decode_canonical(payloads[batch], kKey).events.size();
-  });
+  const double parse_ns =
+      best_ns(rounds, [&](std::size_t batch) { events += cdp::decode_canonical(payloads[batch], kKey).events.size(); });
   if (events != expected) return std::puts("codec 1 lost events"), 1;
 
   constexpr double kTotal = double{kBatches} * kEvents;
   std::printf("decode %.0f ns/event of %.1f bytes\n", decode_ns, static_cast<double>(sent_bytes) / kTotal);
-  std::printf("codec 1: encode %.1f ns, parse %.1f ns, %.1f bytes/event\n", encode_ns, parse_ns, static_cast<double>(log_bytes) / kTotal);
+  std::printf("codec 1: encode %.1f ns, parse %.1f ns, %.1f bytes/event\n", encode_ns, parse_ns,
+              static_cast<double>(log_bytes) / kTotal);
   return 0;
 }

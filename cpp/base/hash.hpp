@@ -26,7 +26,9 @@ namespace detail {
     return first | std::uint64_t{last} << (count - 4) * 8;
   }
   if (count == 0) return 0;
-  const auto byte = [at](std::size_t index) { return std::uint64_t{static_cast<unsigned char>(at[index])} << index * 8; };
+  const auto byte = [at](std::size_t index) {
+    return std::uint64_t{static_cast<unsigned char>(at[index])} << index * 8;
+  };
   return byte(0) | byte(count >> 1) | byte(count - 1);
 }
 }  // namespace detail

@@ -54,7 +54,9 @@ class StringTable {
   }
   void reserve(std::size_t strings, std::size_t bytes) { ends_.reserve(strings), bytes_.reserve(bytes); }
   // REQUIRES: ends ascend, the last is bytes.size().
-  void assign(std::string bytes, std::vector<std::uint32_t> ends) { bytes_ = std::move(bytes), ends_ = std::move(ends); }
+  void assign(std::string bytes, std::vector<std::uint32_t> ends) {
+    bytes_ = std::move(bytes), ends_ = std::move(ends);
+  }
   [[nodiscard]] const std::string& bytes() const noexcept { return bytes_; }
   [[nodiscard]] const std::vector<std::uint32_t>& ends() const noexcept { return ends_; }
 
@@ -114,7 +116,7 @@ enum class TraitKind : std::uint8_t { kSet = 1, kSetOnce = 2, kUnset = 3, kIncre
 struct TraitOperation {
   std::uint32_t key = 0;  // string index, dotted when nested
   TraitKind kind{};
-  Value value;            // null for unset; int or float for increment; a scalar for append and remove
+  Value value;  // null for unset; int or float for increment; a scalar for append and remove
 };
 
 struct TraitsRecord {
@@ -162,11 +164,11 @@ struct CanonicalBatch {
 inline constexpr std::string_view kClientTimeKey = "$client_time_ms";
 
 struct Reject {
-  std::uint32_t index = 0;    // of the record in the batch as sent
-  std::string_view code;      // from error.hpp
-  std::string path;           // "properties.price"
-  std::string value;          // ≤ kRejectValueBytes, as a person would read it
-  std::string expected;       // "an integer from -2^63 to 2^63-1"
+  std::uint32_t index = 0;  // of the record in the batch as sent
+  std::string_view code;    // from error.hpp
+  std::string path;         // "properties.price"
+  std::string value;        // ≤ kRejectValueBytes, as a person would read it
+  std::string expected;     // "an integer from -2^63 to 2^63-1"
 };
 
 }  // namespace cdp

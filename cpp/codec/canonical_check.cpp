@@ -23,7 +23,8 @@ constexpr std::uint64_t kMinusZero = std::uint64_t{1} << 63;
 }
 
 [[gnu::always_inline]] inline void require(bool holds, const char* what) {
-  if (!holds) [[unlikely]] refuse(what);
+  if (!holds) [[unlikely]]
+    refuse(what);
 }
 
 bool is_time(std::int64_t ms) noexcept { return ms >= limits::kTimeMinMs && ms <= limits::kTimeMaxMs; }
@@ -132,7 +133,8 @@ class Checker {
       const Shape& shape = events.shapes[index];
       check_name(shape.name, limits::kNameBytes);
       require(shape.field_count <= limits::kProperties + 1, "a shape with too many fields");  // one is $client_time_ms
-      require(std::uint64_t{shape.first_field} + shape.field_count <= events.fields.size(), "a shape beyond the fields");
+      require(std::uint64_t{shape.first_field} + shape.field_count <= events.fields.size(),
+              "a shape beyond the fields");
       for (const ShapeField& field : std::span(events.fields).subspan(shape.first_field, shape.field_count)) {
         check_name(field.key, limits::kNameBytes);
         require(static_cast<int>(field.type) < kValueTypeCount, "no such type of value");
@@ -209,7 +211,8 @@ class Checker {
     };
     std::ranges::for_each(batch_.identifies, check_pair);
     std::ranges::for_each(batch_.merges, check_pair);
-    for (const UnmergeRecord& record : batch_.unmerges) require(is_time(record.time_ms), "an unmerge's time out of range");
+    for (const UnmergeRecord& record : batch_.unmerges)
+      require(is_time(record.time_ms), "an unmerge's time out of range");
   }
 
   const CanonicalBatch& batch_;

@@ -25,7 +25,8 @@ std::uint32_t identity_count(const EventColumns& events, std::size_t event) noex
 void put_strings(NarrowWriter& out, const StringTable& strings) {
   const std::vector<std::uint32_t>& ends = strings.ends();
   out.number(strings.size());
-  out.column(ends.size(), [&](std::size_t index) -> std::uint64_t { return ends[index] - (index == 0 ? 0 : ends[index - 1]); });
+  out.column(ends.size(),
+             [&](std::size_t index) -> std::uint64_t { return ends[index] - (index == 0 ? 0 : ends[index - 1]); });
   out.number(static_cast<std::uint32_t>(strings.bytes().size()));
   out.bytes(strings.bytes().data(), strings.bytes().size());
 }
@@ -139,7 +140,7 @@ void put_unmerges(NarrowWriter& out, const std::vector<UnmergeRecord>& unmerges)
 // --- decode. What is read here is only made safe to walk; `check` judges the rest.
 
 template <class T, class Member>
-void get_member(NarrowReader& in, std::vector<T>& records, Member T::*member) {
+void get_member(NarrowReader& in, std::vector<T>& records, Member T::* member) {
   in.column(records.size(), [&](std::size_t index, std::uint64_t value) {
     records[index].*member = static_cast<Member>(value);
     if (static_cast<std::uint64_t>(records[index].*member) != value) {

@@ -63,7 +63,8 @@ std::string readable(const Token& token) {
     case Wire::kBinary: return joined({"<", decimal(token.count), " bytes>"});
     case Wire::kArray: return joined({"[", decimal(token.count), " elements]"});
     case Wire::kMap: return joined({"{", decimal(token.count), " entries}"});
-    case Wire::kExt: return joined({"<ext ", decimal(static_cast<int>(token.ext_type)), ", ", decimal(token.count), " bytes>"});
+    case Wire::kExt:
+      return joined({"<ext ", decimal(static_cast<int>(token.ext_type)), ", ", decimal(token.count), " bytes>"});
   }
   return {};
 }
@@ -88,9 +89,7 @@ bool DecodeContext::under(std::string_view name) {
   return false;
 }
 
-bool DecodeContext::under(std::uint32_t index) {
-  return under(joined({"[", decimal(index), "]"}));
-}
+bool DecodeContext::under(std::uint32_t index) { return under(joined({"[", decimal(index), "]"})); }
 
 bool check_key(DecodeContext& context, const Token& key) {
   if (context.is_too_large()) return context.fail(code::kRecordTooLarge, "", "", "at most 65536 bytes");

@@ -45,15 +45,15 @@ struct DecodeContext {
   const DecodeOptions& options;
   MsgpackReader reader;
   CanonicalBatch& batch;
-  std::uint32_t table_slots;     // that the batch's tables begin with: a small batch must stay cheap
+  std::uint32_t table_slots;  // that the batch's tables begin with: a small batch must stay cheap
   StringInterner strings;
   const std::uint8_t* record_begin;
-  bool type_is_read = false;     // the record's type came first and lies behind the reader
+  bool type_is_read = false;          // the record's type came first and lies behind the reader
   std::size_t operations_before = 0;  // trait operations of earlier records
-  KeySet keys;                   // of the record in hand
-  std::uint32_t maps_walked = 0; // names the maps of walk_map in `keys`
+  KeySet keys;                        // of the record in hand
+  std::uint32_t maps_walked = 0;      // names the maps of walk_map in `keys`
   Reject reject;
-  std::string list_bytes;        // scratch of decode_list
+  std::string list_bytes;  // scratch of decode_list
 };
 
 // At most limits::kRejectValueBytes of `text` as valid UTF-8; bytes that are none become "\xNN".

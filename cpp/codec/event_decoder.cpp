@@ -1,8 +1,8 @@
 #include <array>
 
+#include "base/utf8.hpp"
 #include "codec/event_id.hpp"
 #include "codec/record_decoders.hpp"
-#include "base/utf8.hpp"
 #include "codec/value_decoder.hpp"
 
 namespace cdp {
@@ -71,7 +71,8 @@ bool EventDecoder::read_event_id() {
 
 bool EventDecoder::check_complete(std::uint32_t seen) {
   if ((seen >> kName & 1) == 0) return context_.fail(code::kRecordFieldMissing, "name", "", "the event's name");
-  if ((seen >> kIds & 1) == 0) return context_.fail(code::kRecordFieldMissing, "ids", "", "a map of identity kinds to values");
+  if ((seen >> kIds & 1) == 0)
+    return context_.fail(code::kRecordFieldMissing, "ids", "", "a map of identity kinds to values");
   if (ids_.count == 0) return identities_.refuse_none("ids");
   return !context_.is_too_large() || context_.fail(code::kRecordTooLarge, "", "", "at most 65536 bytes");
 }

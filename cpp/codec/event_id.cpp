@@ -16,7 +16,8 @@ constexpr std::uint64_t kSecondKey = 0x9E3779B97F4A7C15ull;  // any constant: ma
 constexpr std::array<std::int8_t, 256> make_hex_digits() {
   std::array<std::int8_t, 256> digits{};
   digits.fill(-1);
-  for (int digit = 0; digit < 10; ++digit) digits[static_cast<std::size_t>('0' + digit)] = static_cast<std::int8_t>(digit);
+  for (int digit = 0; digit < 10; ++digit)
+    digits[static_cast<std::size_t>('0' + digit)] = static_cast<std::int8_t>(digit);
   for (int digit = 0; digit < 6; ++digit) {
     digits[static_cast<std::size_t>('a' + digit)] = static_cast<std::int8_t>(10 + digit);
     digits[static_cast<std::size_t>('A' + digit)] = static_cast<std::int8_t>(10 + digit);
@@ -59,9 +60,8 @@ EventKey event_key(std::string_view text, std::uint64_t hash_key) noexcept {
   if (!parse_uuid(text, high, low)) return hashed(text, hash_key);
   if (low >> 62 == 0b10) return {(low & ~(std::uint64_t{1} << 63)) | (high & kTag) << 63, high | kTag};
   std::array<char, kUuidSize> lower;
-  std::transform(text.begin(), text.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  std::transform(text.begin(), text.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
   return hashed({lower.data(), lower.size()}, hash_key);
 }
 

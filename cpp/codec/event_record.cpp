@@ -84,7 +84,8 @@ class BatchDecoder {
 
   void read_record(std::uint32_t index) {
     CanonicalBatch& batch = result_.batch;
-    const Mark mark{batch.strings.size(), static_cast<std::uint32_t>(batch.identities.size()), batch.trait_operations.size()};
+    const Mark mark{batch.strings.size(), static_cast<std::uint32_t>(batch.identities.size()),
+                    batch.trait_operations.size()};
     context_.record_begin = context_.reader.position();
     context_.operations_before = mark.operations;
     context_.keys.clear();
@@ -117,7 +118,8 @@ class BatchDecoder {
         }
         return find_type(value, type);
       }
-      if (key.wire == Wire::kArray || key.wire == Wire::kMap) return context_.fail(code::kKeyNotString, "", key, "a string as key");
+      if (key.wire == Wire::kArray || key.wire == Wire::kMap)
+        return context_.fail(code::kKeyNotString, "", key, "a string as key");
       reader.skip();
     }
     return context_.fail(code::kRecordTypeMissing, "type", "", "the type of the record");

@@ -22,11 +22,11 @@
 namespace cdp {
 
 struct DecodeOptions {
-  std::int64_t received_ms = 0;    // of the batch; within limits::kTimeMinMs .. kTimeMaxMs
-  std::uint64_t hash_key = 0;      // the store's
-  bool allow_system = false;       // names beginning "Message " and "Segment " are the server's own
-  std::string_view source_id;      // key or loader that brought the batch
-  std::span<const KindRule> kinds; // at most kKindsMax; empty = default_kind_rules()
+  std::int64_t received_ms = 0;     // of the batch; within limits::kTimeMinMs .. kTimeMaxMs
+  std::uint64_t hash_key = 0;       // the store's
+  bool allow_system = false;        // names beginning "Message " and "Segment " are the server's own
+  std::string_view source_id;       // key or loader that brought the batch
+  std::span<const KindRule> kinds;  // at most kKindsMax; empty = default_kind_rules()
 };
 inline constexpr std::size_t kKindsMax = 64;
 

@@ -14,7 +14,8 @@ constexpr std::string_view kValueExpected = "a string or an integer";
 
 // No white space at either end (every such byte is at most a space).
 bool is_trimmed(std::string_view value) noexcept {
-  return !value.empty() && static_cast<unsigned char>(value.front()) > ' ' && static_cast<unsigned char>(value.back()) > ' ';
+  return !value.empty() && static_cast<unsigned char>(value.front()) > ' ' &&
+         static_cast<unsigned char>(value.back()) > ' ';
 }
 
 }  // namespace
@@ -22,7 +23,8 @@ bool is_trimmed(std::string_view value) noexcept {
 IdentityField::IdentityField(DecodeContext& context) : context_(context), table_(context.table_slots) {
   const DecodeOptions& options = context.options;
   const std::span<const KindRule> rules = options.kinds.empty() ? default_kind_rules() : options.kinds;
-  if (rules.size() > kKindsMax) throw Error(Family::kInvalidRequest, code::kIdentityTooMany, "more than 64 kinds of identity");
+  if (rules.size() > kKindsMax)
+    throw Error(Family::kInvalidRequest, code::kIdentityTooMany, "more than 64 kinds of identity");
   for (const KindRule& rule : rules) {
     Kind& kind = kinds_.emplace_back(Kind{rule, 0, kNone, true});
     kind.hash_key = options.hash_key ^ hash_bytes(rule.kind, options.hash_key);
@@ -41,7 +43,8 @@ bool IdentityField::read(std::string_view field, IdentityList& out) {
     const Token key = context_.reader.next();
     if (key.wire != Wire::kString) return context_.fail(code::kKeyNotString, field, key, "a string as key");
     const std::uint32_t index = find_kind(key.text(), pair);
-    if (index == kNone) return context_.fail(code::kIdentityKindUnknown, field, key, "a kind of identity that is defined");
+    if (index == kNone)
+      return context_.fail(code::kIdentityKindUnknown, field, key, "a kind of identity that is defined");
     Kind& kind = kinds_[index];
     if (!kind.rule.identifies) {
       return context_.fail(code::kIdentityKindNotIdentifying, field, key, "a kind of identity that identifies");
@@ -100,10 +103,12 @@ bool IdentityField::read_value(Kind& kind, std::uint32_t& identity) {
   }
   if (token.wire == Wire::kInt) {
     std::array<char, 24> digits;
-    const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<std::int64_t>(token.bits)).ptr;
+    const char* const end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<std::int64_t>(token.bits)).ptr;
     return normalise_value(kind, token, {digits.data(), end}, identity);
   }
-  if (token.wire == Wire::kUint) return context_.fail(code::kValueIntRange, "", token, "an integer from -2^63 to 2^63-1");
+  if (token.wire == Wire::kUint)
+    return context_.fail(code::kValueIntRange, "", token, "an integer from -2^63 to 2^63-1");
   return context_.fail(code::kRecordFieldType, "", token, kValueExpected);
 }
 
@@ -117,7 +122,8 @@ bool IdentityField::find_or_add(Kind& kind, const Token& token, std::string_view
   const std::uint64_t hash = hash_bytes(value, kind.hash_key);
   identity = find(kind, value, hash);
   if (identity != kNone) return true;
-  if (value.size() > limits::kIdentityBytes) return context_.fail(code::kIdentityLength, "", token, "at most 512 bytes");
+  if (value.size() > limits::kIdentityBytes)
+    return context_.fail(code::kIdentityLength, "", token, "at most 512 bytes");
   if (!is_utf8(value)) return context_.fail(code::kValueStringUtf8, "", token, "a string of valid UTF-8");
   if (is_generic_identity(value)) return true;
   if (kind.string == kNone) kind.string = context_.strings.intern_text(kind.rule.kind);

@@ -53,9 +53,9 @@ class IdentityField {
  private:
   struct Kind {
     KindRule rule;
-    std::uint64_t hash_key = 0;   // hash_identity's key of this kind
-    std::uint32_t string = kNone; // its name in the batch's dictionary
-    bool trims_only = true;       // its normal form only drops white space at the ends
+    std::uint64_t hash_key = 0;    // hash_identity's key of this kind
+    std::uint32_t string = kNone;  // its name in the batch's dictionary
+    bool trims_only = true;        // its normal form only drops white space at the ends
   };
 
   std::uint32_t find_kind(std::string_view kind, std::uint32_t guess) const noexcept;

@@ -21,8 +21,8 @@ enum class Wire : std::uint8_t { kNil, kBool, kInt, kUint, kFloat, kString, kBin
 struct Token {
   Wire wire = Wire::kNil;
   std::int8_t ext_type = 0;
-  std::uint32_t count = 0;     // bytes of a string, binary, ext; elements of an array; pairs of a map
-  std::uint64_t bits = 0;      // bool, int (two's complement), uint above int64, bits of a double
+  std::uint32_t count = 0;  // bytes of a string, binary, ext; elements of an array; pairs of a map
+  std::uint64_t bits = 0;   // bool, int (two's complement), uint above int64, bits of a double
   const char* data = nullptr;
 
   [[nodiscard]] std::string_view text() const noexcept { return {data, count}; }
@@ -67,7 +67,8 @@ class MsgpackReader {
 
  private:
   void need(std::size_t count) const {
-    if (left() < count) [[unlikely]] unreadable("the bytes end inside a value");
+    if (left() < count) [[unlikely]]
+      unreadable("the bytes end inside a value");
   }
   template <class T>
   [[nodiscard]] T big_endian() {

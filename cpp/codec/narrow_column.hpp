@@ -85,7 +85,9 @@ class NarrowReader {
   explicit NarrowReader(std::span<const std::byte> bytes) noexcept : at_(bytes.data()), end_(at_ + bytes.size()) {}
 
   [[nodiscard]] std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
-  [[noreturn, gnu::cold, gnu::noinline]] static void corrupt(const char* what) { throw Error(Family::kCorruption, code::kLogCorrupt, what); }
+  [[noreturn, gnu::cold, gnu::noinline]] static void corrupt(const char* what) {
+    throw Error(Family::kCorruption, code::kLogCorrupt, what);
+  }
 
   template <class T>
   [[nodiscard]] T number() {
@@ -135,7 +137,8 @@ class NarrowReader {
   void column(std::vector<T>& out, std::size_t count) {
     out.resize(count);
     column(count, [&](std::size_t index, std::uint64_t value) {
-      if (static_cast<std::uint64_t>(static_cast<T>(value)) != value) corrupt("a value of a canonical batch is out of range");
+      if (static_cast<std::uint64_t>(static_cast<T>(value)) != value)
+        corrupt("a value of a canonical batch is out of range");
       out[index] = static_cast<T>(value);
     });
   }

@@ -16,8 +16,9 @@ constexpr std::array<KindRule, 4> kDefaultRules{{
 
 // Lower case. What SDKs and hand-written senders put where they know no one.
 constexpr std::array<std::string_view, 15> kGeneric{
-    "null", "none", "nil", "undefined", "nan", "0", "-1", "true", "false", "guest", "anonymous", "unknown", "n/a",
-    "00000000-0000-0000-0000-000000000000", "[object object]"};
+    "null",           "none",  "nil",   "undefined", "nan",     "0",   "-1",
+    "true",           "false", "guest", "anonymous", "unknown", "n/a", "00000000-0000-0000-0000-000000000000",
+    "[object object]"};
 
 // A bit for each length that a generic value has.
 constexpr std::uint64_t generic_sizes() noexcept {
@@ -26,13 +27,9 @@ constexpr std::uint64_t generic_sizes() noexcept {
   return sizes;
 }
 
-constexpr bool is_space(char c) noexcept {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
+constexpr bool is_space(char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-constexpr char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 std::string_view trim(std::string_view value) noexcept {
   while (!value.empty() && is_space(value.front())) value.remove_prefix(1);

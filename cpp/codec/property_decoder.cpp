@@ -24,7 +24,8 @@ bool check_name(DecodeContext& context, const Token& token) {
   }
   if (!is_utf8(name)) return context.fail(code::kValueStringUtf8, "name", token, "a string of valid UTF-8");
   if (is_reserved_name(name) && !context.options.allow_system) {
-    return context.fail(code::kNameReserved, "name", token, "a name that does not begin with \"Message \" or \"Segment \"");
+    return context.fail(code::kNameReserved, "name", token,
+                        "a name that does not begin with \"Message \" or \"Segment \"");
   }
   return true;
 }
@@ -32,7 +33,8 @@ bool check_name(DecodeContext& context, const Token& token) {
 std::uint64_t hash_shape(std::uint32_t name, std::span<const ShapeField> fields, std::uint64_t key) noexcept {
   std::uint64_t hash = key ^ name;
   for (const ShapeField& field : fields) {
-    hash = detail::fold_multiply(hash ^ 0xA0761D6478BD642Full, std::uint64_t{field.key} << 8 | static_cast<std::uint64_t>(field.type) | 1ull << 63);
+    hash = detail::fold_multiply(hash ^ 0xA0761D6478BD642Full,
+                                 std::uint64_t{field.key} << 8 | static_cast<std::uint64_t>(field.type) | 1ull << 63);
   }
   return hash;
 }
@@ -99,9 +101,11 @@ bool PropertyDecoder::read() {
       continue;
     }
     Value value;
-    if (!read_value(token, depth, value)) [[unlikely]] return refuse_below(key);
+    if (!read_value(token, depth, value)) [[unlikely]]
+      return refuse_below(key);
     if (value_count_ == limits::kProperties) [[unlikely]] {
-      return context_.fail(code::kPropertiesTooMany, kField, "more than 256", "at most 256 properties, nested ones counted");
+      return context_.fail(code::kPropertiesTooMany, kField, "more than 256",
+                           "at most 256 properties, nested ones counted");
     }
     values_[value_count_++] = value.bits;
     state_ = trie_.after(key, static_cast<std::uint8_t>(value.type));
@@ -144,9 +148,8 @@ std::uint32_t PropertyDecoder::add_key(const Token& key, std::uint32_t map) {
 // Puts the keys passed so far into the set that finds repeats.
 bool PropertyDecoder::remember_path() {
   on_new_path_ = true;
-  trie_.walk_back(state_, [&](std::uint32_t key, std::uint8_t) {
-    context_.keys.insert(trie_.key(key).map, trie_.key(key).text);
-  });
+  trie_.walk_back(
+      state_, [&](std::uint32_t key, std::uint8_t) { context_.keys.insert(trie_.key(key).map, trie_.key(key).text); });
   return true;
 }
 
@@ -171,7 +174,8 @@ void PropertyDecoder::commit(bool snapped, std::int64_t client_time_ms) {
 std::uint32_t PropertyDecoder::shape(bool snapped) {
   const ShapeTrie::State& state = trie_.state(state_);
   const std::uint32_t known = snapped ? state.shape_snapped : state.shape;
-  if (known != kNone) [[likely]] return known;
+  if (known != kNone) [[likely]]
+    return known;
   const std::uint32_t made = make_shape(snapped);
   (snapped ? trie_.state(state_).shape_snapped : trie_.state(state_).shape) = made;
   return made;
@@ -200,7 +204,8 @@ std::uint32_t PropertyDecoder::make_shape(bool snapped) {
   });
   if (known != kNone) return known;
   const auto made = static_cast<std::uint32_t>(events.shapes.size());
-  events.shapes.push_back({name, static_cast<std::uint32_t>(events.fields.size()), static_cast<std::uint32_t>(fields_.size())});
+  events.shapes.push_back(
+      {name, static_cast<std::uint32_t>(events.fields.size()), static_cast<std::uint32_t>(fields_.size())});
   events.fields.insert(events.fields.end(), fields_.begin(), fields_.end());
   shape_table_.insert(hash, made);
   return made;

@@ -49,10 +49,10 @@ class PropertyDecoder {
   std::vector<Name> names_;
   IndexTable name_table_;
   IndexTable shape_table_;
-  std::uint32_t name_ = 0;   // of the event in hand
+  std::uint32_t name_ = 0;  // of the event in hand
   std::uint32_t state_ = 0;
   std::uint32_t value_count_ = 0;
-  bool on_new_path_ = false; // the trie had no edge for a key of this event: from there on every key is new
+  bool on_new_path_ = false;  // the trie had no edge for a key of this event: from there on every key is new
   std::array<std::uint64_t, limits::kProperties + 1> values_;
   std::vector<ShapeField> fields_;
   std::string path_;

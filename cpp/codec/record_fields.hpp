@@ -28,7 +28,8 @@ bool read_fields(DecodeContext& context, std::uint32_t count, std::span<const st
       if (names[index].size() == key.count && equal_bytes(names[index].data(), key.data, key.count)) break;
     } while (++tried < names.size());
     if (tried == names.size()) {
-      return context.fail(code::kRecordFieldUnknown, readable(key), readable(context.reader.next()), "a field of this type of record");
+      return context.fail(code::kRecordFieldUnknown, readable(key), readable(context.reader.next()),
+                          "a field of this type of record");
     }
     if ((seen >> index & 1) != 0) return context.fail(code::kKeyDuplicate, "", key, "every key at most once");
     seen |= 1u << index;

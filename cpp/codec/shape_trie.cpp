@@ -19,7 +19,8 @@ std::uint32_t ShapeTrie::find_other(std::uint32_t state, std::string_view text) 
   return kNone;
 }
 
-std::uint32_t ShapeTrie::add_key(std::uint32_t state, std::string_view text, std::uint32_t map, std::uint32_t path_bytes) {
+std::uint32_t ShapeTrie::add_key(std::uint32_t state, std::string_view text, std::uint32_t map,
+                                 std::uint32_t path_bytes) {
   Key key{text, path_bytes, map, states_[state].first_key, state, {}};
   key.after.fill(kNone);
   keys_.push_back(key);

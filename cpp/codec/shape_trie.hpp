@@ -26,20 +26,20 @@ class ShapeTrie {
   // A key within its map at one place of a sequence.
   struct Key {
     std::string_view text;
-    std::uint32_t path_bytes = 0;       // of its dotted name
-    std::uint32_t map = kNone;          // key whose map holds it; kNone at the top
-    std::uint32_t next = kNone;         // another key seen at the same place
-    std::uint32_t from = kNone;         // state before it
+    std::uint32_t path_bytes = 0;                            // of its dotted name
+    std::uint32_t map = kNone;                               // key whose map holds it; kNone at the top
+    std::uint32_t next = kNone;                              // another key seen at the same place
+    std::uint32_t from = kNone;                              // state before it
     std::array<std::uint32_t, kValueTypeCount + 1> after{};  // state behind it by type; the last: inside its map
   };
   struct State {
     std::uint32_t first_key = kNone;
-    std::uint32_t left = kNone;         // state after leaving the map
-    std::uint32_t key = kNone;          // edge that led here; kNone for a root and after leaving a map
-    std::uint32_t from = kNone;         // state before the map was left; kNone when a key led here
-    std::uint32_t shape = kNone;        // of an event that ends here
+    std::uint32_t left = kNone;           // state after leaving the map
+    std::uint32_t key = kNone;            // edge that led here; kNone for a root and after leaving a map
+    std::uint32_t from = kNone;           // state before the map was left; kNone when a key led here
+    std::uint32_t shape = kNone;          // of an event that ends here
     std::uint32_t shape_snapped = kNone;  // of one whose client's time is kept
-    std::uint8_t type = 0;              // of the edge `key`
+    std::uint8_t type = 0;                // of the edge `key`
   };
   static constexpr std::uint8_t kMap = kValueTypeCount;
 
@@ -56,7 +56,8 @@ class ShapeTrie {
   [[nodiscard]] std::uint32_t find(std::uint32_t state, std::string_view text) noexcept {
     const std::uint32_t first = states_[state].first_key;
     if (first == kNone) return kNone;
-    if (matches(first, text)) [[likely]] return first;
+    if (matches(first, text)) [[likely]]
+      return first;
     return find_other(state, text);
   }
   // REQUIRES: unseen there, checked, in no other place of the same map.

@@ -20,7 +20,9 @@ class StringInterner {
 
   [[nodiscard]] std::uint64_t hash(std::string_view text) const noexcept { return hash_bytes(text, hash_key_); }
   // kNone when unseen. REQUIRES: hash == this->hash(text).
-  [[nodiscard]] std::uint32_t find_text(std::string_view text, std::uint64_t hash) const { return find(texts_, text, hash); }
+  [[nodiscard]] std::uint32_t find_text(std::string_view text, std::uint64_t hash) const {
+    return find(texts_, text, hash);
+  }
   // REQUIRES: valid UTF-8 within its limits, unseen.
   std::uint32_t add_text(std::string_view text, std::uint64_t hash) { return add(texts_, text, hash); }
   std::uint32_t intern_text(std::string_view text) {

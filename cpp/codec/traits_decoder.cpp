@@ -28,7 +28,8 @@ bool takes(TraitKind kind, ValueType type, std::string_view& expected) noexcept 
     return type == ValueType::kInt || type == ValueType::kFloat;
   }
   expected = "a scalar";
-  return kind == TraitKind::kSet || kind == TraitKind::kSetOnce || (type != ValueType::kList && type != ValueType::kItems);
+  return kind == TraitKind::kSet || kind == TraitKind::kSetOnce ||
+         (type != ValueType::kList && type != ValueType::kItems);
 }
 
 // A trait's dotted name as `unset` gives it: every part a key.
@@ -70,13 +71,15 @@ bool TraitsDecoder::read(std::uint32_t count) {
     return context_.fail(code::kRecordFieldMissing, "ids", "", "a map of identity kinds to values");
   }
   if (seen >> kFirstOperation == 0) {
-    return context_.fail(code::kRecordFieldMissing, "set", "", "any of set, set_once, increment, append, remove, unset");
+    return context_.fail(code::kRecordFieldMissing, "set", "",
+                         "any of set, set_once, increment, append, remove, unset");
   }
   if (ids.count == 0) return identities_.refuse_none("ids");
   if (context_.is_too_large()) return context_.fail(code::kRecordTooLarge, "", "", "at most 65536 bytes");
 
   const auto first_identity = static_cast<std::uint32_t>(batch.trait_identity_refs.size());
-  for (std::uint32_t index = 0; index < ids.count; ++index) batch.trait_identity_refs.push_back(ids.entries[index].identity);
+  for (std::uint32_t index = 0; index < ids.count; ++index)
+    batch.trait_identity_refs.push_back(ids.entries[index].identity);
   batch.traits.push_back({time.time_ms(context_.options.received_ms), first_identity, ids.count, first_operation,
                           static_cast<std::uint32_t>(batch.trait_operations.size()) - first_operation});
   return true;

@@ -87,7 +87,8 @@ bool decode_string(DecodeContext& context, const Token& token, std::uint64_t& bi
 // --- lists: canonical bytes are written while they are read
 
 bool check_list_bytes(DecodeContext& context, std::size_t size) {
-  return size <= kListBytesMax || context.fail(code::kRecordTooLarge, "", std::to_string(size), "a list of at most 131072 bytes, keys dotted");
+  return size <= kListBytesMax ||
+         context.fail(code::kRecordTooLarge, "", std::to_string(size), "a list of at most 131072 bytes, keys dotted");
 }
 
 bool write_list(DecodeContext& context, std::string& out, std::uint32_t count, std::size_t depth, ValueType& type);

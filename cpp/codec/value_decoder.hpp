@@ -29,7 +29,8 @@ bool decode_time(DecodeContext& context, const Token& token, std::string_view pa
 // the key has been read: decode_value does the rest). An empty map is nothing. Keys are checked, also for repeats.
 // Recurses to limits::kDepth at most; `depth` is that of this map, `path` may hold a prefix and is restored.
 template <class OnLeaf>
-bool walk_map(DecodeContext& context, std::uint32_t count, std::size_t depth, std::string& path, const OnLeaf& on_leaf) {
+bool walk_map(DecodeContext& context, std::uint32_t count, std::size_t depth, std::string& path,
+              const OnLeaf& on_leaf) {
   if (depth > limits::kDepth) return context.fail(code::kRecordTooDeep, "", "", "at most 8 levels of maps and lists");
   const std::uint32_t map = 0x8000'0000u | ++context.maps_walked;
   const std::size_t prefix = path.size();

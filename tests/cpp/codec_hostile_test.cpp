@@ -1,9 +1,8 @@
 // Bytes that want to hurt: cut short, flipped, deep, lying about their length. Either a batch comes out that passes
 // `check` and survives codec 1, or Error; nothing else.
-#include "check.hpp"
-
 #include <limits>
 
+#include "check.hpp"
 #include "codec/canonical_codec.hpp"
 #include "codec/event_record.hpp"
 #include "codec_naive.hpp"
@@ -90,7 +89,8 @@ TEST("200,000 mutated batches are read or refused, and read as the naive decoder
     const DecodeResult got = decode_batch(bytes_of(bytes), options);
     CHECK(show_batch(got.batch) == expected.records);
     CHECK_EQ(got.rejects.size(), expected.rejects.size());
-    for (std::size_t at = 0; at < got.rejects.size(); ++at) CHECK_EQ(std::string(got.rejects[at].code), expected.rejects[at].code);
+    for (std::size_t at = 0; at < got.rejects.size(); ++at)
+      CHECK_EQ(std::string(got.rejects[at].code), expected.rejects[at].code);
   }
   std::printf("%d of 200000 read, %d compared\n", read, compared);
   CHECK(read > 10'000);
@@ -111,7 +111,8 @@ TEST("nesting of any depth costs no stack") {
     CHECK_EQ(try_decode(bytes, test_options()) == Outcome::kRead, true);
   }
   std::string deep(60'000, '\x91');  // below the record's limit, within a property
-  const std::string event = encode(map({{"type", "event"}, {"name", "a"}, {"ids", map({{"user_id", "u"}})}, {"properties", map({{"p", 1}})}}));
+  const std::string event = encode(
+      map({{"type", "event"}, {"name", "a"}, {"ids", map({{"user_id", "u"}})}, {"properties", map({{"p", 1}})}}));
   const std::string bytes = "\x91" + event.substr(0, event.size() - 1) + deep + "\x01";
   const DecodeResult result = decode_batch(bytes_of(bytes), test_options());
   CHECK_EQ(result.rejects.size(), 1u);
@@ -144,8 +145,12 @@ TEST("what is no array of records is refused whole, by its own code") {
 }
 
 TEST("a batch of 8 MiB is read, whatever hostile keys it holds") {
-  std::string bytes = "\x91\x81\xA4type\xA5" "event";
-  std::string record = std::string("\x84\xA4type\xA5" "event\xA4name\xA1n\xA3ids\x81\xA7user_id\xA1u\xAAproperties\xDF");
+  std::string bytes =
+      "\x91\x81\xA4type\xA5"
+      "event";
+  std::string record = std::string(
+      "\x84\xA4type\xA5"
+      "event\xA4name\xA1n\xA3ids\x81\xA7user_id\xA1u\xAAproperties\xDF");
   const std::size_t keys = (limits::kBatchBytes - record.size() - 100) / 7;
   record += big_endian(keys, 4);
   for (std::size_t key = 0; key < keys; ++key) record += "\xA5" + hex(key).substr(11) + "\x80";

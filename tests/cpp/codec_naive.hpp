@@ -60,7 +60,8 @@ inline std::string show_identity(const CanonicalBatch& batch, std::uint32_t inde
 inline std::string show_event(const CanonicalBatch& batch, std::uint32_t event) {
   const EventColumns& events = batch.events;
   const Shape& shape = events.shapes[events.shape[event]];
-  std::string line = "event " + std::string(batch.strings.at(shape.name)) + " " + std::to_string(events.time_ms[event]) + " ";
+  std::string line =
+      "event " + std::string(batch.strings.at(shape.name)) + " " + std::to_string(events.time_ms[event]) + " ";
   for (std::uint32_t at = events.first_identity[event]; at < events.first_identity[event + 1]; ++at) {
     line += show_identity(batch, events.identity_refs[at]);
   }
@@ -81,7 +82,8 @@ inline std::string show_traits(const CanonicalBatch& batch, const TraitsRecord& 
   }
   for (std::uint32_t at = 0; at < record.operation_count; ++at) {
     const TraitOperation& operation = batch.trait_operations[record.first_operation + at];
-    line += " " + std::to_string(static_cast<int>(operation.kind)) + "/" + std::string(batch.strings.at(operation.key)) + "=" +
+    line += " " + std::to_string(static_cast<int>(operation.kind)) + "/" +
+            std::string(batch.strings.at(operation.key)) + "=" +
             show_value(batch, operation.value.type, operation.value.bits);
   }
   return line;
@@ -97,7 +99,8 @@ inline std::string show_record(const CanonicalBatch& batch, RecordType type, std
     case RecordType::kIdentify: return show_pair("identify ", batch.identifies[index]);
     case RecordType::kMerge: return show_pair("merge ", batch.merges[index]);
     case RecordType::kUnmerge:
-      return "unmerge " + std::to_string(batch.unmerges[index].time_ms) + " " + std::to_string(batch.unmerges[index].link_sequence);
+      return "unmerge " + std::to_string(batch.unmerges[index].time_ms) + " " +
+             std::to_string(batch.unmerges[index].link_sequence);
     default: return "?";
   }
 }
@@ -105,7 +108,8 @@ inline std::string show_record(const CanonicalBatch& batch, RecordType type, std
 inline std::vector<std::string> show_batch(const CanonicalBatch& batch) {
   std::vector<std::string> lines;
   for (const RecordRun& run : batch.runs) {
-    for (std::uint32_t index = 0; index < run.count; ++index) lines.push_back(show_record(batch, run.type, run.first + index));
+    for (std::uint32_t index = 0; index < run.count; ++index)
+      lines.push_back(show_record(batch, run.type, run.first + index));
   }
   return lines;
 }
@@ -151,7 +155,8 @@ class NaiveDecoder {
     }
     if (type == nullptr) refuse(code::kRecordTypeMissing, "type");
     if (type->kind != Tree::kString) refuse(code::kRecordFieldType, "type");
-    static const std::set<std::string> kUnsupported{"erase", "device", "consent", "suppress", "group", "membership", "list"};
+    static const std::set<std::string> kUnsupported{"erase", "device",     "consent", "suppress",
+                                                    "group", "membership", "list"};
     if (kUnsupported.contains(type->text)) refuse(code::kRecordTypeUnsupported, "type");
     if (type->text == "event") return event(tree);
     if (type->text == "traits") return traits(tree);
@@ -205,8 +210,10 @@ class NaiveDecoder {
       } else if (field == "event_id") {
         id = event_id(value);
       } else if (field == "properties") {
-        if (seen.contains("name")) values = properties(value);
-        else waiting = &value;
+        if (seen.contains("name"))
+          values = properties(value);
+        else
+          waiting = &value;
       }
     };
     const auto seen = fields(tree, {"type", "name", "time_ms", "ids", "properties", "event_id"}, on_field);
@@ -216,7 +223,8 @@ class NaiveDecoder {
     std::string line = "event " + name + " " + std::to_string(effective(given)) + " ";
     for (const auto& [order, text] : ids) line += text;
     line += " " + hex(id.high) + hex(id.low) + values;
-    if (snaps(given)) line += " $client_time_ms=" + show_value(ValueType::kDatetime, static_cast<std::uint64_t>(*given), "");
+    if (snaps(given))
+      line += " $client_time_ms=" + show_value(ValueType::kDatetime, static_cast<std::uint64_t>(*given), "");
     return line;
   }
   std::string event_name(const Tree& value) {
@@ -249,7 +257,8 @@ class NaiveDecoder {
       const std::string value = identity_value(key.text, tree.items[at + 1], join(field, key.text));
       if (is_generic_identity(value)) continue;
       const auto place = static_cast<std::size_t>(rule - options_.kinds.begin());
-      out[{rule->rank, place}] = key.text + "=" + value + "," + hex(hash_identity(key.text, value, options_.hash_key)) + ";";
+      out[{rule->rank, place}] =
+          key.text + "=" + value + "," + hex(hash_identity(key.text, value, options_.hash_key)) + ";";
     }
     return out;
   }
@@ -265,7 +274,8 @@ class NaiveDecoder {
   }
 
   static bool is_time_map(const Tree& tree) {
-    return tree.kind == Tree::kMap && tree.items.size() == 2 && tree.items[0].kind == Tree::kString && tree.items[0].text == "$time";
+    return tree.kind == Tree::kMap && tree.items.size() == 2 && tree.items[0].kind == Tree::kString &&
+           tree.items[0].text == "$time";
   }
   static void check_key(const Tree& key, const std::string& path) {
     if (key.kind != Tree::kString) refuse(code::kKeyNotString, path);
@@ -276,7 +286,8 @@ class NaiveDecoder {
   }
   // Calls on_leaf(dotted key, value, path, depth) in the order sent.
   template <class OnLeaf>
-  static void flatten(const Tree& tree, const std::string& path, const std::string& prefix, std::size_t depth, const OnLeaf& on_leaf) {
+  static void flatten(const Tree& tree, const std::string& path, const std::string& prefix, std::size_t depth,
+                      const OnLeaf& on_leaf) {
     if (depth > limits::kDepth) refuse(code::kRecordTooDeep, path);
     std::set<std::string> seen;
     for (std::size_t at = 0; at < tree.items.size(); at += 2) {
@@ -303,7 +314,8 @@ class NaiveDecoder {
     if (tree.ext != -1) refuse(code::kValueExt, path);
     const auto number = [&](std::size_t at, std::size_t size) {
       std::uint64_t value = 0;
-      for (std::size_t index = 0; index < size; ++index) value = value * 256 + static_cast<unsigned char>(tree.text[at + index]);
+      for (std::size_t index = 0; index < size; ++index)
+        value = value * 256 + static_cast<unsigned char>(tree.text[at + index]);
       return value;
     };
     __int128 seconds = 0, nanoseconds = 0;
@@ -351,11 +363,12 @@ class NaiveDecoder {
   static ValueType write_item(std::string& out, const Tree& tree, const std::string& path, std::size_t depth) {
     std::map<std::string, std::string> entries;
     std::size_t size = 0;
-    flatten(tree, path, "", depth + 1, [&](const std::string& key, const Tree& value, const std::string& at, std::size_t level) {
-      write(entries[key], value, at, level);
-      size += key.size() + entries[key].size();
-      if (size > 2 * limits::kRecordBytes) refuse(code::kRecordTooLarge, at);
-    });
+    flatten(tree, path, "", depth + 1,
+            [&](const std::string& key, const Tree& value, const std::string& at, std::size_t level) {
+              write(entries[key], value, at, level);
+              size += key.size() + entries[key].size();
+              if (size > 2 * limits::kRecordBytes) refuse(code::kRecordTooLarge, at);
+            });
     MsgpackWriter writer(out);
     writer.map(static_cast<std::uint32_t>(entries.size()));
     for (const auto& [key, bytes] : entries) writer.string(key), out += bytes;
@@ -368,7 +381,8 @@ class NaiveDecoder {
     const bool items = !tree.items.empty() && is_item(tree.items[0]);
     for (std::size_t index = 0; index < tree.items.size(); ++index) {
       const std::string at = path + "[" + std::to_string(index) + "]";
-      if (tree.items[index].kind == Tree::kArray || is_item(tree.items[index]) != items) refuse(code::kValueListMixed, at);
+      if (tree.items[index].kind == Tree::kArray || is_item(tree.items[index]) != items)
+        refuse(code::kValueListMixed, at);
       write(out, tree.items[index], at, depth + 1);
       if (out.size() > 2 * limits::kRecordBytes) refuse(code::kRecordTooLarge, at);
     }
@@ -396,15 +410,17 @@ class NaiveDecoder {
     if (tree.kind != Tree::kMap) refuse(code::kRecordFieldType, "properties");
     std::string out;
     std::size_t count = 0;
-    flatten(tree, "properties", "", 1, [&](const std::string& key, const Tree& leaf, const std::string& path, std::size_t depth) {
-      out += " " + key + "=" + value(leaf, path, depth).text;
-      if (++count > limits::kProperties) refuse(code::kPropertiesTooMany, "properties");
-    });
+    flatten(tree, "properties", "", 1,
+            [&](const std::string& key, const Tree& leaf, const std::string& path, std::size_t depth) {
+              out += " " + key + "=" + value(leaf, path, depth).text;
+              if (++count > limits::kProperties) refuse(code::kPropertiesTooMany, "properties");
+            });
     return out;
   }
 
   std::string traits(const Tree& tree) {
-    static const std::map<std::string, int> kOperations{{"set", 1}, {"set_once", 2}, {"unset", 3}, {"increment", 4}, {"append", 5}, {"remove", 6}};
+    static const std::map<std::string, int> kOperations{{"set", 1},       {"set_once", 2}, {"unset", 3},
+                                                        {"increment", 4}, {"append", 5},   {"remove", 6}};
     std::optional<std::int64_t> given;
     std::map<std::pair<std::uint32_t, std::size_t>, std::string> ids;
     std::string operations;
@@ -414,7 +430,8 @@ class NaiveDecoder {
       if (field == "time_ms") given = time(value, "time_ms");
       if (kOperations.contains(field)) operations += operations_of(kOperations.at(field), field, value, count);
     };
-    auto seen = fields(tree, {"type", "ids", "time_ms", "set", "set_once", "unset", "increment", "append", "remove"}, on_field);
+    auto seen =
+        fields(tree, {"type", "ids", "time_ms", "set", "set_once", "unset", "increment", "append", "remove"}, on_field);
     if (!seen.contains("ids")) refuse(code::kRecordFieldMissing, "ids");
     seen.erase("ids"), seen.erase("time_ms"), seen.erase("type");
     if (seen.empty()) refuse(code::kRecordFieldMissing, "set");
@@ -448,13 +465,14 @@ class NaiveDecoder {
       return out;
     }
     if (tree.kind != Tree::kMap) refuse(code::kRecordFieldType, field);
-    flatten(tree, field, "", 1, [&](const std::string& key, const Tree& leaf, const std::string& path, std::size_t depth) {
-      const Shown shown = value(leaf, path, depth);
-      const bool number = shown.type == ValueType::kInt || shown.type == ValueType::kFloat;
-      const bool is_list = shown.type == ValueType::kList || shown.type == ValueType::kItems;
-      if ((kind == 4 && !number) || (kind >= 5 && is_list)) refuse(code::kTraitOperation, path);
-      add(key, shown.text, path);
-    });
+    flatten(tree, field, "", 1,
+            [&](const std::string& key, const Tree& leaf, const std::string& path, std::size_t depth) {
+              const Shown shown = value(leaf, path, depth);
+              const bool number = shown.type == ValueType::kInt || shown.type == ValueType::kFloat;
+              const bool is_list = shown.type == ValueType::kList || shown.type == ValueType::kItems;
+              if ((kind == 4 && !number) || (kind >= 5 && is_list)) refuse(code::kTraitOperation, path);
+              add(key, shown.text, path);
+            });
     return out;
   }
 

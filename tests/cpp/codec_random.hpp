@@ -1,6 +1,7 @@
 // Random batches for the codec's tests and its fuzzer: mostly valid, salted with every kind of defect.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -40,7 +41,9 @@ class RandomBatch {
   unsigned below(unsigned bound) { return static_cast<unsigned>(random_() % bound); }
   bool defect() { return below(1000) < defects_; }
   template <class List>
-  auto pick(const List& list) { return list[below(static_cast<unsigned>(std::size(list)))]; }
+  auto pick(const List& list) {
+    return list[below(static_cast<unsigned>(std::size(list)))];
+  }
 
   Tree record() {
     if (defect()) return odd_value();
@@ -67,7 +70,8 @@ class RandomBatch {
   }
   Tree event() {
     static const std::vector<std::string> kNames{"Charged", "Viewed", "Logged In", "名前", "a"};
-    std::vector<std::pair<Tree, Tree>> fields{{"type", "event"}, {"name", defect() ? Tree(pick(kBadNames)) : Tree(pick(kNames))}};
+    std::vector<std::pair<Tree, Tree>> fields{{"type", "event"},
+                                              {"name", defect() ? Tree(pick(kBadNames)) : Tree(pick(kNames))}};
     if (below(4) != 0) fields.emplace_back("time_ms", time());
     fields.emplace_back("ids", ids());
     if (below(6) != 0) fields.emplace_back("properties", properties(below(8), 1));
@@ -75,15 +79,17 @@ class RandomBatch {
     return finish(std::move(fields));
   }
   Tree event_id() {
-    static const std::vector<std::string> kIds{"0198C7D2-4a6b-7def-8123-456789abcdef", "00000000-0000-0000-0000-000000000000",
-                                               "x", "evt-17", "0198c7d2-4a6b-7def-8123-456789abcdeg"};
+    static const std::vector<std::string> kIds{"0198C7D2-4a6b-7def-8123-456789abcdef",
+                                               "00000000-0000-0000-0000-000000000000", "x", "evt-17",
+                                               "0198c7d2-4a6b-7def-8123-456789abcdeg"};
     return defect() ? Tree(std::string(257, 'i')) : Tree(pick(kIds));
   }
   Tree traits() {
     std::vector<std::pair<Tree, Tree>> fields{{"type", "traits"}, {"ids", ids()}};
     static const std::vector<std::string> kMaps{"set", "set_once"};
     if (below(3) != 0) fields.emplace_back(pick(kMaps), properties(below(5), 1));
-    if (below(3) == 0) fields.emplace_back("increment", map({{"n", defect() ? odd_value() : Tree(int(below(9)))}, {"f", 0.5}}));
+    if (below(3) == 0)
+      fields.emplace_back("increment", map({{"n", defect() ? odd_value() : Tree(int(below(9)))}, {"f", 0.5}}));
     if (below(3) == 0) fields.emplace_back("append", map({{"tags", scalar()}}));
     if (below(3) == 0) fields.emplace_back("remove", map({{"tags", defect() ? value(1) : scalar()}}));
     if (below(3) == 0) fields.emplace_back("unset", list({"old", "a.b", defect() ? odd_value() : Tree("c")}));
@@ -95,13 +101,16 @@ class RandomBatch {
     const char* const to = identify ? "known" : "winner";
     const Tree anonymous = map({{"anonymous_id", "anon-" + std::to_string(below(30))}});
     const Tree known = map({{"user_id", "user-" + std::to_string(below(30))}});
-    return link({{"type", identify ? "identify" : "merge"}, {from, defect() ? ids() : anonymous}, {to, defect() ? ids() : known}});
+    return link({{"type", identify ? "identify" : "merge"},
+                 {from, defect() ? ids() : anonymous},
+                 {to, defect() ? ids() : known}});
   }
   Tree time() {
     if (defect()) return pick(std::vector<std::int64_t>{limits::kTimeMinMs - 1, limits::kTimeMaxMs + 1, 0, -1});
     const std::int64_t near = kReceivedMs + int(below(300'000)) - 150'000;
-    return pick(std::vector<std::int64_t>{near, near, kReceivedMs - int(below(2'000'000'000)), limits::kTimeMinMs, limits::kTimeMaxMs,
-                                          kReceivedMs + limits::kFutureSnapMs, kReceivedMs + limits::kFutureSnapMs + 1});
+    return pick(std::vector<std::int64_t>{near, near, kReceivedMs - int(below(2'000'000'000)), limits::kTimeMinMs,
+                                          limits::kTimeMaxMs, kReceivedMs + limits::kFutureSnapMs,
+                                          kReceivedMs + limits::kFutureSnapMs + 1});
   }
   Tree ids() {
     std::vector<std::pair<Tree, Tree>> pairs;
@@ -121,8 +130,11 @@ class RandomBatch {
     return below(10) == 0 ? " \t" + value + "\n" : value;
   }
   Tree key() {
-    static const std::vector<std::string> kKeys{"price", "category", "session_id", "p", "日付", "currency", "context", "ab", "abc", "very_long_key_name_of_more_than_thirty_two_bytes"};
-    if (defect()) return pick(std::vector<Tree>{"a.b", "$x", "", std::string(257, 'k'), 7, std::string("\xFF\xFE"), "$time"});
+    static const std::vector<std::string> kKeys{
+        "price",    "category", "session_id", "p",   "日付",
+        "currency", "context",  "ab",         "abc", "very_long_key_name_of_more_than_thirty_two_bytes"};
+    if (defect())
+      return pick(std::vector<Tree>{"a.b", "$x", "", std::string(257, 'k'), 7, std::string("\xFF\xFE"), "$time"});
     return below(12) == 0 ? Tree("key" + std::to_string(below(1000))) : Tree(pick(kKeys));
   }
   Tree properties(unsigned count, int depth) {
@@ -152,11 +164,13 @@ class RandomBatch {
   }
   Tree items(int depth) {
     std::vector<Tree> out;
-    for (unsigned left = below(4); left > 0; --left) out.push_back(defect() ? scalar() : properties(1 + below(3), depth + 2));
+    for (unsigned left = below(4); left > 0; --left)
+      out.push_back(defect() ? scalar() : properties(1 + below(3), depth + 2));
     return list(std::move(out));
   }
   Tree scalar() {
-    static const std::vector<std::string> kTexts{"USD", "EUR", "", "a", "é", "electronics", "long text over thirty-two bytes, so str8"};
+    static const std::vector<std::string> kTexts{
+        "USD", "EUR", "", "a", "é", "electronics", "long text over thirty-two bytes, so str8"};
     switch (below(9)) {
       case 0: return {};
       case 1: return below(2) == 0;
@@ -188,15 +202,38 @@ class RandomBatch {
   Tree odd_value() {
     const double infinity = std::numeric_limits<double>::infinity();
     const std::string late = big_endian(1'000'000'000, 4) + big_endian(1, 8);
-    return pick(std::vector<Tree>{Tree(), true, 7, -1, 1.5, infinity, -infinity, std::nan(""), "text", std::string("\xC3"),
-                                  Tree(~std::uint64_t{0}), binary("bytes"), ext(5, "x"), ext(-1, "abc"), ext(-1, late),
-                                  ext(-1, big_endian(5, 4)), map({{"$time", "x"}}), map({{"$time", 5}}), map({}), list({}),
-                                  map({{"$time", 5}, {"b", 1}}), list({1, list({2})}), list({1, map({{"a", 1}})}),
-                                  list({map({{"a", 1}}), 1}), std::string(4097, 'x'), std::string(513, 'y'), Tree(std::int64_t{1} << 62),
+    return pick(std::vector<Tree>{Tree(),
+                                  true,
+                                  7,
+                                  -1,
+                                  1.5,
+                                  infinity,
+                                  -infinity,
+                                  std::nan(""),
+                                  "text",
+                                  std::string("\xC3"),
+                                  Tree(~std::uint64_t{0}),
+                                  binary("bytes"),
+                                  ext(5, "x"),
+                                  ext(-1, "abc"),
+                                  ext(-1, late),
+                                  ext(-1, big_endian(5, 4)),
+                                  map({{"$time", "x"}}),
+                                  map({{"$time", 5}}),
+                                  map({}),
+                                  list({}),
+                                  map({{"$time", 5}, {"b", 1}}),
+                                  list({1, list({2})}),
+                                  list({1, map({{"a", 1}})}),
+                                  list({map({{"a", 1}}), 1}),
+                                  std::string(4097, 'x'),
+                                  std::string(513, 'y'),
+                                  Tree(std::int64_t{1} << 62),
                                   std::string(70'000, 'z')});
   }
 
-  static inline const std::vector<std::string> kBadNames{"", std::string(257, 'n'), "Message Sent", "Segment Entered", "\xFF"};
+  static inline const std::vector<std::string> kBadNames{"", std::string(257, 'n'), "Message Sent", "Segment Entered",
+                                                         "\xFF"};
   std::mt19937_64& random_;
   unsigned defects_;
 };

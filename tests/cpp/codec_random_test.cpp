@@ -1,10 +1,10 @@
 // decode_batch against the naive decoder, and codec 1 against itself, over random batches.
-#include "check.hpp"
+#include "codec_random.hpp"
 
+#include "check.hpp"
 #include "codec/canonical_codec.hpp"
 #include "codec/event_record.hpp"
 #include "codec_naive.hpp"
-#include "codec_random.hpp"
 
 namespace {
 
@@ -29,7 +29,8 @@ void compare(const std::string& bytes, const DecodeOptions& options) {
   }
   const std::vector<std::string> lines = show_batch(got.batch);
   CHECK_EQ(lines.size(), expected.records.size());
-  for (std::size_t at = 0; at < std::min(lines.size(), expected.records.size()); ++at) CHECK_EQ(lines[at], expected.records[at]);
+  for (std::size_t at = 0; at < std::min(lines.size(), expected.records.size()); ++at)
+    CHECK_EQ(lines[at], expected.records[at]);
 
   std::vector<std::uint32_t> kept;
   for (std::uint32_t index = 0, reject = 0; index < tree->items.size(); ++index) {
@@ -65,12 +66,16 @@ TEST("random batches with a few defects decode as the naive decoder says") { com
 TEST("random batches with many defects decode as the naive decoder says") { compare_many(60, 600, 40); }
 
 TEST("custom kinds rank and identify as the options say") {
-  const std::vector<KindRule> kinds{{"email", 5, true, true}, {"user_id", 0, true, true}, {"phone", 7, true, false}, {"anonymous_id", 7, true, false}};
+  const std::vector<KindRule> kinds{{"email", 5, true, true},
+                                    {"user_id", 0, true, true},
+                                    {"phone", 7, true, false},
+                                    {"anonymous_id", 7, true, false}};
   DecodeOptions options = test_options();
   options.kinds = kinds;
   const Tree ids = map({{"anonymous_id", "x"}, {"phone", " +1 (555) 1234"}, {"email", " A@B.c "}, {"user_id", 17}});
   compare(encode(list({map({{"type", "event"}, {"name", "a"}, {"ids", ids}})})), options);
-  const DecodeResult result = decode_batch(bytes_of(encode(list({map({{"type", "event"}, {"name", "a"}, {"ids", ids}})}))), options);
+  const DecodeResult result =
+      decode_batch(bytes_of(encode(list({map({{"type", "event"}, {"name", "a"}, {"ids", ids}})}))), options);
   std::string order;
   for (const std::uint32_t ref : result.batch.events.identity_refs) {
     order += std::string(result.batch.strings.at(result.batch.identities[ref].value)) + " ";
@@ -83,8 +88,12 @@ TEST("more shapes than the trie keeps still decode right") {
   std::vector<Tree> records;
   for (int index = 0; index < 2'000; ++index) {
     std::vector<std::pair<Tree, Tree>> properties;
-    for (int at = 0; at < 60; ++at) properties.emplace_back("k" + std::to_string(random() % 1'000'000) + "_" + std::to_string(at), at);
-    records.push_back(map({{"type", "event"}, {"name", "n" + std::to_string(index % 7)}, {"ids", map({{"user_id", index % 5 + 1}})}, {"properties", map(std::move(properties))}}));
+    for (int at = 0; at < 60; ++at)
+      properties.emplace_back("k" + std::to_string(random() % 1'000'000) + "_" + std::to_string(at), at);
+    records.push_back(map({{"type", "event"},
+                           {"name", "n" + std::to_string(index % 7)},
+                           {"ids", map({{"user_id", index % 5 + 1}})},
+                           {"properties", map(std::move(properties))}}));
   }
   compare(encode(list(std::move(records))), test_options());
 }

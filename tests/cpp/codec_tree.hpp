@@ -19,9 +19,9 @@ struct Tree {
   std::uint64_t bits = 0;  // bool, int, uint, double
   bool narrow_float = false;
   std::int8_t ext = 0;
-  std::string text;        // string, binary, ext
-  std::vector<Tree> items; // array; map: key, value, key, value
-  std::size_t size = 0;    // bytes it was parsed from
+  std::string text;         // string, binary, ext
+  std::vector<Tree> items;  // array; map: key, value, key, value
+  std::size_t size = 0;     // bytes it was parsed from
 
   Tree() = default;
   Tree(bool value) : kind(kBool), bits(value) {}
@@ -89,7 +89,9 @@ class TreeEncoder {
   void byte(int value) { out.push_back(static_cast<char>(value)); }
   void number(int lead, std::uint64_t value, int size) { byte(lead), out += big_endian(value, size); }
   int widen(int form, int most) {  // a form at least as wide
-    return random_ == nullptr || (*random_)() % 4 != 0 ? form : form + static_cast<int>((*random_)() % static_cast<unsigned>(most - form + 1));
+    return random_ == nullptr || (*random_)() % 4 != 0
+               ? form
+               : form + static_cast<int>((*random_)() % static_cast<unsigned>(most - form + 1));
   }
   void put_all(const std::vector<Tree>& items) {
     for (const Tree& item : items) put(item);
@@ -109,8 +111,11 @@ class TreeEncoder {
       if (form == 0) return byte(static_cast<int>(bits));
       return number(0xCB + form, bits, 1 << (form - 1));
     }
-    const int least = value >= -32 && value < 128 ? 0 : value >= INT8_MIN && value <= INT8_MAX ? 1
-                    : value >= INT16_MIN && value <= INT16_MAX ? 2 : value >= INT32_MIN && value <= INT32_MAX ? 3 : 4;
+    const int least = value >= -32 && value < 128                ? 0
+                      : value >= INT8_MIN && value <= INT8_MAX   ? 1
+                      : value >= INT16_MIN && value <= INT16_MAX ? 2
+                      : value >= INT32_MIN && value <= INT32_MAX ? 3
+                                                                 : 4;
     const int form = widen(least, 4);
     if (form == 0) return byte(static_cast<int>(bits & 0xFF));
     number(0xCF + form, bits, 1 << (form - 1));
@@ -155,7 +160,8 @@ class TreeParser {
   std::optional<std::uint64_t> number(std::size_t size) {
     if (bytes_.size() - at_ < size) return std::nullopt;
     std::uint64_t value = 0;
-    for (std::size_t index = 0; index < size; ++index) value = value << 8 | static_cast<unsigned char>(bytes_[at_ + index]);
+    for (std::size_t index = 0; index < size; ++index)
+      value = value << 8 | static_cast<unsigned char>(bytes_[at_ + index]);
     at_ += size;
     return value;
   }

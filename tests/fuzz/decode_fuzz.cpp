@@ -56,7 +56,8 @@ void fuzz_batch(const std::string& bytes, const DecodeOptions& options, bool com
   std::vector<std::byte> payload;
   encode_canonical(result.batch, payload);
   try {
-    if (show_batch(decode_canonical(payload, options.hash_key)) != show_batch(result.batch)) report("codec 1 changed it", bytes);
+    if (show_batch(decode_canonical(payload, options.hash_key)) != show_batch(result.batch))
+      report("codec 1 changed it", bytes);
   } catch (const Error& error) {
     report(error.what(), bytes);
   }
