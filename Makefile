@@ -99,6 +99,7 @@ fuzz: $(STAMPS)/dev
 	for round in $$(seq $(FUZZ_ROUNDS)); do \
 	  export CDPSTORE_SEED=$$((RANDOM * 32768 + RANDOM)); echo "seed $$CDPSTORE_SEED"; \
 	  for test in build/asan-ubsan/tests/*_test; do "$$test" >build/asan-ubsan/fuzz.log || { cat build/asan-ubsan/fuzz.log; exit 1; }; done; \
+	  for fuzz in build/asan-ubsan/fuzz/*; do "$$fuzz" 100000 $$CDPSTORE_SEED >build/asan-ubsan/fuzz.log || { cat build/asan-ubsan/fuzz.log; exit 1; }; done; \
 	done
 
 lint: $(STAMPS)/package
