@@ -8,6 +8,8 @@ namespace {
 constexpr std::array kKinds = {
     KindEntry{"funnel", parse_funnel},
     KindEntry{"profiles", parse_profiles},
+    KindEntry{"retention", parse_retention},
+    KindEntry{"trend", parse_trend},
 };
 
 }  // namespace

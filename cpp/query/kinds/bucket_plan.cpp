@@ -1,0 +1,138 @@
+#include "query/kinds/bucket_plan.hpp"
+
+#include <algorithm>
+
+namespace cdp {
+namespace {
+
+// The rule of borders: their count when few, a division when they are equally far apart.
+std::optional<simd::BucketRule> rule_of(const PartitionBuckets& buckets) {
+  simd::BucketRule rule;
+  rule.low = buckets.low;
+  rule.high = buckets.high;
+  const std::vector<std::uint32_t>& border = buckets.border;
+  if (buckets.bucket_count > simd::kBucketsMax) return std::nullopt;
+  if (border.size() <= simd::BucketRule::kBorders) {
+    rule.border.fill(UINT32_MAX);
+    std::copy(border.begin(), border.end(), rule.border.begin());
+    rule.border_count = static_cast<std::uint32_t>(border.size());
+    return rule;
+  }
+  const std::uint32_t length = border[1] - border[0];
+  for (std::size_t i = 1; i < border.size(); ++i) {
+    if (border[i] - border[i - 1] != length) return std::nullopt;
+  }
+  if (length % 2 != 0 || border[0] > length) return std::nullopt;
+  simd::BucketRule equal = simd::BucketRule::equal(length, length - border[0]);
+  equal.low = rule.low;
+  equal.high = rule.high;
+  return equal;
+}
+
+bool on_slots(const PartitionBuckets& buckets) {
+  constexpr auto kSlot = static_cast<std::uint32_t>(limits::kSlotMs);
+  constexpr auto kLast = static_cast<std::uint32_t>(limits::kPartitionMs - 1);
+  if (buckets.low > buckets.high) return true;
+  const bool ends = buckets.low % kSlot == 0 && (buckets.high >= kLast || (buckets.high + 1) % kSlot == 0);
+  return ends && std::all_of(buckets.border.begin(), buckets.border.end(), [](std::uint32_t at) { return at % kSlot == 0; });
+}
+
+}  // namespace
+
+std::uint16_t PartitionBuckets::bucket(std::uint32_t time) const noexcept {
+  if (time < low || time > high) return kOutside;
+  return static_cast<std::uint16_t>(std::upper_bound(border.begin(), border.end(), time) - border.begin());
+}
+
+std::optional<std::pair<std::uint32_t, std::uint32_t>> PartitionBuckets::touched(std::uint32_t time_min,
+                                                                               std::uint32_t time_max) const noexcept {
+  const std::uint32_t first = std::max(time_min, low), last = std::min(time_max, high);
+  if (first > last) return std::nullopt;
+  return std::pair<std::uint32_t, std::uint32_t>{bucket(first), bucket(last)};
+}
+
+TimeRange extent_of(const Version& version) {
+  std::int64_t first = INT64_MAX, last = INT64_MIN;
+  for (const ShardLayers& shard : version.shards) {
+    for (const auto& layer : shard.layers) {
+      const std::int64_t start = partition_start_ms(layer->partition);
+      for (const auto& chunk : layer->chunks) {
+        if (chunk->row_count == 0) continue;
+        first = std::min(first, start + chunk->time_min);
+        last = std::max(last, start + chunk->time_max);
+      }
+    }
+  }
+  for (const auto& tail : version.tail) {
+    for (const std::uint32_t event : tail->event) {
+      const std::int64_t time = tail->batch->events.time_ms[event];
+      first = std::min(first, time);
+      last = std::max(last, time);
+    }
+  }
+  return first <= last ? TimeRange{first, last + 1} : TimeRange{0, 0};
+}
+
+BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start, const std::optional<Unit>& unit,
+                       const TimeRange& rows, std::int64_t origin_ms) {
+  const TimeRange extent = extent_of(version);
+  const std::int64_t first_ms = std::max(rows.start_ms, extent.start_ms);
+  const std::int64_t last_ms = std::min(rows.end_ms, extent.end_ms) - 1;
+  rows_ = rows;
+  if (first_ms > last_ms) {
+    rows_ = {0, 0};
+    starts_ = {0};
+    return;
+  }
+  if (unit) {
+    starts_ = Buckets(Calendar(zone, *unit, week_start, origin_ms), first_ms, last_ms).starts();
+  } else {
+    starts_ = {first_ms};
+  }
+  first_partition_ = partition_of(first_ms);
+  const std::int32_t last = partition_of(last_ms);
+  for (std::int32_t partition = first_partition_; partition <= last; ++partition) partitions_.push_back(lay(partition));
+}
+
+std::optional<std::uint32_t> BucketPlan::bucket_of(std::int64_t time_ms) const noexcept {
+  if (!rows_.contains(time_ms)) return std::nullopt;
+  return static_cast<std::uint32_t>(std::upper_bound(starts_.begin() + 1, starts_.end(), time_ms) - starts_.begin()) - 1;
+}
+
+PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
+  PartitionBuckets out;
+  const std::int64_t start = partition_start_ms(partition);
+  const std::int64_t behind = start + limits::kPartitionMs;
+  out.low = static_cast<std::uint32_t>(std::clamp(rows_.start_ms, start, behind) - start);
+  const std::int64_t end = std::clamp(rows_.end_ms, start, behind) - start;
+  out.high = end == limits::kPartitionMs ? UINT32_MAX : static_cast<std::uint32_t>(end - 1);  // end > 0: rows are near
+  const auto first = std::upper_bound(starts_.begin() + 1, starts_.end(), start);
+  out.first_bucket = static_cast<std::uint32_t>(first - starts_.begin()) - 1;
+  for (auto at = first; at != starts_.end() && *at - start < limits::kPartitionMs; ++at) {
+    out.border.push_back(static_cast<std::uint32_t>(*at - start));
+  }
+  out.bucket_count = static_cast<std::uint32_t>(out.border.size()) + 1;
+  if (const auto rule = rule_of(out)) {
+    out.by_bytes = true;
+    out.rule = *rule;
+  }
+  out.by_slot = on_slots(out);
+  if (!out.by_slot) return out;
+  out.slot_bucket.resize(limits::kSlotsPerPartition);
+  std::uint32_t bucket = 0;
+  for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot) {
+    const auto time = static_cast<std::uint32_t>(slot * limits::kSlotMs);
+    while (bucket < out.border.size() && out.border[bucket] <= time) ++bucket;
+    const bool inside = time >= out.low && time <= out.high;
+    out.slot_bucket[slot] = inside ? static_cast<std::uint16_t>(bucket) : PartitionBuckets::kOutside;
+  }
+  if (!out.by_bytes) return out;
+  out.slot_byte.resize(limits::kSlotsPerPartition);
+  for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot) {
+    const std::uint16_t of_slot = out.slot_bucket[slot];
+    out.slot_byte[slot] = of_slot == PartitionBuckets::kOutside ? simd::kOutsideBucket : static_cast<std::uint8_t>(of_slot);
+  }
+  return out;
+}
+
+}  // namespace cdp

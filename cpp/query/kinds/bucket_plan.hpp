@@ -1,0 +1,67 @@
+// The buckets of a query laid over partitions: how a time or a slot of a partition becomes a bucket number, once a query.
+//
+// Buckets are numbered from 0 over the query (`starts`), and from 0 again in each partition (`first_bucket` is the number of
+// its bucket 0). Rows outside the range are kOutside in every form.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "query/calendar.hpp"
+#include "query/scan.hpp"
+#include "simd/primitives.hpp"
+
+namespace cdp {
+
+struct PartitionBuckets {
+  static constexpr std::uint16_t kOutside = 0xFFFF;
+
+  std::uint32_t first_bucket = 0;
+  std::uint32_t bucket_count = 1;
+  std::vector<std::uint32_t> border;        // first millisecond (from the partition's start) of bucket 1, 2, ..
+  std::uint32_t low = 0;                    // times in the range: [low, high], both in it; low > high when none is
+  std::uint32_t high = UINT32_MAX;
+  bool by_bytes = false;                    // `rule` holds; at most simd::kBucketsMax buckets
+  simd::BucketRule rule;
+  bool by_slot = false;                     // borders and range lie on slots: the tables below hold
+  std::vector<std::uint16_t> slot_bucket;   // kSlotsPerPartition
+  std::vector<std::uint8_t> slot_byte;      // the same as bytes; filled when by_bytes
+
+  // Local bucket of a time, kOutside when not in the range. O(log buckets).
+  [[nodiscard]] std::uint16_t bucket(std::uint32_t time) const noexcept;
+  // Local buckets that hold times of [time_min, time_max] in the range; empty when none.
+  [[nodiscard]] std::optional<std::pair<std::uint32_t, std::uint32_t>> touched(std::uint32_t time_min,
+                                                                               std::uint32_t time_max) const noexcept;
+};
+
+class BucketPlan {
+ public:
+  // `unit` none: one bucket. `rows`: which rows count; it is cut to the times there are. Throws LimitExceeded over 65,534
+  // buckets.
+  BucketPlan(const Version& version, const Zone& zone, int week_start, const std::optional<Unit>& unit,
+             const TimeRange& rows, std::int64_t origin_ms);
+  [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(starts_.size()); }
+  [[nodiscard]] std::int64_t start_ms(std::uint32_t bucket) const noexcept { return starts_[bucket]; }
+  // REQUIRES: a partition of the version that holds rows of the range.
+  [[nodiscard]] const PartitionBuckets& of(std::int32_t partition) const noexcept {
+    return partitions_[static_cast<std::size_t>(partition - first_partition_)];
+  }
+  [[nodiscard]] bool covers(std::int32_t partition) const noexcept {
+    return partition >= first_partition_ && partition - first_partition_ < static_cast<std::int32_t>(partitions_.size());
+  }
+  // Bucket of an instant in the range; none outside.
+  [[nodiscard]] std::optional<std::uint32_t> bucket_of(std::int64_t time_ms) const noexcept;
+
+ private:
+  [[nodiscard]] PartitionBuckets lay(std::int32_t partition) const;
+  TimeRange rows_;
+  std::vector<std::int64_t> starts_;  // at least one
+  std::int32_t first_partition_ = 0;
+  std::vector<PartitionBuckets> partitions_;
+};
+
+// The times of all rows of a version: [earliest, latest + 1), or an empty range when there are none.
+[[nodiscard]] TimeRange extent_of(const Version& version);
+
+}  // namespace cdp

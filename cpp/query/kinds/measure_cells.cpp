@@ -1,0 +1,140 @@
+#include "query/kinds/measure_cells.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "query/condition.hpp"
+
+namespace cdp {
+namespace {
+
+bool fits_int64(__int128 value) noexcept { return value >= INT64_MIN && value <= INT64_MAX; }
+
+int compare_with_float(__int128 integer, double real) noexcept {
+  constexpr double kLimit = 0x1p126;
+  if (real >= kLimit) return -1;
+  if (real <= -kLimit) return 1;
+  const double whole = std::trunc(real);
+  const auto truncated = static_cast<__int128>(whole);
+  if (integer != truncated) return integer < truncated ? -1 : 1;
+  return whole < real ? -1 : whole > real ? 1 : 0;
+}
+
+}  // namespace
+
+int compare_numbers(const Number& left, const Number& right) noexcept {
+  const bool left_int = left.type == Number::Type::kInt, right_int = right.type == Number::Type::kInt;
+  if (left_int && right_int) return left.integer < right.integer ? -1 : left.integer > right.integer ? 1 : 0;
+  if (left_int) return compare_with_float(left.integer, right.real);
+  if (right_int) return -compare_with_float(right.integer, left.real);
+  return left.real < right.real ? -1 : left.real > right.real ? 1 : 0;
+}
+
+void add_number_column(Table& table, std::string name, const std::vector<Number>& numbers) {
+  bool ints = false, floats = false, large = false;
+  for (const Number& number : numbers) {
+    ints |= number.type == Number::Type::kInt;
+    floats |= number.type == Number::Type::kFloat;
+    large |= number.type == Number::Type::kInt && !fits_int64(number.integer);
+  }
+  const ColumnType type = ints && floats ? ColumnType::kMixed
+                          : floats       ? ColumnType::kFloat64
+                          : large        ? ColumnType::kDecimal
+                                         : ColumnType::kInt64;
+  TableColumn& column = table.add(std::move(name), type);
+  column.reserve(numbers.size());
+  for (const Number& number : numbers) {
+    if (number.type == Number::Type::kNone) {
+      column.push_null();
+    } else if (number.type == Number::Type::kFloat) {
+      column.push_float(number.real);
+    } else if (type == ColumnType::kDecimal || !fits_int64(number.integer)) {
+      column.push_decimal(decimal_text(number.integer));
+    } else {
+      column.push_int(static_cast<std::int64_t>(number.integer));
+    }
+  }
+}
+
+void NumberCells::resize(std::size_t cells) {
+  count_.resize(cells);
+  if (sums_) sum_.resize(cells);
+  if (extremes_) extreme_.resize(cells);
+}
+
+void NumberCells::note_int(Extremes& into, std::int64_t min, std::int64_t max) noexcept {
+  into.has_int = true;
+  into.int_min = std::min(into.int_min, min);
+  into.int_max = std::max(into.int_max, max);
+}
+
+void NumberCells::note_float(Extremes& into, double min, double max) noexcept {
+  into.float_min = into.has_float ? std::min(into.float_min, min) : min;
+  into.float_max = into.has_float ? std::max(into.float_max, max) : max;
+  into.has_float = true;
+}
+
+void NumberCells::add_float(std::uint32_t cell, double value) {
+  ++count_[cell];
+  if (sums_) sum_[cell].add_float(value);
+  if (extremes_) note_float(extreme_[cell], value, value);
+}
+
+void NumberCells::merge(std::uint32_t cell, const NumberCells& from, std::uint32_t from_cell) {
+  count_[cell] += from.count_[from_cell];
+  if (sums_) sum_[cell].merge(from.sum_[from_cell]);
+  if (!extremes_) return;
+  const Extremes& other = from.extreme_[from_cell];
+  if (other.has_int) note_int(extreme_[cell], other.int_min, other.int_max);
+  if (other.has_float) note_float(extreme_[cell], other.float_min, other.float_max);
+}
+
+Number NumberCells::sum(std::uint32_t cell) const {
+  const ExactSum& sum = sum_[cell];
+  return sum.has_float() ? Number::of(sum.rounded()) : Number::of(sum.integer());
+}
+
+Number NumberCells::mean(std::uint32_t cell) const {
+  return count_[cell] == 0 ? Number{} : Number::of(sum_[cell].mean(count_[cell]));
+}
+
+Number NumberCells::least(std::uint32_t cell) const {
+  const Extremes& of = extreme_[cell];
+  if (!of.has_float) return of.has_int ? Number::of(__int128{of.int_min}) : Number{};
+  const bool int_wins = of.has_int && compare_exact(of.int_min, of.float_min) <= 0;
+  return int_wins ? Number::of(__int128{of.int_min}) : Number::of(of.float_min);
+}
+
+Number NumberCells::greatest(std::uint32_t cell) const {
+  const Extremes& of = extreme_[cell];
+  if (!of.has_float) return of.has_int ? Number::of(__int128{of.int_max}) : Number{};
+  const bool int_wins = of.has_int && compare_exact(of.int_max, of.float_max) >= 0;
+  return int_wins ? Number::of(__int128{of.int_max}) : Number::of(of.float_max);
+}
+
+void Cells::add_page(std::size_t page) {
+  if (page >= pages_.size()) {
+    const std::size_t groups = page / pages_a_group_ + 1;
+    if (pages_.capacity() < groups * pages_a_group_) pages_.reserve(2 * groups * pages_a_group_);
+    pages_.resize(groups * pages_a_group_, kNoPage);
+  }
+  pages_[page] = page_count_++;
+  const std::size_t cells = std::size_t{page_count_} << page_bits_;
+  total_.resize(cells);
+  unique_.resize(cells);
+  for (NumberCells& numbers : numbers_) numbers.resize(cells);
+}
+
+void Cells::merge_cell(std::uint32_t cell, const Cells& from, std::uint32_t from_cell) {
+  total_[cell] += from.total_[from_cell];
+  unique_[cell] += from.unique_[from_cell];
+  for (std::size_t i = 0; i < numbers_.size(); ++i) numbers_[i].merge(cell, from.numbers_[i], from_cell);
+}
+
+std::size_t Cells::size_bytes() const noexcept {
+  std::size_t bytes = pages_.capacity() * 4 + total_.capacity() * 8 + unique_.capacity() * 8;
+  for (const NumberCells& numbers : numbers_) bytes += numbers.size_bytes();
+  return bytes;
+}
+
+}  // namespace cdp

@@ -1,0 +1,115 @@
+// What a trend measures, by (group, bucket): counts and exact numbers in arrays indexed by a dense cell number.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/value.hpp"
+#include "query/exact_sum.hpp"
+#include "query/table.hpp"
+
+namespace cdp {
+
+// An answer of a number measure: exact integer, float, or nothing.
+struct Number {
+  enum class Type : std::uint8_t { kNone, kInt, kFloat };
+  Type type = Type::kNone;
+  __int128 integer = 0;
+  double real = 0;
+  [[nodiscard]] static Number of(__int128 value) noexcept { return {Type::kInt, value, 0}; }
+  [[nodiscard]] static Number of(double value) noexcept { return {Type::kFloat, 0, value}; }
+};
+// Exact three-way order; REQUIRES: both are numbers.
+[[nodiscard]] int compare_numbers(const Number& left, const Number& right) noexcept;
+// One column of numbers, in the narrowest type that all share (kMixed where some are integers and some floats).
+void add_number_column(Table& table, std::string name, const std::vector<Number>& numbers);
+
+// The numbers of one property in each cell. Values that are no numbers do not count.
+class NumberCells {
+ public:
+  NumberCells(bool sums, bool extremes) : sums_(sums), extremes_(extremes) {}
+  void resize(std::size_t cells);
+  void add(std::uint32_t cell, const Value& value) {
+    if (value.type == ValueType::kInt) return add_int(cell, value.as_int());
+    if (value.type == ValueType::kFloat) add_float(cell, value.as_float());
+  }
+  void merge(std::uint32_t cell, const NumberCells& from, std::uint32_t from_cell);
+  [[nodiscard]] Number sum(std::uint32_t cell) const;
+  [[nodiscard]] Number mean(std::uint32_t cell) const;
+  [[nodiscard]] Number least(std::uint32_t cell) const;
+  [[nodiscard]] Number greatest(std::uint32_t cell) const;
+  [[nodiscard]] std::size_t size_bytes() const noexcept {
+    return sum_.capacity() * sizeof(ExactSum) + count_.capacity() * 8 + extreme_.capacity() * sizeof(Extremes);
+  }
+
+ private:
+  struct Extremes {  // of the integers and of the floats; empty while min > max
+    std::int64_t int_min = INT64_MAX, int_max = INT64_MIN;
+    double float_min = 1, float_max = 0;
+    bool has_float = false;
+    bool has_int = false;
+  };
+  void add_int(std::uint32_t cell, std::int64_t value) {
+    ++count_[cell];
+    if (sums_) sum_[cell].add_int(value);
+    if (extremes_) note_int(extreme_[cell], value, value);
+  }
+  void add_float(std::uint32_t cell, double value);
+  static void note_int(Extremes& into, std::int64_t min, std::int64_t max) noexcept;
+  static void note_float(Extremes& into, double min, double max) noexcept;
+
+  bool sums_;
+  bool extremes_;
+  std::vector<ExactSum> sum_;
+  std::vector<std::uint64_t> count_;  // numbers of each cell
+  std::vector<Extremes> extreme_;
+};
+
+// The cells of one interval.
+class Cells {
+ public:
+  Cells(std::uint32_t buckets, std::vector<NumberCells> numbers)
+      : page_bits_(buckets == 1 ? 0 : 4), pages_a_group_(((buckets - 1) >> page_bits_) + 1), numbers_(std::move(numbers)) {}
+
+  // The cell, made when new.
+  [[nodiscard]] std::uint32_t at(std::uint32_t group, std::uint32_t bucket) {
+    const std::size_t page = std::size_t{group} * pages_a_group_ + (bucket >> page_bits_);
+    if (page >= pages_.size() || pages_[page] == kNoPage) add_page(page);
+    return (pages_[page] << page_bits_) + (bucket & ((1u << page_bits_) - 1));
+  }
+  std::uint64_t& total(std::uint32_t cell) noexcept { return total_[cell]; }
+  std::uint64_t& unique(std::uint32_t cell) noexcept { return unique_[cell]; }
+  [[nodiscard]] std::uint64_t total(std::uint32_t cell) const noexcept { return total_[cell]; }
+  [[nodiscard]] std::uint64_t unique(std::uint32_t cell) const noexcept { return unique_[cell]; }
+  [[nodiscard]] NumberCells& numbers(std::size_t index) noexcept { return numbers_[index]; }
+  [[nodiscard]] const NumberCells& numbers(std::size_t index) const noexcept { return numbers_[index]; }
+  // visit(bucket, cell) for the cells of a group that hold rows, buckets ascending.
+  template <class Visit>
+  void each(std::uint32_t group, Visit&& visit) const {
+    for (std::size_t page = 0; page < pages_a_group_; ++page) {
+      const std::size_t at = std::size_t{group} * pages_a_group_ + page;
+      if (at >= pages_.size() || pages_[at] == kNoPage) continue;
+      for (std::uint32_t i = 0; i < (1u << page_bits_); ++i) {
+        const std::uint32_t cell = (pages_[at] << page_bits_) + i;
+        if (total_[cell] != 0 || unique_[cell] != 0) visit(static_cast<std::uint32_t>(page << page_bits_) + i, cell);
+      }
+    }
+  }
+  // Adds another cell to this one. REQUIRES: no profile is in both (of unique).
+  void merge_cell(std::uint32_t cell, const Cells& from, std::uint32_t from_cell);
+  [[nodiscard]] std::size_t size_bytes() const noexcept;
+
+ private:
+  static constexpr std::uint32_t kNoPage = UINT32_MAX;
+  void add_page(std::size_t page);
+  std::uint32_t page_bits_;
+  std::size_t pages_a_group_;
+  std::uint32_t page_count_ = 0;
+  std::vector<std::uint32_t> pages_;
+  std::vector<std::uint64_t> total_;
+  std::vector<std::uint64_t> unique_;
+  std::vector<NumberCells> numbers_;
+};
+
+}  // namespace cdp

@@ -1,0 +1,315 @@
+// trend: measures of the events of a selector, by interval and breakdown.
+//
+//   "event": selector, "measures"?: ["total"] of "total" | "unique" | {"sum" | "mean" | "min" | "max": key},
+//   "interval"?: unit | [unit, ..] | null, "order"?: index of the measure that ranks the breakdown
+//
+// Meaning: rows of the selector in the range, each in the bucket of its time and the group of its breakdown values (a missing
+// value is a group, null); a cell measures its own rows. total counts rows, unique profiles; number measures take integers
+// and floats, exactly (sums of integers in 128 bits, anything with a float rounded once), and leave other values out: the sum
+// of none is 0, the mean, min and max of none are null. Groups are ranked by one measure over the whole range, descending,
+// nothing last, ties by value; under a limit the groups behind it become one exact group, `other`. Cells without rows have
+// no line, but for a question without interval and breakdown.
+//
+// How: trend_scan.cpp.
+#include "query/kinds/trend.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "query/budget.hpp"
+#include "query/kinds/event_names.hpp"
+#include "query/kinds/kinds.hpp"
+
+namespace cdp {
+namespace {
+
+constexpr std::size_t kMeasuresMax = 64;
+constexpr std::size_t kIntervalsMax = 8;
+
+std::string title(const TrendMeasure& measure) {
+  switch (measure.type) {
+    case TrendMeasure::Type::kTotal: return "total";
+    case TrendMeasure::Type::kUnique: return "unique";
+    case TrendMeasure::Type::kSum: return "sum(" + measure.key + ")";
+    case TrendMeasure::Type::kMean: return "mean(" + measure.key + ")";
+    case TrendMeasure::Type::kMin: return "min(" + measure.key + ")";
+    case TrendMeasure::Type::kMax: return "max(" + measure.key + ")";
+  }
+  return {};
+}
+
+Number measured(const TrendMeasure& measure, const Cells& cells, std::uint32_t cell) {
+  switch (measure.type) {
+    case TrendMeasure::Type::kTotal: return Number::of(__int128{cells.total(cell)});
+    case TrendMeasure::Type::kUnique: return Number::of(__int128{cells.unique(cell)});
+    case TrendMeasure::Type::kSum: return cells.numbers(measure.numbers).sum(cell);
+    case TrendMeasure::Type::kMean: return cells.numbers(measure.numbers).mean(cell);
+    case TrendMeasure::Type::kMin: return cells.numbers(measure.numbers).least(cell);
+    case TrendMeasure::Type::kMax: return cells.numbers(measure.numbers).greatest(cell);
+  }
+  return {};
+}
+
+Cells empty_cells(const TrendPlan& plan, std::uint32_t buckets) {
+  std::vector<NumberCells> numbers;
+  for (const TrendKey& key : plan.keys) numbers.emplace_back(key.sums, key.extremes);
+  return Cells(buckets, std::move(numbers));
+}
+
+class TrendKind final : public Kind {
+ public:
+  TrendKind(TrendPlan plan, std::size_t order, bool lists_intervals, bool has_starts, std::optional<std::int64_t> limit)
+      : plan_(std::move(plan)), order_(order), lists_intervals_(lists_intervals), has_starts_(has_starts), limit_(limit),
+        names_(names_of(std::span(&plan_.event, 1))) {}
+
+  [[nodiscard]] std::unique_ptr<Partial> make_partial() const override { return std::make_unique<TrendPartial>(plan_); }
+  [[nodiscard]] std::vector<NameId> names() const override { return names_; }
+
+  void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
+    auto& into = static_cast<TrendPartial&>(partial);
+    scan_trend(plan_, context, task, scratch, into);
+    charge(context, into);
+  }
+
+  void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
+    auto& into = static_cast<TrendPartial&>(partial);
+    std::vector<std::pair<std::size_t, std::uint32_t>> seen;  // (interval, cell)
+    for (const Row& row : rows) {
+      if (!context.range.contains(row.time_ms) || !plan_.event.matches(row)) continue;
+      const std::uint32_t group = plan_.breakdown.group_of(*context.version, home, &row, into.groups);
+      for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
+        const std::uint32_t cell = into.cells[i].at(group, *plan_.intervals[i].bucket_of(row.time_ms));
+        ++into.cells[i].total(cell);
+        seen.emplace_back(i, cell);
+        for (std::size_t k = 0; k < plan_.keys.size(); ++k) {
+          if (plan_.keys[k].key) into.cells[i].numbers(k).add(cell, property(row, *plan_.keys[k].key));
+        }
+      }
+    }
+    std::sort(seen.begin(), seen.end());
+    seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+    for (const auto& [interval, cell] : seen) ++into.cells[interval].unique(cell);
+  }
+
+  void merge(Partial& into, Partial&& from) const override {
+    auto& left = static_cast<TrendPartial&>(into);
+    const auto& right = static_cast<const TrendPartial&>(from);
+    const std::vector<std::uint32_t> group = right.groups.merge_into(left.groups);
+    for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
+      for (std::uint32_t g = 0; g < group.size(); ++g) {
+        right.cells[i].each(g, [&](std::uint32_t bucket, std::uint32_t cell) {
+          left.cells[i].merge_cell(left.cells[i].at(group[g], bucket), right.cells[i], cell);
+        });
+      }
+    }
+  }
+
+  [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
+    auto& total = static_cast<TrendPartial&>(*partial);
+    const Dictionary& strings = *context.version->strings;
+    std::vector<Ranked> groups = ranked(total, strings);
+    const bool cut = limit_ && groups.size() > static_cast<std::uint64_t>(*limit_);
+    Lines lines;
+    for (std::size_t i = 0; i < asked_intervals(); ++i) {
+      const std::size_t shown = cut ? static_cast<std::size_t>(*limit_) : groups.size();
+      for (std::size_t g = 0; g < shown; ++g) add_lines(i, total.cells[i], groups[g].group, &groups[g].key, lines);
+      if (cut) add_other(i, total.cells[i], std::span(groups).subspan(shown), lines);
+    }
+    if (lines.start_ms.empty() && !has_starts_ && plan_.breakdown.empty()) add_empty(lines);
+    return table_of(lines, strings);
+  }
+
+ private:
+  struct Ranked {
+    std::uint32_t group;
+    std::vector<Value> key;
+    Number rank;
+  };
+  // The answer row by row, turned.
+  struct Lines {
+    std::vector<std::int64_t> interval;
+    std::vector<std::int64_t> start_ms;
+    std::vector<const std::vector<Value>*> key;  // null: other
+    std::vector<std::vector<Number>> measure;    // one a measure
+  };
+
+  [[nodiscard]] std::size_t asked_intervals() const noexcept { return plan_.intervals.size() - (plan_.ranks_whole ? 1 : 0); }
+
+  static void charge(const QueryContext& context, TrendPartial& partial) {
+    if (context.budget == nullptr) return;
+    std::uint64_t bytes = partial.groups.size_bytes();
+    for (const Cells& cells : partial.cells) bytes += cells.size_bytes();
+    if (bytes <= partial.charged_bytes) return;
+    context.budget->charge(bytes - partial.charged_bytes);
+    partial.charged_bytes = bytes;
+  }
+
+  // Groups that hold rows, best first.
+  [[nodiscard]] std::vector<Ranked> ranked(const TrendPartial& total, const Dictionary& strings) const {
+    std::vector<Ranked> groups;
+    const Cells& by = plan_.ranks_whole ? total.cells.back() : total.cells.front();
+    for (std::uint32_t group = 0; group < total.groups.size(); ++group) {
+      Cells whole = empty_cells(plan_, 1);
+      bool any = false;
+      by.each(group, [&](std::uint32_t, std::uint32_t cell) {
+        whole.merge_cell(whole.at(0, 0), by, cell);
+        any = true;
+      });
+      if (any) groups.push_back({group, total.groups.key(group), measured(plan_.measures[order_], whole, whole.at(0, 0))});
+    }
+    std::sort(groups.begin(), groups.end(), [&](const Ranked& left, const Ranked& right) {
+      const bool left_none = left.rank.type == Number::Type::kNone, right_none = right.rank.type == Number::Type::kNone;
+      if (left_none != right_none) return right_none;
+      const int rank = left_none ? 0 : compare_numbers(left.rank, right.rank);
+      return rank != 0 ? rank > 0 : compare_keys(left.key, right.key, strings) < 0;
+    });
+    return groups;
+  }
+
+  void add_lines(std::size_t interval, const Cells& cells, std::uint32_t group, const std::vector<Value>* key, Lines& lines) const {
+    lines.measure.resize(plan_.measures.size());
+    cells.each(group, [&](std::uint32_t bucket, std::uint32_t cell) {
+      lines.interval.push_back(static_cast<std::int64_t>(interval));
+      lines.start_ms.push_back(plan_.intervals[interval].start_ms(bucket));
+      lines.key.push_back(key);
+      for (std::size_t m = 0; m < plan_.measures.size(); ++m) lines.measure[m].push_back(measured(plan_.measures[m], cells, cell));
+    });
+  }
+
+  void add_other(std::size_t interval, const Cells& cells, std::span<const Ranked> rest, Lines& lines) const {
+    if (plan_.uniques && plan_.breakdown.reads_properties()) {
+      // A profile may be in several groups of the rest, so their counts do not add up.
+      throw Error(Family::kBadQuery, code::kQueryUnsupported,
+                  "unique under a limit that leaves groups out is not built yet for a breakdown by a property", "limit");
+    }
+    Cells other = empty_cells(plan_, plan_.intervals[interval].size());
+    for (const Ranked& ranked : rest) {
+      cells.each(ranked.group, [&](std::uint32_t bucket, std::uint32_t cell) {
+        other.merge_cell(other.at(0, bucket), cells, cell);
+      });
+    }
+    add_lines(interval, other, 0, nullptr, lines);
+  }
+
+  void add_empty(Lines& lines) const {
+    Cells none = empty_cells(plan_, 1);
+    const std::uint32_t cell = none.at(0, 0);
+    lines.interval.push_back(0);
+    lines.start_ms.push_back(0);
+    lines.key.push_back(nullptr);
+    lines.measure.resize(plan_.measures.size());
+    for (std::size_t m = 0; m < plan_.measures.size(); ++m) lines.measure[m].push_back(measured(plan_.measures[m], none, cell));
+  }
+
+  [[nodiscard]] Table table_of(Lines& lines, const Dictionary& strings) const {
+    Table table;
+    lines.measure.resize(plan_.measures.size());
+    if (lists_intervals_) add_ints(table, "interval", lines.interval);
+    if (has_starts_) add_ints(table, "start_ms", lines.start_ms);
+    plan_.breakdown.add_columns(table, lines.key, strings);
+    for (std::size_t m = 0; m < plan_.measures.size(); ++m) add_number_column(table, title(plan_.measures[m]), lines.measure[m]);
+    return table;
+  }
+
+  static void add_ints(Table& table, const char* name, const std::vector<std::int64_t>& values) {
+    TableColumn& column = table.add(name, ColumnType::kInt64);
+    column.reserve(values.size());
+    for (const std::int64_t value : values) column.push_int(value);
+  }
+
+  TrendPlan plan_;
+  std::size_t order_;
+  bool lists_intervals_;
+  bool has_starts_;
+  std::optional<std::int64_t> limit_;
+  std::vector<NameId> names_;
+};
+
+struct TrendSpec final : KindSpec {
+  Selector event;
+  std::vector<TrendMeasure> measures;
+  std::vector<Unit> intervals;   // empty: null
+  bool lists_intervals = false;
+  std::size_t order = 0;
+
+  [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
+    const Version& version = binding.version;
+    TrendPlan plan{bind_selector(event, version), Breakdown(binding.common.breakdown, version), measures, {}, {}, {}};
+    for (TrendMeasure& measure : plan.measures) bind_measure(measure, version, plan);
+    const auto add = [&](const std::optional<Unit>& unit) {
+      plan.intervals.emplace_back(version, binding.zone, binding.common.week_start, unit, binding.range,
+                                  std::max<std::int64_t>(binding.range.start_ms, 0));
+    };
+    for (const Unit& unit : intervals) add(unit);
+    if (intervals.empty()) add(std::nullopt);
+    plan.ranks_whole = !intervals.empty() && !plan.breakdown.empty() && measures[order].type == TrendMeasure::Type::kUnique;
+    if (plan.ranks_whole) add(std::nullopt);
+    for (std::size_t i = 0; i < plan.intervals.size(); ++i) plan.order.push_back(i);
+    std::stable_sort(plan.order.begin(), plan.order.end(), [&](std::size_t left, std::size_t right) {
+      return plan.intervals[left].size() > plan.intervals[right].size();
+    });
+    return std::make_unique<TrendKind>(std::move(plan), order, lists_intervals, !intervals.empty(), binding.common.limit);
+  }
+
+ private:
+  static void bind_measure(TrendMeasure& measure, const Version& version, TrendPlan& plan) {
+    plan.totals |= measure.type == TrendMeasure::Type::kTotal;
+    plan.uniques |= measure.type == TrendMeasure::Type::kUnique;
+    if (measure.key.empty()) return;
+    const auto found = std::find_if(plan.keys.begin(), plan.keys.end(), [&](const TrendKey& key) { return key.name == measure.key; });
+    measure.numbers = static_cast<std::size_t>(found - plan.keys.begin());
+    if (found == plan.keys.end()) {
+      plan.keys.push_back({measure.key, std::nullopt, false, false});
+      if (const auto id = version.keys->find(measure.key)) plan.keys.back().key = KeyId{*id};
+    }
+    const bool sums = measure.type == TrendMeasure::Type::kSum || measure.type == TrendMeasure::Type::kMean;
+    (sums ? plan.keys[measure.numbers].sums : plan.keys[measure.numbers].extremes) = true;
+  }
+};
+
+TrendMeasure parse_measure(const Node& node, const Path& path) {
+  using Type = TrendMeasure::Type;
+  if (node.type == Node::Type::kString) {
+    if (node.text == "total") return {Type::kTotal, {}, 0};
+    if (node.text == "unique") return {Type::kUnique, {}, 0};
+    fail_expected(path, "total, unique, or a map of sum, mean, min or max to a property", node);
+  }
+  if (node.type != Node::Type::kMap || node.fields.size() != 1) {
+    fail_expected(path, "total, unique, or one of sum, mean, min, max with a property", node);
+  }
+  static const std::map<std::string_view, Type> kTypes = {
+      {"sum", Type::kSum}, {"mean", Type::kMean}, {"min", Type::kMin}, {"max", Type::kMax}};
+  const auto& [name, key] = node.fields.front();
+  const auto type = kTypes.find(name);
+  if (type == kTypes.end()) fail_expected(path, "total, unique, or one of sum, mean, min, max with a property", node);
+  return {type->second, parse_key(key, path.field(name)), 0};
+}
+
+}  // namespace
+
+std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec&) {
+  auto spec = std::make_unique<TrendSpec>();
+  spec->event = parse_selector(fields.require("event", "a selector"), fields.path("event"));
+  const Path measures_path = fields.path("measures");
+  if (const Node* node = fields.take("measures")) {
+    const std::vector<Node>& items = read_array(*node, measures_path, 1, kMeasuresMax);
+    for (std::size_t i = 0; i < items.size(); ++i) spec->measures.push_back(parse_measure(items[i], measures_path.item(i)));
+  } else {
+    spec->measures.push_back({});
+  }
+  const Path interval_path = fields.path("interval");
+  if (const Node* node = fields.take("interval")) {
+    spec->lists_intervals = node->type == Node::Type::kArray;
+    if (spec->lists_intervals) {
+      const std::vector<Node>& items = read_array(*node, interval_path, 1, kIntervalsMax);
+      for (std::size_t i = 0; i < items.size(); ++i) spec->intervals.push_back(parse_unit(items[i], interval_path.item(i)));
+    } else {
+      spec->intervals.push_back(parse_unit(*node, interval_path));
+    }
+  }
+  const auto last = static_cast<std::int64_t>(spec->measures.size()) - 1;
+  spec->order = static_cast<std::size_t>(fields.integer("order", 0, last).value_or(0));
+  return spec;
+}
+
+}  // namespace cdp

@@ -1,0 +1,66 @@
+// trend, shared by its parts: trend.cpp (spec, rows, answer), trend_scan.cpp (tasks). Meaning: at the top of trend.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "query/condition.hpp"
+#include "query/kernel.hpp"
+#include "query/kinds/breakdown.hpp"
+#include "query/kinds/bucket_plan.hpp"
+#include "query/kinds/measure_cells.hpp"
+
+namespace cdp {
+
+struct TrendMeasure {
+  enum class Type : std::uint8_t { kTotal, kUnique, kSum, kMean, kMin, kMax };
+  Type type = Type::kTotal;
+  std::string key;            // of a number measure
+  std::size_t numbers = 0;    // index of its key in TrendPlan::keys
+};
+
+// A property that some measure reads.
+struct TrendKey {
+  std::string name;
+  std::optional<KeyId> key;
+  bool sums = false;
+  bool extremes = false;
+};
+
+// How an interval's buckets follow from a finer one's in one partition: fine bucket -> own, for first_of_group's output.
+struct Nesting {
+  std::size_t finer = 0;               // index into TrendPlan::order
+  std::vector<std::uint8_t> map;       // 128 entries
+};
+
+// The bound question, immutable while tasks run.
+struct TrendPlan {
+  BoundSelector event;
+  Breakdown breakdown;
+  std::vector<TrendMeasure> measures;
+  std::vector<TrendKey> keys;
+  std::vector<BucketPlan> intervals;   // as asked; behind them one of a single bucket when `ranks_whole`
+  std::vector<std::size_t> order;      // intervals, finest first
+  bool ranks_whole = false;            // the breakdown is ranked by unique over the whole range
+  bool totals = false;
+  bool uniques = false;
+
+  // Rows must be looked at one by one: their properties matter beyond the conditions.
+  [[nodiscard]] bool reads_rows() const noexcept { return breakdown.reads_properties() || !keys.empty(); }
+};
+
+struct TrendPartial final : Partial {
+  explicit TrendPartial(const TrendPlan& plan) : groups(plan.breakdown.size()) {
+    std::vector<NumberCells> numbers;
+    for (const TrendKey& key : plan.keys) numbers.emplace_back(key.sums, key.extremes);
+    for (const BucketPlan& interval : plan.intervals) cells.emplace_back(interval.size(), numbers);
+  }
+  Groups groups;
+  std::vector<Cells> cells;            // one an interval
+  std::uint64_t charged_bytes = 0;     // of the budget
+};
+
+void scan_trend(const TrendPlan& plan, const QueryContext& context, Task& task, Scratch& scratch, TrendPartial& partial);
+
+}  // namespace cdp
