@@ -32,6 +32,14 @@ class BoundTest {
   // The same for a computed number: a double (may be infinite), or an integer of any size.
   [[nodiscard]] bool matches_number(double value) const noexcept { return positive_float(value) != negated_; }
   [[nodiscard]] bool matches_wide(__int128 value) const noexcept;
+  // String ids that decide scalars alone (eq, ne, in, not_in of strings only, few of them); empty when there are none.
+  [[nodiscard]] std::span<const std::uint32_t> deciding_ids() const noexcept {
+    constexpr std::size_t kFew = 8;
+    const bool only = by_id_ && string_ids_.size() == texts_.size() && texts_.size() <= kFew && numbers_.empty() &&
+                      datetime_set_.empty() && datetimes_.lo > datetimes_.hi && !match_bool_[0] && !match_bool_[1];
+    return only ? std::span<const std::uint32_t>(string_ids_) : std::span<const std::uint32_t>();
+  }
+  [[nodiscard]] bool is_negated() const noexcept { return negated_; }
   // Integers that pass as a closed interval; nullopt where they are none (in, not_in, ne).
   struct Interval { std::int64_t lo = 1, hi = 0; };  // empty when lo > hi
   [[nodiscard]] std::optional<Interval> int_interval() const noexcept {
