@@ -37,7 +37,7 @@ class Execution {
             const QueryOptions& options)
       : version_(version), kind_(kind), where_(where), context_(context), force_rows_(options.force_rows),
         plan_(scan_plan(version)) {
-    if (where != nullptr || force_rows_) all_ = ProfileMask::all(version);
+    if (where != nullptr || force_rows_) all_ = &plan_->everyone(version);
     if (where == nullptr) return;
     mask_ = ProfileMask(version);
     context_.where = &mask_;
@@ -79,7 +79,7 @@ class Execution {
     Partial& partial = *partials_[worker];
     std::vector<Row> rows;
     if (force_rows_) {
-      for_each_bit(all_.words(task), [&](std::uint32_t bit) { add_rows(task.origin(bit), rows, partial); });
+      for_each_bit(all_->words(task), [&](std::uint32_t bit) { add_rows(task.origin(bit), rows, partial); });
       return;
     }
     kind_->scan(context_, task, thread_scratch(), partial);
@@ -93,12 +93,12 @@ class Execution {
   bool select(const Task& task) {
     const std::span<std::uint64_t> words = mask_.words(task);
     if (force_rows_) {
-      for_each_bit(std::as_const(all_).words(task), [&](std::uint32_t bit) {
+      for_each_bit(all_->words(task), [&](std::uint32_t bit) {
         const bool truth = evaluate_profile(version_, *where_, task.origin(bit), context_.now_ms).value;
         if (truth) words[bit >> 6] |= std::uint64_t{1} << (bit & 63);
       });
     } else {
-      where_->evaluate_task(task, context_.now_ms, thread_scratch(), std::as_const(all_).words(task), words);
+      where_->evaluate_task(task, context_.now_ms, thread_scratch(), all_->words(task), words);
     }
     return std::any_of(words.begin(), words.end(), [](std::uint64_t word) { return word != 0; });
   }
@@ -118,7 +118,7 @@ class Execution {
   bool force_rows_;
   std::shared_ptr<const ScanPlan> plan_;
   std::vector<NameId> names_ = kind_->names();
-  ProfileMask all_;
+  const ProfileMask* all_ = nullptr;  // lives in the plan
   ProfileMask mask_;
   std::vector<std::unique_ptr<Partial>> partials_;
 };

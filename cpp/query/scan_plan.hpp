@@ -5,8 +5,10 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include "query/profile_mask.hpp"
 #include "query/scan.hpp"
 
 namespace cdp {
@@ -18,6 +20,16 @@ struct ScanPlan {
   std::vector<std::shared_ptr<const std::vector<SealedLayer>>> pieces;  // in log order
   std::vector<std::vector<std::uint64_t>> slow;             // per shard, bit a local id, whole stripes; empty = none
   std::vector<Task> tasks;                                  // by (shard, first_id); for the version it was made for
+
+  // Every profile, for predicates: made by the first query that has one. O(origins / 64 + links), once a version.
+  [[nodiscard]] const ProfileMask& everyone(const Version& version) const {
+    std::call_once(everyone_made_, [&] { everyone_ = ProfileMask::all(version); });
+    return everyone_;
+  }
+
+ private:
+  mutable std::once_flag everyone_made_;
+  mutable ProfileMask everyone_;
 };
 
 [[nodiscard]] std::shared_ptr<const ScanPlan> scan_plan(const Version& version);
