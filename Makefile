@@ -68,7 +68,7 @@ $(STAMPS)/package: pyproject.toml $(cpp_sources) $(STAMPS)/dev
 # --- what there is to run
 
 demo: $(STAMPS)/package
-	$(BIN)/cdpstore demo
+	$(BIN)/python -m examples.demo
 
 test: $(STAMPS)/package
 	$(BIN)/python -m pytest -q -n 2 tests

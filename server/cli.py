@@ -150,6 +150,24 @@ def profile(identity: str, server: str, key: str, event_count: int) -> None:
 
 
 @main.command()
+@_client_options
+def stats(server: str, key: str) -> None:
+    """Show how much the store holds, and where its memory is."""
+    with _connect(server, key) as client:
+        held = client.stats()
+    screen = Screen(box=None, show_header=False, pad_edge=False)
+    screen.add_column()
+    screen.add_column(justify="right")
+    for name in ("events", "profiles", "identities", "watermark"):
+        screen.add_row(name, f"{getattr(held, name):,}")
+    screen.add_row("log on disk", f"{held.log_bytes / 1e6:,.1f} MB")
+    screen.add_row("memory", f"{held.memory_bytes / 1e6:,.1f} MB")
+    for part, size_bytes in sorted(held.memory.items(), key=lambda each: -each[1]):
+        screen.add_row(f"  {part}", f"{size_bytes / 1e6:,.1f} MB")
+    _console.print(screen)
+
+
+@main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_client_options
 def load(files: tuple[Path, ...], server: str, key: str) -> None:

@@ -1,5 +1,4 @@
-"""Online Retail's order lines as records: one `Order Completed` or `Order Returned` an order, and what it says of the
-person.
+"""Online Retail's order lines as records: one event a line, one an order, and what the order says of the person.
 
 Money is kept in tenths of a penny, as an integer: some prices have three decimals, and integers add up exactly.
 """
@@ -14,13 +13,31 @@ from typing import Any, Final
 
 from cdpstore.model import event, traits
 
-__all__ = ["Order", "address_of", "known_totals", "order_records", "profile_records", "read_orders"]
+__all__ = [
+    "BOUGHT",
+    "COMPLETED",
+    "MONEY_UNIT",
+    "RETURNED",
+    "TAKEN_BACK",
+    "Order",
+    "address_of",
+    "known_totals",
+    "order_records",
+    "profile_records",
+    "read_orders",
+]
 
 DATA: Final = Path(__file__).parent.parent / "data" / "online_retail"
 MONEY_UNIT: Final = 1000
 """Units of `revenue` in a pound."""
 
-_NAMES: Final = {"purchase": "Order Completed", "return": "Order Returned"}
+BOUGHT: Final = "Product Bought"
+TAKEN_BACK: Final = "Product Returned"
+COMPLETED: Final = "Order Completed"
+RETURNED: Final = "Order Returned"
+
+_ORDER_NAMES: Final = {"purchase": COMPLETED, "return": RETURNED}
+_LINE_NAMES: Final = {COMPLETED: BOUGHT, RETURNED: TAKEN_BACK}
 
 
 @dataclass
@@ -33,7 +50,7 @@ class Order:
     time_ms: int
     country: str
     revenue: int = 0
-    items: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
 
 
 def address_of(user_id: str) -> str:
@@ -58,23 +75,34 @@ def read_orders() -> list[Order]:
             order = orders.get(key)
             if order is None:
                 name, order_id, user_id = key
-                order = Order(_NAMES[name], order_id, user_id, line["ts"], fields["country"])
+                order = Order(_ORDER_NAMES[name], order_id, user_id, line["ts"], fields["country"])
                 orders[key] = order
-            order.revenue += _units(Decimal(fields["quantity"]) * Decimal(fields["price"]))
-            order.items.append(
+            revenue = _units(Decimal(fields["quantity"]) * Decimal(fields["price"]))
+            order.revenue += revenue
+            order.lines.append(
                 {
                     "sku": fields["sku"],
-                    "name": fields["name"],
+                    "product": fields["name"],
                     "quantity": fields["quantity"],
                     "price": float(fields["price"]),
+                    "revenue": revenue,
+                    "order_id": order.order_id,
                 }
             )
     return sorted(orders.values(), key=lambda order: order.time_ms)
 
 
 def order_records(order: Order) -> Iterator[dict[str, Any]]:
-    """The event of an order, and the traits it changes."""
+    """The events of an order and of its lines, and the traits it changes."""
     ids = {"user_id": order.user_id}
+    for number, line in enumerate(order.lines):
+        yield event(
+            _LINE_NAMES[order.name],
+            ids=ids,
+            time_ms=order.time_ms,
+            event_id=f"{order.order_id}/{number}",
+            properties=line,
+        )
     yield event(
         order.name,
         ids=ids,
@@ -83,12 +111,11 @@ def order_records(order: Order) -> Iterator[dict[str, Any]]:
         properties={
             "order_id": order.order_id,
             "revenue": order.revenue,
-            "item_count": sum(item["quantity"] for item in order.items),
+            "lines": len(order.lines),
             "country": order.country,
-            "items": order.items,
         },
     )
-    if order.name == "Order Completed":
+    if order.name == COMPLETED:
         yield traits(
             ids,
             time_ms=order.time_ms,

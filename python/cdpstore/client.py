@@ -21,7 +21,7 @@ import msgpack
 import msgspec
 
 from cdpstore.errors import BadQuery, CDPError, Unavailable
-from cdpstore.model import Ack, Reject, Transition, encode_batch
+from cdpstore.model import Ack, Reject, StoreStats, Transition, encode_batch
 from cdpstore.table import ProfileAnswer, Table
 from cdpstore.wire import (
     PROTOCOL_VERSION,
@@ -36,6 +36,7 @@ from cdpstore.wire import (
     Query,
     ReadProfile,
     Reply,
+    Stats,
     Watch,
     decode_message,
     encode_message,
@@ -119,7 +120,7 @@ class AsyncClient:
         """One profile whole, or None."""
         wanted = ids if isinstance(ids, int) else dict(ids)
         body = await self._ask(ReadProfile(self._take_id(), wanted, None if events is None else dict(events)))
-        return None if body is None else ProfileAnswer.from_core(msgpack.unpackb(body, timestamp=3))
+        return None if body is None else ProfileAnswer.from_msgpack(body)
 
     async def define(self, kind: str, name: str, body: Mapping[str, Any] | None) -> int:
         """A definition into the log (`watch`, `campaign`); None removes it. Returns its sequence."""
@@ -129,6 +130,10 @@ class AsyncClient:
     async def ping(self) -> None:
         """Returns when the server has read everything sent before."""
         await self._ask(Ping(self._take_id()))
+
+    async def stats(self) -> StoreStats:
+        """How much the store holds: events, profiles, bytes."""
+        return msgspec.convert(await self._ask(Stats(self._take_id())), StoreStats)
 
     async def transitions(self, name: str = "", after_cursor: int = 0) -> AsyncIterator[Transition]:
         """Entries and exits of a live segment (all of them when `name` is empty), from a cursor on, without end.
@@ -332,6 +337,10 @@ class Client:
     def ping(self) -> None:
         """As `AsyncClient.ping`."""
         self._wait(self._client.ping())
+
+    def stats(self) -> StoreStats:
+        """As `AsyncClient.stats`."""
+        return self._wait(self._client.stats())
 
     def _wait(self, work: Coroutine[Any, Any, _T] | Awaitable[_T]) -> _T:
         async def run() -> _T:

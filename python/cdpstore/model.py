@@ -26,6 +26,7 @@ __all__ = [
     "Operation",
     "Record",
     "Reject",
+    "StoreStats",
     "Transition",
     "datetime_of",
     "encode_batch",
@@ -99,6 +100,27 @@ class Transition(msgspec.Struct, frozen=True):
     time_ms: int
     sequence: int = 0
     cause: str = ""
+
+
+class StoreStats(msgspec.Struct, frozen=True):
+    """What a store holds. `memory` is bytes by part, in memory; `log_bytes` is on disk, 0 without a path."""
+
+    events: int
+    profiles: int
+    identities: int
+    watermark: int
+    engine_ms: int
+    log_bytes: int
+    memory: dict[str, int]
+
+    @property
+    def memory_bytes(self) -> int:
+        """All parts together.
+
+        >>> StoreStats(2, 1, 1, 3, 0, 0, {"rows": 40, "tail": 2}).memory_bytes
+        42
+        """
+        return sum(self.memory.values())
 
 
 def event(

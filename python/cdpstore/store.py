@@ -17,7 +17,7 @@ import msgpack
 
 from cdpstore import _core
 from cdpstore.errors import BadFrame, CDPError, InvalidRequest, from_core
-from cdpstore.model import Ack, Reject, Transition
+from cdpstore.model import Ack, Reject, StoreStats, Transition
 from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
 
@@ -27,6 +27,9 @@ Ids = Mapping[str, str | int]
 Producer = tuple[bytes, int, int]
 """Sixteen bytes that name the sender, its epoch, and the number of this batch: a batch sent again gets its ack
 again."""
+
+_EVERYBODY = {"or": [{"trait": "email", "op": "exists"}, {"trait": "email", "op": "not_exists"}]}
+_LOG_PART = "log_files"
 
 _REJECT_UNPACKABLE = "value.unsupported"
 
@@ -269,8 +272,30 @@ class Store:
         return self._engine.digest()
 
     def memory(self) -> dict[str, dict[str, int]]:
-        """Bytes and counts by part of the store."""
+        """Bytes and counts by part of the store; `log_files` are bytes on disk."""
         return {part: {"size_bytes": size, "count": count} for part, size, count in self._engine.memory()}
+
+    def stats(self) -> StoreStats:
+        """How much the store holds: events, profiles, bytes. Cost: ~1 ms for a thousand chunks, a look at each profile.
+
+        >>> store = Store.open()
+        >>> _ = store.append([{"type": "event", "name": "App Launched", "ids": {"user_id": "u1"}}])
+        >>> stats = store.stats()
+        >>> stats.events, stats.profiles, stats.identities, stats.memory_bytes > 0
+        (1, 1, 1, True)
+        """
+        parts = self.memory()
+        on_disk = parts.pop(_LOG_PART, {"size_bytes": 0})
+        everybody = self.query({"kind": "profiles", "where": _EVERYBODY, "limit": 0})
+        return StoreStats(
+            events=parts["rows"]["count"] + parts["tail"]["count"],
+            profiles=everybody.notes["count"],
+            identities=parts["identities"]["count"],
+            watermark=everybody.watermark,
+            engine_ms=self.engine_ms,
+            log_bytes=on_disk["size_bytes"],
+            memory={part: fields["size_bytes"] for part, fields in parts.items()},
+        )
 
     def verify(self) -> None:
         """Reads the log again and checks every chunk. Raises `Corruption` with file and offset."""

@@ -224,6 +224,16 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
         assert isinstance(packed, bytes)
         return packed
 
+    @classmethod
+    def from_msgpack(cls, body: bytes) -> Self:
+        """What `to_msgpack` wrote.
+
+        >>> answer = ProfileAnswer(7, (Identity("user_id", "u1"),), {"n": 1}, (), (Event("A", 5, {"x": [1]}),))
+        >>> ProfileAnswer.from_msgpack(answer.to_msgpack()) == answer
+        True
+        """
+        return msgspec.convert(msgpack.unpackb(body, timestamp=3), cls)
+
 
 def _column(cells: list[Any]) -> Column:
     kinds = {type(cell) for cell in cells}

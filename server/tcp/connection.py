@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from cdpstore.errors import BadFrame, CDPError, InternalError, LimitExceeded, Unauthenticated
-from cdpstore.model import Ack, Transition
+from cdpstore.model import Ack, StoreStats, Transition
 from cdpstore.server.access import Access
 from cdpstore.server.limits import (
     HELLO_WITHIN_S,
@@ -35,6 +35,7 @@ from cdpstore.wire import (
     Query,
     ReadProfile,
     Reply,
+    Stats,
     Watch,
     decode_message,
     encode_message,
@@ -216,6 +217,10 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_soon(self.push_transitions)
         return message.after_cursor
 
+    async def _stats(self, _: Stats) -> StoreStats:
+        services = self._services
+        return await services.executor.query(services.store.stats)
+
     async def _ping(self, _: Ping) -> None:
         return None
 
@@ -292,4 +297,5 @@ _HANDLERS: Final[dict[type[Any], tuple[str, Callable[[Connection, Any], Awaitabl
     Define: ("admin", Connection._define),
     Watch: ("read", Connection._watch),
     Ping: ("read", Connection._ping),
+    Stats: ("read", Connection._stats),
 }

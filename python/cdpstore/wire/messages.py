@@ -3,7 +3,7 @@
     client  ["hello", id, version, api_key, client_name]      ["append", id, batch, producer?, now_ms?]
             ["query", id, spec, now_ms?]                      ["profile", id, ids | profile_id, events?]
             ["watch", id, name, after_cursor]                 ["define", id, kind, name, body | nil]
-            ["cancel", id, request_id]                        ["ping", id]
+            ["cancel", id, request_id]                        ["ping", id]                ["stats", id]
     server  ["reply", id, value]                              ["fault", id, code, message, path, retry_after_ms]
             ["push", id, transitions]                         id = that of the watch
 
@@ -31,6 +31,7 @@ __all__ = [
     "Query",
     "ReadProfile",
     "Reply",
+    "Stats",
     "Watch",
     "decode_message",
     "encode_message",
@@ -99,6 +100,10 @@ class Ping(_Message, frozen=True, tag="ping"):
     """Answered when everything sent before it was read."""
 
 
+class Stats(_Message, frozen=True, tag="stats"):
+    """How much the store holds: the fields of `cdpstore.model.StoreStats`."""
+
+
 class Reply(_Message, frozen=True, tag="reply"):
     """The answer to the request with this id."""
 
@@ -125,10 +130,12 @@ class Fault(_Message, frozen=True, tag="fault"):
         return from_core(self.family, self.code, self.message, self.path, self.retry_after_ms)
 
 
-Message: TypeAlias = Hello | Append | Query | ReadProfile | Watch | Define | Cancel | Ping | Reply | Push | Fault
+Message: TypeAlias = (
+    Hello | Append | Query | ReadProfile | Watch | Define | Cancel | Ping | Stats | Reply | Push | Fault
+)
 
 _decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(
-    Hello | Append | Query | ReadProfile | Watch | Define | Cancel | Ping | Reply | Push | Fault
+    Hello | Append | Query | ReadProfile | Watch | Define | Cancel | Ping | Stats | Reply | Push | Fault
 )
 _encoder: Final = msgspec.msgpack.Encoder()
 
