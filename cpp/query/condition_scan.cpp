@@ -95,10 +95,7 @@ class ColumnTest {
       return;
     }
     if (!column_.dictionary_coded) {
-      if (!test_.by_id_ || test_.string_ids_.size() != 1) return;
-      mode_ = Mode::kInterval;  // base + code = the one id
-      shift_ = column_.base - test_.string_ids_[0];
-      span_ = 0;
+      if (test_.by_id_) bind_direct_ids(row_count, scratch);
       return;
     }
     const std::vector<std::uint32_t>& dictionary = column_.dictionary;
@@ -117,6 +114,24 @@ class ColumnTest {
       any = true;
     }
     if (!any) mode_ = Mode::kNone;
+  }
+
+  // base + code is the id itself: one id is an interval, a few are a table of all codes where those are not more than rows.
+  void bind_direct_ids(std::uint32_t row_count, Scratch& scratch) {
+    if (test_.string_ids_.size() == 1) {
+      mode_ = Mode::kInterval;
+      shift_ = column_.base - test_.string_ids_[0];
+      span_ = 0;
+      return;
+    }
+    if (width_bits(column_.width) > 16) return;
+    const std::uint64_t codes = std::uint64_t{1} << width_bits(column_.width);
+    if (codes > std::max<std::uint64_t>(256, row_count)) return;
+    mode_ = Mode::kTable;
+    table_ = scratch.zeroed<std::uint8_t>(codes);
+    for (const std::uint32_t id : test_.string_ids_) {
+      if (const std::uint64_t code = id - column_.base; code < codes) table_[code] = 1;
+    }
   }
 
   const BoundTest& test_;
