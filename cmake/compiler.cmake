@@ -1,5 +1,5 @@
-# How every C++ file of ours is compiled. No -march: kernels for wider instruction sets carry target attributes and
-# are chosen at run time. Never fast-math, never contracted: answers are exact and the same on every machine.
+# How every C++ file of ours is compiled. On x86-64 its second level (popcount, SSE 4.2: every server since 2009) is the
+# ground; kernels for wider instruction sets carry target attributes and are chosen at run time. Never fast-math, never contracted: answers are exact and the same on every machine.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -23,6 +23,9 @@ endif()
 
 add_library(cdpstore_compiler INTERFACE)
 target_compile_options(cdpstore_compiler INTERFACE -Wall -Wextra -ffp-contract=off)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_options(cdpstore_compiler INTERFACE -march=x86-64-v2)
+endif()
 if(CDPSTORE_WERROR)
   target_compile_options(cdpstore_compiler INTERFACE -Werror)
 endif()
