@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,7 @@ def serve(config: Config, *, started: Callable[[int, str | None], None]) -> None
 
 
 async def _serve(config: Config, started: Callable[[int, str | None], None]) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout says the port, no more
     data = Path(config.server.data)
     keys = KeyFile(data / "keys")
     new_key = None if keys.names else keys.create(_FIRST_KEY, ("admin",))
@@ -52,7 +54,7 @@ async def _serve(config: Config, started: Callable[[int, str | None], None]) -> 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ticks = asyncio.create_task(_ticks(store, collector, clock) if not replay else stop.wait())
     ticks.add_done_callback(lambda task: _stop_on_failure(task, stop))
-    dispatcher.start()
+    dispatcher.start().add_done_callback(lambda task: _stop_on_failure(task, stop))
     started(await listener.start(config.server.host, config.server.port), new_key)
     await stop.wait()
     await listener.stop()
@@ -88,7 +90,8 @@ def _dispatcher(store: Store, collector: Collector, channels: dict[str, Channel]
 
 
 def _stop_on_failure(task: asyncio.Task[Any], stop: asyncio.Event) -> None:
-    """A log that failed never comes back in this process: stop, so that a supervisor starts anew."""
+    """A log that failed never comes back in this process, nor does a bug go away: stop, so that a supervisor starts
+    anew."""
     if not task.cancelled() and task.exception() is not None:
-        _log.error("the store refused a tick; stopping", error=str(task.exception()))
+        _log.error("time or delivery broke off; stopping", exc_info=task.exception())
         stop.set()

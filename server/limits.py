@@ -8,6 +8,9 @@ CONNECTIONS_MOST: Final = 10_000
 HELLO_WITHIN_S: Final = 10.0
 """A connection that has not said who it is by then is dropped."""
 
+HELLO_BYTES: Final = 4 << 10
+"""Of the first frame: nobody makes us keep megabytes before saying who it is."""
+
 REQUESTS_IN_FLIGHT: Final = 512
 """Of one connection; then its socket is not read."""
 
@@ -15,6 +18,12 @@ WRITE_BUFFER_BYTES: Final = 1 << 20
 """Of one connection; a peer that does not read for `STALLED_S` above it is dropped."""
 
 STALLED_S: Final = 30.0
+
+WATCHES_MOST: Final = 64
+"""Of one connection; each is looked at after every group of batches."""
+
+INLINE_EVENTS: Final = 100
+"""Of a profile read on the loop; longer timelines are read by a thread."""
 
 INLINE_BATCH_BYTES: Final = 32 << 10
 """Decoded on the loop: about 0.1 ms. Larger batches go to a thread."""

@@ -124,7 +124,7 @@ def show_person(client: Client) -> None:
     screen = table("time (UTC)", "event", "order", "detail", "GBP", title="Timeline, newest first", left=_WORDS)
     for row in answer.events:
         fields = row.properties
-        detail = f"{fields['quantity']} × {fields['product']}" if "sku" in fields else f"{fields['lines']} lines"
+        detail = f"{fields['quantity']} x {fields['product']}" if "sku" in fields else f"{fields['lines']} lines"
         screen.add_row(_minute(row.time_ms), row.name, fields["order_id"], detail, _pounds(fields["revenue"]))
     console.print(screen, "")
 

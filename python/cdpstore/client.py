@@ -26,6 +26,7 @@ from cdpstore.table import ProfileAnswer, Table
 from cdpstore.wire import (
     PROTOCOL_VERSION,
     Append,
+    Cancel,
     Define,
     Fault,
     FrameReader,
@@ -153,12 +154,18 @@ class AsyncClient:
                         yield transition
             finally:
                 del self._pushes[request_id]
+                self._give_up(request_id)
 
     # ---- machinery
 
     def _take_id(self) -> int:
         self._next_id += 1
         return self._next_id
+
+    def _give_up(self, request_id: int) -> None:
+        """Tells the server that nobody waits any more; there is nothing to wait for."""
+        if self._connection is not None:
+            self._connection.tell(Cancel(self._take_id(), request_id))
 
     async def _ready(self) -> None:
         try:
@@ -257,8 +264,11 @@ class _Connection:
 
     async def send(self, message: Message) -> None:
         with contextlib.suppress(OSError):  # the reader sees the end, and the request is sent again
-            self._writer.write(frame(encode_message(message)))
+            self.tell(message)
             await self._writer.drain()
+
+    def tell(self, message: Message) -> None:
+        self._writer.write(frame(encode_message(message)))
 
     async def read(self, receive: Callable[[Message], None]) -> None:
         while True:

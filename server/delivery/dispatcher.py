@@ -4,15 +4,17 @@ message.
     claim    `Message Queued` into the log, event_id = message_id: who gets it accepted owns the sending
     send     the channel, outside of any lock
     result   `Message Sent` or `Message Failed` into the log, event_id made of message_id and state
+    put off  `Message Deferred` instead, when a stop comes between two attempts: certainly not sent, to be claimed anew
     cursor   `define("cursor", "delivery", {"after"})`: every entry up to it has its result
 
 After a crash the entries behind the last cursor are taken again. A claim that is a duplicate without a result is
-*unknown*:
-the channel is asked; if it cannot tell, the campaign's `on_unknown` decides, and either way it is said in the log.
+*unknown*: the channel is asked; if it cannot tell, the campaign's `on_unknown` decides, and either way it is said in
+the log.
 """
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
@@ -39,7 +41,11 @@ _ATTEMPTS: Final = 6
 _FIRST_DELAY_S: Final = 0.5
 _CURSOR_KIND: Final = "cursor"
 _CURSOR_NAME: Final = "delivery"
-_RESULTS: Final = ("Message Sent", "Message Failed")
+_UNKNOWN_KEPT: Final = 10_000
+_QUEUED: Final = "Message Queued"
+_SENT: Final = "Message Sent"
+_FAILED: Final = "Message Failed"
+_DEFERRED: Final = "Message Deferred"
 
 
 class Append(Protocol):
@@ -64,6 +70,8 @@ class Dispatcher:
         define: Define,
         channels: Mapping[str, Channel],
         clock: Callable[[], int],
+        *,
+        first_delay_s: float = _FIRST_DELAY_S,
     ) -> None:
         self._store = store
         self._append = append
@@ -77,23 +85,29 @@ class Dispatcher:
         self._done_cursor = 0
         self._saved_cursor = 0
         self._runner: asyncio.Task[None] | None = None
-        self.unknown: list[str] = []
+        self._first_delay_s = first_delay_s
+        self._stopping = asyncio.Event()
+        self._lost: set[int] = set()
+        self._complained: set[str] = set()
+        self.unknown: deque[str] = deque(maxlen=_UNKNOWN_KEPT)
         """Message ids that a crash left unknown and no channel could settle."""
 
-    def start(self) -> None:
-        """Goes on behind the last saved cursor."""
+    def start(self) -> asyncio.Task[None]:
+        """Goes on behind the last saved cursor. The task ends only by `close` or by a bug."""
         for kind, name, body in self._store.definitions():
             if (kind, name) == (_CURSOR_KIND, _CURSOR_NAME):
                 self._done_cursor = self._saved_cursor = int(body["after"])
         self._runner = asyncio.create_task(self._run())
         self._wake.set()
+        return self._runner
 
     def wake(self) -> None:
         """Something was applied: look for transitions."""
         self._wake.set()
 
     async def close(self) -> None:
-        """Lets attempts in flight end, saves the cursor."""
+        """Lets attempts in flight end, puts off those that would be tried again, saves the cursor."""
+        self._stopping.set()
         if self._runner is not None:
             self._runner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -108,7 +122,7 @@ class Dispatcher:
             self._wake.clear()
             campaigns = self._campaigns()
             if missing := self._missing_channels(campaigns):
-                _log.warning("campaigns wait: their channel is not configured", channels=sorted(missing))
+                self._complain("campaigns wait: their channel is not configured", *sorted(missing))
                 continue
             while rows := self._store.transitions(read_cursor, _READ_AT_ONCE):
                 campaigns = self._campaigns()
@@ -122,10 +136,21 @@ class Dispatcher:
     def _campaigns(self) -> dict[str, list[tuple[str, Campaign]]]:
         out: dict[str, list[tuple[str, Campaign]]] = {}
         for kind, name, body in self._store.definitions():
-            if kind == CAMPAIGN_KIND:
+            if kind != CAMPAIGN_KIND:
+                continue
+            try:
                 campaign = campaign_of(body)
+            except CDPError as error:  # of an older version of ours: the others go on
+                self._complain("a campaign is left out", name, str(error))
+            else:
                 out.setdefault(campaign.segment, []).append((name, campaign))
         return out
+
+    def _complain(self, words: str, *about: str) -> None:
+        """Once for each: this is looked at after every group of batches."""
+        if (said := f"{words}: {', '.join(about)}") not in self._complained:
+            self._complained.add(said)
+            _log.warning(said)
 
     def _missing_channels(self, campaigns: Mapping[str, list[tuple[str, Campaign]]]) -> set[str]:
         wanted: set[str] = {campaign.channel for each in campaigns.values() for _, campaign in each}
@@ -144,11 +169,15 @@ class Dispatcher:
         self._slots.release()
         self._open.pop((cursor, name), None)
         if not task.cancelled() and task.exception() is not None:
-            _log.error("message lost its task", cursor=cursor, error=repr(task.exception()))
+            _log.error(
+                "a message broke off; it is taken again after a restart", cursor=cursor, exc_info=task.exception()
+            )
+            self._lost.add(cursor)
         self._wake.set()
 
     def _advance(self, read_cursor: int) -> None:
-        self._done_cursor = min((cursor for cursor, _ in self._open), default=read_cursor + 1) - 1
+        unfinished = self._lost.union(cursor for cursor, _ in self._open)
+        self._done_cursor = min(unfinished, default=read_cursor + 1) - 1
 
     async def _save_cursor(self) -> None:
         if self._done_cursor == self._saved_cursor:
@@ -162,20 +191,25 @@ class Dispatcher:
 
     async def _deliver(self, name: str, campaign: Campaign, row: Transition) -> None:
         message_id = message_id_of(name, campaign.version, row.profile_id, row.cursor)
-        profile = self._store.profile(row.profile_id, events={"names": list(_RESULTS)})
+        names = {"names": [_SENT, _FAILED, _DEFERRED]}
+        profile = self._store.profile(row.profile_id, events=names, now_ms=self._clock())
         if profile is None or not profile.identities:
             return
+        past = [event.name for event in profile.events if event.properties.get("message_id") == message_id]
+        if _SENT in past or _FAILED in past:
+            return
         about = {"campaign": name, "message_id": message_id, "channel": campaign.channel, "segment": row.segment}
-        claim = await self._record(profile, "Message Queued", message_id, about)
-        if claim.duplicates:
-            if _has_result(profile, message_id):
-                return
-            settled = await self._settle(campaign, profile, message_id, about)
-            if settled:
-                return
+        turn = len(past)
+        claim = await self._record(profile, _QUEUED, f"{message_id}/{turn}" if turn else message_id, about)
+        if claim.duplicates and await self._settle(campaign, profile, message_id, about):
+            return
         message = self._compose(campaign, profile, message_id)
         result = message if isinstance(message, Result) else await self._attempt(campaign, message)
-        await self._record_result(profile, message_id, about, result)
+        if result is None:
+            await self._record(profile, _DEFERRED, f"{message_id}/deferred/{turn}", about)
+            self._lost.add(row.cursor)
+        else:
+            await self._record_result(profile, message_id, about, result)
 
     async def _settle(
         self, campaign: Campaign, profile: ProfileAnswer, message_id: str, about: Mapping[str, Any]
@@ -204,23 +238,37 @@ class Dispatcher:
             return Result(Outcome.PERMANENT, str(error))
         return Message(message_id, to, campaign.sender, subject, body)
 
-    async def _attempt(self, campaign: Campaign, message: Message) -> Result:
-        """Tries until it is sent or there is no hope: temporary failures are retried with growing delays."""
-        channel = self._channels[campaign.channel]
-        result = Result(Outcome.TEMPORARY)
-        for attempt in range(_ATTEMPTS):
-            result = await channel.send(message)
-            if result.outcome is Outcome.UNKNOWN and (sent := await channel.was_sent(message.message_id)) is not None:
-                result = Result(Outcome.SENT if sent else Outcome.TEMPORARY, result.detail)
-            if result.outcome is not Outcome.TEMPORARY:
+    async def _attempt(self, campaign: Campaign, message: Message) -> Result | None:
+        """Tries until it is sent or there is no hope: temporary failures are retried with growing delays. None when a
+        stop came between two attempts."""
+        delay_s = self._first_delay_s
+        for left in reversed(range(_ATTEMPTS)):
+            result = await self._try(campaign, message)
+            if result.outcome is not Outcome.TEMPORARY or left == 0:
                 break
-            await asyncio.sleep(_FIRST_DELAY_S * 2**attempt)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay_s)
+                return None
+            delay_s *= 2
+        return result
+
+    async def _try(self, campaign: Campaign, message: Message) -> Result:
+        channel = self._channels[campaign.channel]
+        result = await channel.send(message)
+        if result.outcome is not Outcome.UNKNOWN:
+            return result
+        sent = await channel.was_sent(message.message_id)
+        if sent:
+            return Result(Outcome.SENT, f"found at the provider; {result.detail}")
+        if sent is False or campaign.on_unknown == "resend":
+            return Result(Outcome.TEMPORARY, result.detail)
+        self.unknown.append(message.message_id)
         return result
 
     async def _record_result(
         self, profile: ProfileAnswer, message_id: str, about: Mapping[str, Any], result: Result
     ) -> None:
-        name = "Message Sent" if result.outcome is Outcome.SENT else "Message Failed"
+        name = _SENT if result.outcome is Outcome.SENT else _FAILED
         fields = {**about, "detail": result.detail[:1_000]}
         if result.outcome is not Outcome.SENT:
             fields["reason"] = result.outcome.value
@@ -233,7 +281,3 @@ class Dispatcher:
         if ack.rejects:
             raise RuntimeError(f"the store refused a message record: {ack.rejects[0]}")
         return ack
-
-
-def _has_result(profile: ProfileAnswer, message_id: str) -> bool:
-    return any(row.properties.get("message_id") == message_id for row in profile.events)

@@ -36,8 +36,17 @@ class Renderer:
         """The text. Raises `InvalidRequest` when the template is wrong or goes over a limit."""
         try:
             return self._template(source).render(**values)
+        except InvalidRequest:
+            raise
+        except Exception as error:  # filters over hostile values raise what Python raises
+            raise InvalidRequest("template.invalid", f"{type(error).__name__}: {error}") from None
+
+    def check(self, source: str, path: str) -> None:
+        """Raises `InvalidRequest` when the text is no template."""
+        try:
+            self._template(source)
         except LiquidError as error:
-            raise InvalidRequest("template.invalid", str(error)) from None
+            raise InvalidRequest("template.invalid", str(error), path=path) from None
 
     def _template(self, source: str) -> BoundTemplate:
         known = self._parsed.get(source)

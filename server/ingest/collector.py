@@ -49,29 +49,54 @@ class Collector:
         """A ticket for the batch, decoded and queued for the log: batches submitted one after the other stay in
         order."""
         if len(batch) <= INLINE_BATCH_BYTES:
-            return self._submit(batch, producer, now_ms, source, system)
-        return await self._executor.decode(self._submit, batch, producer, now_ms, source, system)
+            return self._submitted(self._submit(batch, producer, now_ms, source, system))
+        work = asyncio.ensure_future(self._executor.decode(self._submit, batch, producer, now_ms, source, system))
+        try:
+            return self._submitted(await asyncio.shield(work))
+        except asyncio.CancelledError:  # the batch goes in all the same; its ack is for nobody
+            work.add_done_callback(self._nobody_waits)
+            raise
 
-    async def outcome(self, ticket: int) -> Ack:
-        """The outcome of a ticket of `Store.submit*`."""
-        early = self._early.pop(ticket, None)
-        if isinstance(early, CDPError):
-            raise early
-        if early is not None:
-            return early
+    def ignore(self, ticket: int) -> None:
+        """Nobody will ask for the outcome of this ticket."""
+        if self._early.pop(ticket, None) is None:
+            self._ignored.add(ticket)
+
+    def outcome(self, ticket: int) -> asyncio.Future[Ack]:
+        """The outcome of a ticket of `Store.submit*`, to be awaited."""
         future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
-        self._waiting[ticket] = future
-        return await future
+        early = self._early.pop(ticket, None)
+        if early is None:
+            self._waiting[ticket] = future
+        elif isinstance(early, CDPError):
+            future.set_exception(early)
+        else:
+            future.set_result(early)
+        return future
 
     def close(self) -> None:
         """Stops listening; outcomes still waited for never come."""
         asyncio.get_running_loop().remove_reader(self._descriptor)
 
-    def _submit(self, batch: bytes, producer: Producer | None, now_ms: int, source: str, system: bool) -> int:
+    def _submit(
+        self, batch: bytes, producer: Producer | None, now_ms: int, source: str, system: bool
+    ) -> tuple[int | None, int]:
+        """Tickets of the tick before it, if any, and of the batch. In a thread when the batch is large."""
+        tick = None
         if self._tick_with_batches and now_ms > self._ticked_ms:
-            self._ignored.add(self._store.submit_tick(now_ms))
+            tick = self._store.submit_tick(now_ms)
             self._ticked_ms = now_ms
-        return self._store.submit(batch, producer=producer, now_ms=now_ms, source=source, system=system)
+        return tick, self._store.submit(batch, producer=producer, now_ms=now_ms, source=source, system=system)
+
+    def _submitted(self, tickets: tuple[int | None, int]) -> int:
+        tick, ticket = tickets
+        if tick is not None:
+            self.ignore(tick)
+        return ticket
+
+    def _nobody_waits(self, work: asyncio.Future[tuple[int | None, int]]) -> None:
+        if not work.cancelled() and work.exception() is None:
+            self.ignore(self._submitted(work.result()))
 
     def _take(self) -> None:
         for ticket, outcome in self._store.poll():

@@ -1,8 +1,8 @@
 """One connection: frames in, requests run, replies out. Batches of a connection enter the log in the order sent;
-everything
-else runs beside them and answers when ready.
+everything else runs beside them and answers when ready.
 
-The socket is not read while `REQUESTS_IN_FLIGHT` requests run, nor is a peer waited for that does not read its replies.
+The socket is not read while `REQUESTS_IN_FLIGHT` requests run, nor while the peer does not read its replies; a peer
+that goes on not reading for `STALLED_S` is dropped. Before hello a frame has `HELLO_BYTES` at most.
 """
 
 import asyncio
@@ -10,19 +10,25 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 import msgspec
+import structlog
 
 from cdpstore.errors import BadFrame, CDPError, InternalError, LimitExceeded, Unauthenticated
 from cdpstore.model import Ack, StoreStats, Transition
 from cdpstore.server.access import Access
 from cdpstore.server.limits import (
+    HELLO_BYTES,
     HELLO_WITHIN_S,
+    INLINE_EVENTS,
     PUSH_TRANSITIONS,
     REQUESTS_IN_FLIGHT,
     STALLED_S,
+    WATCHES_MOST,
     WRITE_BUFFER_BYTES,
 )
+from cdpstore.server.tcp.definitions import checked_body
 from cdpstore.server.tcp.services import Services
 from cdpstore.wire import (
+    FRAME_BYTES_MOST,
     PROTOCOL_VERSION,
     Append,
     Cancel,
@@ -45,6 +51,8 @@ from cdpstore.wire import (
 
 __all__ = ["Connection"]
 
+_log = structlog.get_logger("tcp")
+
 
 class Connection(asyncio.Protocol):
     """The protocol of asyncio, one object a socket."""
@@ -53,7 +61,7 @@ class Connection(asyncio.Protocol):
         self._services = services
         self._connections = connections  # those that are open; it puts itself in and takes itself out
         self._refuse = refuse
-        self._frames = FrameReader()
+        self._frames = FrameReader(HELLO_BYTES)
         self._access: Access | None = None
         self._transport: asyncio.Transport | None = None
         self._requests: dict[int, asyncio.Task[None]] = {}
@@ -64,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._reading = True
         self._writable = True
+        self._draining = False
 
     # ---- asyncio.Protocol
 
@@ -85,6 +94,8 @@ class Connection(asyncio.Protocol):
             task.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
         self._frames.feed(data)
         try:
             for body in self._frames.bodies():
@@ -96,29 +107,30 @@ class Connection(asyncio.Protocol):
         self._writable = False
         self._stop_timer()
         self._timer = asyncio.get_running_loop().call_later(STALLED_S, self._abort)
+        self._throttle()
 
     def resume_writing(self) -> None:
         self._writable = True
         self._stop_timer()
+        self._throttle()
         self.push_transitions()
 
     # ---- requests
 
     def _receive(self, message: Message) -> None:
+        if message.id < 0 or message.id in self._requests:
+            raise BadFrame("frame.id", f"the id {message.id} is negative or of a request that still runs")
         if self._access is None:
             self._hello(message)
         elif isinstance(message, Append):
             if self._allowed(message, "ingest"):
                 self._enqueue(message)
         elif isinstance(message, Cancel):
-            task = self._requests.get(message.request_id)
-            if task is not None:
-                task.cancel()
-            self._send(Reply(message.id, task is not None))
+            self._cancel(message)
         elif type(message) in _HANDLERS:
             self._start(message)
         else:
-            raise BadFrame("frame.message", f"a client does not send {type(message).__name__}")
+            raise BadFrame("frame.message", f"a client does not send {type(message).__name__} here")
 
     def _allowed(self, message: Message, right: Any) -> bool:
         assert self._access is not None
@@ -135,8 +147,16 @@ class Connection(asyncio.Protocol):
         if message.version != PROTOCOL_VERSION:
             raise BadFrame("frame.version", f"this server speaks version {PROTOCOL_VERSION}, not {message.version}")
         self._access = self._services.keys.check(message.api_key)
+        self._frames.bytes_most = FRAME_BYTES_MOST
         self._stop_timer()
         self._send(Reply(message.id, {"version": PROTOCOL_VERSION}))
+
+    def _cancel(self, message: Cancel) -> None:
+        task = self._requests.get(message.request_id)
+        if task is not None:
+            task.cancel()
+        watched = self._watches.pop(message.request_id, None)
+        self._send(Reply(message.id, task is not None or watched is not None))
 
     def _enqueue(self, message: Append) -> None:
         self._batches.put_nowait(message)
@@ -153,20 +173,24 @@ class Connection(asyncio.Protocol):
                     producer=message.producer,
                     now_ms=self._services.clock.batch_ms(message.now_ms),
                 )
-            except CDPError as error:
-                self._send(fault_of(message.id, error))
+            except Exception as error:  # whatever it is, the batches behind it are still to come
+                self._send(fault_of(message.id, _told(error, message)))
+                self._throttle()
                 continue
-            task = asyncio.create_task(self._acknowledge(message.id, ticket))
+            if self._transport is None:
+                self._services.collector.ignore(ticket)
+                continue
+            task = asyncio.create_task(self._acknowledge(message, self._services.collector.outcome(ticket)))
             self._acks.add(task)
             task.add_done_callback(self._acknowledged)
 
-    async def _acknowledge(self, request_id: int, ticket: int) -> None:
+    async def _acknowledge(self, message: Append, outcome: asyncio.Future[Ack]) -> None:
         try:
-            ack = await self._services.collector.outcome(ticket)
-        except CDPError as error:
-            self._send(fault_of(request_id, error))
+            ack = await outcome
+        except Exception as error:
+            self._send(fault_of(message.id, _told(error, message)))
         else:
-            self._send(Reply(request_id, ack))
+            self._send(Reply(message.id, ack))
 
     def _acknowledged(self, task: asyncio.Task[None]) -> None:
         self._acks.discard(task)
@@ -184,11 +208,8 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._send(Reply(message.id, await handler(self, message)))
-        except CDPError as error:
-            self._send(fault_of(message.id, error))
-        except Exception as error:  # a bug of ours: the peer gets a fault, the log the trace
-            self._send(fault_of(message.id, InternalError("internal", f"{type(error).__name__}: {error}")))
-            raise
+        except Exception as error:
+            self._send(fault_of(message.id, _told(error, message)))
 
     def _ended(self, request_id: int) -> None:
         self._requests.pop(request_id, None)
@@ -197,32 +218,42 @@ class Connection(asyncio.Protocol):
     async def _query(self, message: Query) -> bytes:
         services = self._services
         now_ms = services.clock.now_ms() if message.now_ms is None else message.now_ms
-        table = await services.executor.query(lambda: services.store.query(bytes(message.spec), now_ms=now_ms))
-        return table.to_msgpack()
+        spec = bytes(message.spec)
+        return await services.executor.query(lambda: services.store.query(spec, now_ms=now_ms).to_msgpack())
 
     async def _profile(self, message: ReadProfile) -> bytes | None:
-        answer = self._services.store.profile(message.ids, events=message.events, now_ms=self._services.clock.now_ms())
-        return None if answer is None else answer.to_msgpack()
+        now_ms = self._services.clock.now_ms()
+
+        def read() -> bytes | None:
+            answer = self._services.store.profile(message.ids, events=message.events, now_ms=now_ms)
+            return None if answer is None else answer.to_msgpack()
+
+        limit = (message.events or {}).get("limit")
+        if isinstance(limit, int) and limit <= INLINE_EVENTS:
+            return read()
+        return await self._services.executor.query(read)
 
     async def _define(self, message: Define) -> int:
-        body = b"" if bytes(message.body) == _NIL else bytes(message.body)
+        body = checked_body(message.kind, bytes(message.body))
         store = self._services.store
         ticket = store.submit_define(message.kind, message.name, body, now_ms=self._services.clock.now_ms())
         ack: Ack = await self._services.collector.outcome(ticket)
         return ack.sequence
 
     async def _watch(self, message: Watch) -> int:
+        if len(self._watches) >= WATCHES_MOST and message.id not in self._watches:
+            raise LimitExceeded("watches.too_many", f"a connection has at most {WATCHES_MOST} watches")
         self._services.store.transitions(message.after_cursor, 0)  # refuses a cursor that is gone
         self._watches[message.id] = (message.name, message.after_cursor)
         asyncio.get_running_loop().call_soon(self.push_transitions)
         return message.after_cursor
 
+    async def _ping(self, _: Ping) -> None:
+        return None
+
     async def _stats(self, _: Stats) -> StoreStats:
         services = self._services
         return await services.executor.query(services.store.stats)
-
-    async def _ping(self, _: Ping) -> None:
-        return None
 
     # ---- out
 
@@ -230,7 +261,12 @@ class Connection(asyncio.Protocol):
         """Sends watchers what is new, as long as the peer reads."""
         for request_id, (name, cursor) in list(self._watches.items()):
             while self._writable:
-                rows = self._services.store.transitions(cursor, PUSH_TRANSITIONS)
+                try:
+                    rows = self._services.store.transitions(cursor, PUSH_TRANSITIONS)
+                except CDPError as error:
+                    del self._watches[request_id]
+                    self._send(fault_of(request_id, error))
+                    break
                 if not rows:
                     break
                 cursor = rows[-1].cursor
@@ -243,19 +279,22 @@ class Connection(asyncio.Protocol):
         """Reads nothing more, finishes what runs, closes."""
         if self._transport is None:
             return
-        self._transport.pause_reading()
-        running = [*self._requests.values(), *self._acks, *filter(None, [self._batch_runner])]
-        await asyncio.gather(*running, return_exceptions=True)
+        self._draining = True
+        self._throttle()
+        if self._batch_runner is not None:
+            await asyncio.gather(self._batch_runner, return_exceptions=True)
+        await asyncio.gather(*self._requests.values(), *self._acks, return_exceptions=True)
         if self._transport is not None:
             self._transport.close()
 
     def _send(self, message: Message) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        try:
-            self._transport.write(frame(encode_message(message)))
-        except CDPError as error:  # an answer larger than a frame
-            self._transport.write(frame(encode_message(fault_of(message.id, error))))
+        body = encode_message(message)
+        if len(body) > FRAME_BYTES_MOST:
+            told = f"an answer has at most {FRAME_BYTES_MOST} bytes, this has {len(body)}: ask for less with limit"
+            body = encode_message(fault_of(message.id, LimitExceeded("answer.too_large", told)))
+        self._transport.write(frame(body))
 
     def _fail(self, error: CDPError) -> None:
         self._send(fault_of(-1, error))
@@ -266,10 +305,11 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         running = len(self._requests) + len(self._acks) + self._batches.qsize()
-        if self._reading and running >= REQUESTS_IN_FLIGHT:
+        blocked = self._draining or not self._writable
+        if self._reading and (running >= REQUESTS_IN_FLIGHT or blocked):
             self._transport.pause_reading()
             self._reading = False
-        elif not self._reading and running < REQUESTS_IN_FLIGHT // 2:
+        elif not self._reading and running < REQUESTS_IN_FLIGHT // 2 and not blocked:
             self._transport.resume_reading()
             self._reading = True
 
@@ -286,11 +326,18 @@ class Connection(asyncio.Protocol):
             self._timer = None
 
 
+def _told(error: Exception, message: Message) -> CDPError:
+    """What the peer is told: our errors as they are, a bug of ours by its name alone, with the trace in our own log."""
+    if isinstance(error, CDPError):
+        return error
+    _log.error("a request met a bug", request=type(message).__name__, exc_info=error)
+    return InternalError("internal", f"{type(error).__name__}: the server's log says more")
+
+
 def _row(transition: Transition) -> tuple[Any, ...]:
     return msgspec.structs.astuple(transition)
 
 
-_NIL: Final = b"\xc0"
 _HANDLERS: Final[dict[type[Any], tuple[str, Callable[[Connection, Any], Awaitable[Any]]]]] = {
     Query: ("read", Connection._query),
     ReadProfile: ("read", Connection._profile),

@@ -1,6 +1,6 @@
 """The wire: frames of msgpack arrays, without I/O. Client and server share it (docs/wire.md)."""
 
-from cdpstore.wire.frames import FrameReader, frame
+from cdpstore.wire.frames import FRAME_BYTES_MOST, FrameReader, frame
 from cdpstore.wire.messages import (
     PROTOCOL_VERSION,
     Append,
@@ -22,6 +22,7 @@ from cdpstore.wire.messages import (
 )
 
 __all__ = [
+    "FRAME_BYTES_MOST",
     "PROTOCOL_VERSION",
     "Append",
     "Cancel",

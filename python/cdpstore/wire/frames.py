@@ -37,7 +37,9 @@ class FrameReader:
     [b'abc', b'de']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_most: int = FRAME_BYTES_MOST) -> None:
+        self.bytes_most = bytes_most
+        """Of a body. A server takes little from a peer that it does not know yet."""
         self._buffer = bytearray()
         self._start = 0
 
@@ -58,10 +60,9 @@ class FrameReader:
         while self.buffered_bytes >= _HEADER:
             begin = self._start + _HEADER
             length = int.from_bytes(self._buffer[self._start : begin], "little")
-            if length > FRAME_BYTES_MOST:
-                raise BadFrame(
-                    "frame.too_large", f"a frame has at most {FRAME_BYTES_MOST} bytes, the header says {length}"
-                )
+            if length > self.bytes_most:
+                most = self.bytes_most
+                raise BadFrame("frame.too_large", f"a frame has at most {most} bytes here, the header says {length}")
             if len(self._buffer) < begin + length:
                 return
             with memoryview(self._buffer) as view:

@@ -9,10 +9,11 @@
 
 `batch` is a bin: the msgpack array of records, not looked into until C++ does; specs and bodies stay raw as well.
 `producer` is `[16 bytes, epoch, number]`.
+`id` is chosen by the client, 0 or more, and free again when its answer has come; -1 in a fault means the connection.
 Anything else is a fault. Decoding is typed by msgspec: wrong types, missing and surplus fields are refused with a path.
 """
 
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -41,8 +42,18 @@ __all__ = [
 PROTOCOL_VERSION: Final = 1
 
 
+_Time = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]
+"""Milliseconds up to 2100, as for every time of a record."""
+_Int64 = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Producer = tuple[
+    Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)],
+    Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)],
+    _Int64,
+]
+
+
 class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    id: int
+    id: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 
 
 class Hello(_Message, frozen=True, tag="hello"):
@@ -57,21 +68,21 @@ class Append(_Message, frozen=True, tag="append"):
     """A batch of records, untouched bytes."""
 
     batch: bytes
-    producer: tuple[bytes, int, int] | None = None
-    now_ms: int | None = None
+    producer: _Producer | None = None
+    now_ms: _Time | None = None
 
 
 class Query(_Message, frozen=True, tag="query"):
     """A query spec."""
 
     spec: msgspec.Raw
-    now_ms: int | None = None
+    now_ms: _Time | None = None
 
 
 class ReadProfile(_Message, frozen=True, tag="profile"):
     """One profile, by identities or by number."""
 
-    ids: dict[str, str] | int
+    ids: dict[str, str] | _Int64
     events: dict[str, Any] | None = None
 
 
@@ -79,7 +90,7 @@ class Watch(_Message, frozen=True, tag="watch"):
     """Transitions of a live segment from a cursor on, pushed as they happen; an empty name means all segments."""
 
     name: str
-    after_cursor: int = 0
+    after_cursor: _Int64 = 0
 
 
 class Define(_Message, frozen=True, tag="define"):
@@ -91,7 +102,7 @@ class Define(_Message, frozen=True, tag="define"):
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):
-    """Gives up a request of this connection; its reply, if any, is dropped."""
+    """Gives up a request or a watch of this connection, but no batch; the answer is whether there was one."""
 
     request_id: int
 
@@ -148,7 +159,7 @@ def decode_message(body: bytes) -> Message:
     """
     try:
         message: Message = _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadFrame("frame.message", f"not a message of this protocol: {error}") from None
     return message
 
