@@ -314,9 +314,10 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection and its thread."""
-        self._wait(self._client.close())
-        self._stop()
+        """Ends the connection and its thread. Closing again does nothing."""
+        if not self._loop.is_closed():
+            self._wait(self._client.close())
+            self._stop()
 
     def append(self, batch: bytes | Sequence[Mapping[str, Any]], *, now_ms: int | None = None) -> Ack:
         """As `AsyncClient.append`."""
@@ -356,7 +357,16 @@ class Client:
         async def run() -> _T:
             return await work
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+        running = run()
+        try:
+            return asyncio.run_coroutine_threadsafe(running, self._loop).result()
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            running.close()
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise Unavailable("client.closed", "the client was closed") from None
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
