@@ -32,9 +32,6 @@ from cdpstore.wire import (
     frame,
 )
 
-settings.register_profile("wire", max_examples=200, deadline=None, derandomize=False)
-settings.load_profile("wire")
-
 ids = st.integers(0, 2**63 - 1)
 times = st.none() | st.integers(0, 4_102_444_800_000)
 text = st.text(max_size=20)
@@ -66,11 +63,13 @@ def plain(message: Message) -> tuple[Any, ...]:
     return type(message).__name__, *(bytes(each) if isinstance(each, msgspec.Raw) else each for each in fields)
 
 
+@settings(max_examples=200, deadline=None)
 @given(messages)
 def test_a_message_comes_back_as_it_went(message: Message) -> None:
     assert plain(decode_message(encode_message(message))) == plain(message)
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.lists(messages, min_size=1, max_size=8), st.data())
 def test_any_cut_of_the_stream_gives_the_same_messages(sent: list[Message], data: st.DataObject) -> None:
     stream = b"".join(frame(encode_message(message)) for message in sent)
@@ -84,14 +83,14 @@ def test_any_cut_of_the_stream_gives_the_same_messages(sent: list[Message], data
     assert reader.buffered_bytes == 0
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=1_000, deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bodies_raise_nothing_but_bad_frame(body: bytes) -> None:
     with contextlib.suppress(BadFrame):
         decode_message(body)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(messages.map(encode_message), st.data())
 def test_a_damaged_message_raises_nothing_but_bad_frame(body: bytes, data: st.DataObject) -> None:
     damaged = bytearray(body)
@@ -101,7 +100,7 @@ def test_a_damaged_message_raises_nothing_but_bad_frame(body: bytes, data: st.Da
         decode_message(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=10))
 def test_random_streams_raise_nothing_but_bad_frame(parts: list[bytes]) -> None:
     reader = FrameReader(1_000)
