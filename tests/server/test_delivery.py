@@ -66,6 +66,7 @@ class ScriptedHost:
             assert isinstance(envelope.content, bytes)
             self.mails.append(envelope.content.decode())
         if answer == BREAK:
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return answer
 
