@@ -15,8 +15,9 @@ from rich.table import Table as Screen
 
 from cdpstore import __version__
 from cdpstore.client import Client
-from cdpstore.errors import CDPError
+from cdpstore.errors import CDPError, NotFound
 from cdpstore.model import datetime_of
+from cdpstore.server.access import KeyFile, Right
 from cdpstore.server.config import load as load_config
 
 __all__ = ["main"]
@@ -207,6 +208,41 @@ def segment_count(predicate: str, server: str, key: str) -> None:
     with _connect(server, key) as client:
         table = client.query({"kind": "profiles", "where": msgspec.json.decode(predicate), "limit": 0})
     click.echo(table.notes["count"])
+
+
+def _data_option(command: Any) -> Any:
+    return click.option("--data", default="cdpstore-data", show_default=True, help="Directory of the server.")(command)
+
+
+@main.group()
+def key() -> None:
+    """API keys, on the server's machine. A running server sees a change at the next connection."""
+
+
+@key.command("create")
+@click.argument("name")
+@click.option("--right", "rights", multiple=True, required=True, type=click.Choice(["ingest", "read", "admin"]))
+@_data_option
+def key_create(name: str, rights: tuple[Right, ...], data: str) -> None:
+    """Make a key called NAME and show it, this once."""
+    click.echo(KeyFile(Path(data) / "keys").create(name, rights))
+
+
+@key.command("list")
+@_data_option
+def key_list(data: str) -> None:
+    """Show the names of all keys and what they may do."""
+    for access in KeyFile(Path(data) / "keys").all():
+        click.echo(f"{access.name}: {', '.join(sorted(access.rights))}")
+
+
+@key.command("revoke")
+@click.argument("name")
+@_data_option
+def key_revoke(name: str, data: str) -> None:
+    """Forget the key called NAME."""
+    if not KeyFile(Path(data) / "keys").revoke(name):
+        raise NotFound("access.key.unknown", f"there is no key named {name!r}")
 
 
 @main.command()

@@ -1,5 +1,5 @@
 """Who may do what: API keys."""
 
-from cdpstore.server.access.keys import Access, KeyFile
+from cdpstore.server.access.keys import Access, KeyFile, Right
 
-__all__ = ["Access", "KeyFile"]
+__all__ = ["Access", "KeyFile", "Right"]

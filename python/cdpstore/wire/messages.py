@@ -4,7 +4,7 @@
             ["query", id, spec, now_ms?]                      ["profile", id, ids | profile_id, events?]
             ["watch", id, name, after_cursor]                 ["define", id, kind, name, body | nil]
             ["cancel", id, request_id]                        ["ping", id]                ["stats", id]
-    server  ["reply", id, value]                              ["fault", id, code, message, path, retry_after_ms]
+    server  ["reply", id, value]                              ["fault", id, code, message, path, retry_after_ms, family]
             ["push", id, transitions]                         id = that of the watch
 
 `batch` is a bin: the msgpack array of records, not looked into until C++ does; specs and bodies stay raw as well.
