@@ -107,11 +107,12 @@ class TrendKind final : public Kind {
   [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
     auto& total = static_cast<TrendPartial&>(*partial);
     const Dictionary& strings = *context.version->strings;
-    std::vector<Ranked> groups = ranked(total, strings);
+    std::vector<Ranked> groups = ranked(total);
     const bool cut = limit_ && groups.size() > static_cast<std::uint64_t>(*limit_);
+    const std::size_t shown = cut ? static_cast<std::size_t>(*limit_) : groups.size();
+    order_best(groups, shown, total.groups, strings);
     Lines lines;
     for (std::size_t i = 0; i < asked_intervals(); ++i) {
-      const std::size_t shown = cut ? static_cast<std::size_t>(*limit_) : groups.size();
       for (std::size_t g = 0; g < shown; ++g) add_lines(i, total.cells[i], groups[g].group, &groups[g].key, lines);
       if (cut) add_other(i, total.cells[i], std::span(groups).subspan(shown), lines);
     }
@@ -122,8 +123,8 @@ class TrendKind final : public Kind {
  private:
   struct Ranked {
     std::uint32_t group;
-    std::vector<Value> key;
     Number rank;
+    std::vector<Value> key;  // of those shown
   };
   // The answer row by row, turned.
   struct Lines {
@@ -144,26 +145,39 @@ class TrendKind final : public Kind {
     partial.charged_bytes = bytes;
   }
 
-  // Groups that hold rows, best first.
-  [[nodiscard]] std::vector<Ranked> ranked(const TrendPartial& total, const Dictionary& strings) const {
+  // Groups that hold rows, with what ranks them.
+  [[nodiscard]] std::vector<Ranked> ranked(const TrendPartial& total) const {
     std::vector<Ranked> groups;
+    groups.reserve(total.groups.size());
     const Cells& by = plan_.ranks_whole ? total.cells.back() : total.cells.front();
     for (std::uint32_t group = 0; group < total.groups.size(); ++group) {
-      Cells whole = empty_cells(plan_, 1);
-      bool any = false;
-      by.each(group, [&](std::uint32_t, std::uint32_t cell) {
-        whole.merge_cell(whole.at(0, 0), by, cell);
-        any = true;
-      });
-      if (any) groups.push_back({group, total.groups.key(group), measured(plan_.measures[order_], whole, whole.at(0, 0))});
+      std::uint32_t cells = 0, only = 0;
+      by.each(group, [&](std::uint32_t, std::uint32_t cell) { ++cells, only = cell; });
+      if (cells == 0) continue;
+      const TrendMeasure& measure = plan_.measures[order_];
+      groups.push_back({group, cells == 1 ? measured(measure, by, only) : measured_whole(measure, by, group), {}});
     }
-    std::sort(groups.begin(), groups.end(), [&](const Ranked& left, const Ranked& right) {
+    return groups;
+  }
+
+  // The measure over all cells of a group.
+  [[nodiscard]] Number measured_whole(const TrendMeasure& measure, const Cells& by, std::uint32_t group) const {
+    Cells whole = empty_cells(plan_, 1);
+    by.each(group, [&](std::uint32_t, std::uint32_t cell) { whole.merge_cell(whole.at(0, 0), by, cell); });
+    return measured(measure, whole, whole.at(0, 0));
+  }
+
+  // The best `shown` to the front, in order, with their keys.
+  static void order_best(std::vector<Ranked>& ranked, std::size_t shown, const Groups& groups, const Dictionary& strings) {
+    const auto better = [&](const Ranked& left, const Ranked& right) {
       const bool left_none = left.rank.type == Number::Type::kNone, right_none = right.rank.type == Number::Type::kNone;
       if (left_none != right_none) return right_none;
       const int rank = left_none ? 0 : compare_numbers(left.rank, right.rank);
-      return rank != 0 ? rank > 0 : compare_keys(left.key, right.key, strings) < 0;
-    });
-    return groups;
+      return rank != 0 ? rank > 0 : compare_keys(groups.key(left.group), groups.key(right.group), strings) < 0;
+    };
+    const auto end = ranked.begin() + static_cast<std::ptrdiff_t>(shown);
+    std::partial_sort(ranked.begin(), end, ranked.end(), better);
+    for (auto at = ranked.begin(); at != end; ++at) at->key = groups.key(at->group);
   }
 
   void add_lines(std::size_t interval, const Cells& cells, std::uint32_t group, const std::vector<Value>* key, Lines& lines) const {
