@@ -25,6 +25,19 @@ constexpr auto kBitIndexes = [] {
   return table;
 }();
 
+// The shuffle that packs the u16 whose bit is set.
+constexpr auto kPackWords = [] {
+  std::array<std::array<std::uint8_t, 16>, 256> table{};
+  for (unsigned bits = 0; bits < 256; ++bits) {
+    for (unsigned place = 0; place < 8; ++place) {
+      const unsigned from = kBitIndexes[bits][place];
+      table[bits][2 * place] = static_cast<std::uint8_t>(2 * from);
+      table[bits][2 * place + 1] = static_cast<std::uint8_t>(2 * from + 1);
+    }
+  }
+  return table;
+}();
+
 CDP_AVX2 inline __m256i load(const void* at) noexcept { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
 
 CDP_AVX2 inline std::uint32_t put_positions(std::uint32_t bits, std::uint32_t base, std::uint32_t* out) noexcept {
@@ -51,6 +64,16 @@ CDP_AVX2 inline std::uint32_t put_bytes(std::uint32_t bits, __m256i bytes, std::
     found += static_cast<std::uint32_t>(__builtin_popcount(byte));
   }
   return found;
+}
+
+CDP_AVX2 inline void put_profiles(std::uint32_t bits, const std::uint16_t* profile, std::uint16_t* out) noexcept {
+  for (std::uint32_t part = 0; part < 4; ++part) {
+    const std::uint32_t byte = (bits >> (8 * part)) & 0xFF;
+    const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(profile + 8 * part));
+    const __m128i order = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kPackWords[byte].data()));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(words, order));
+    out += __builtin_popcount(byte);
+  }
 }
 
 // Membership in a set of bytes by two shuffles: row = low nibble, bit = high nibble.
@@ -147,40 +170,40 @@ CDP_AVX2 inline __m256i flag_bytes(std::uint32_t bits) noexcept {  // kStart in 
   return _mm256_and_si256(set, _mm256_set1_epi8(static_cast<char>(kStart)));
 }
 
-template <bool kAt>
+template <bool kProfile>
 CDP_AVX2 std::uint32_t first_of_group_as(const std::uint8_t* bucket, const std::uint16_t* profile, std::uint32_t count,
-                                         std::uint8_t* out, std::uint32_t* at) {
+                                         std::uint8_t* out, std::uint16_t* out_profile) {
   if (count == 0) return 0;
   out[0] = bucket[0] | kStart;
-  if constexpr (kAt) at[0] = 0;
+  if constexpr (kProfile) out_profile[0] = profile[0];
   std::uint32_t found = 1, i = 1;
   for (; i + 32 <= count; i += 32) {
     const __m256i value = load(bucket + i);
     const std::uint32_t starts = profile_starts(profile + i);
     const std::uint32_t same = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(value, load(bucket + i - 1))));
     const std::uint32_t firsts = ~same | starts;
-    if constexpr (kAt) put_positions(firsts, i, at + found);
+    if constexpr (kProfile) put_profiles(firsts, profile + i, out_profile + found);
     found += put_bytes(firsts, _mm256_or_si256(value, flag_bytes(starts)), out + found);
   }
   for (; i < count; ++i) {
     const bool start = profile[i] != profile[i - 1];
     out[found] = static_cast<std::uint8_t>(bucket[i] | (start ? kStart : 0u));
-    if constexpr (kAt) at[found] = i;
+    if constexpr (kProfile) out_profile[found] = profile[i];
     found += start | (bucket[i] != bucket[i - 1]);
   }
   return found;
 }
 
 CDP_AVX2 std::uint32_t first_of_group(const std::uint8_t* bucket, const std::uint16_t* profile, std::uint32_t count,
-                                      std::uint8_t* out, std::uint32_t* at) {
-  return at == nullptr ? first_of_group_as<false>(bucket, profile, count, out, at)
-                       : first_of_group_as<true>(bucket, profile, count, out, at);
+                                      std::uint8_t* out, std::uint16_t* out_profile) {
+  return out_profile == nullptr ? first_of_group_as<false>(bucket, profile, count, out, out_profile)
+                                : first_of_group_as<true>(bucket, profile, count, out, out_profile);
 }
 
 // A table of 128 bytes is eight shuffles and more in AVX2; the scalar loads win.
-std::uint32_t regroup(const std::uint8_t* in, std::uint32_t count, const std::uint8_t* table, std::uint8_t* out,
-                      std::uint32_t* at) {
-  return scalar_primitives().regroup(in, count, table, out, at);
+std::uint32_t regroup(const std::uint8_t* in, const std::uint16_t* in_profile, std::uint32_t count,
+                      const std::uint8_t* table, std::uint8_t* out, std::uint16_t* out_profile) {
+  return scalar_primitives().regroup(in, in_profile, count, table, out, out_profile);
 }
 
 void slot_to_bucket(const std::uint16_t* slot, std::uint32_t count, const std::uint8_t* table, std::uint8_t* out) {

@@ -61,39 +61,67 @@ CDP_AVX512 std::uint32_t mask_positions(const std::uint64_t* bits, std::uint32_t
   return found;
 }
 
-CDP_AVX512 inline __m512i divide(__m512i time, const BucketRule& rule) noexcept {
-  const __m512i shifted = _mm512_srl_epi32(_mm512_add_epi32(time, _mm512_set1_epi32(static_cast<int>(rule.add))),
-                                           _mm_cvtsi32_si128(static_cast<int>(rule.shift)));
-  const __m512i multiplier = _mm512_set1_epi32(static_cast<int>(rule.multiplier));
+CDP_AVX512 inline __m512i all(std::uint32_t value) noexcept { return _mm512_set1_epi32(static_cast<int>(value)); }
+
+template <bool kShift>
+CDP_AVX512 inline __m512i divide(__m512i time, __m512i add, __m512i shift, __m512i multiplier, __m512i post) noexcept {
+  __m512i shifted = _mm512_add_epi32(time, add);
+  if constexpr (kShift) shifted = _mm512_srlv_epi32(shifted, shift);
   const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(shifted, multiplier), 32);
   const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(shifted, 32), multiplier);
-  const __m512i high = _mm512_mask_blend_epi32(0xAAAA, even, odd);
-  return _mm512_srl_epi32(high, _mm_cvtsi32_si128(static_cast<int>(rule.post_shift)));
+  return _mm512_srlv_epi32(_mm512_mask_blend_epi32(0xAAAA, even, odd), post);
 }
 
-CDP_AVX512 inline __m512i count_borders(__m512i time, const BucketRule& rule) noexcept {
+CDP_AVX512 inline __m512i count_borders(__m512i time, const __m512i* border, std::uint32_t count) noexcept {
   __m512i bucket = _mm512_setzero_si512();
   const __m512i one = _mm512_set1_epi32(1);
-  for (std::uint32_t b = 0; b < rule.border_count; ++b) {
-    const __mmask16 after = _mm512_cmpge_epu32_mask(time, _mm512_set1_epi32(static_cast<int>(rule.border[b])));
-    bucket = _mm512_mask_add_epi32(bucket, after, bucket, one);
+  for (std::uint32_t b = 0; b < count; ++b) {
+    bucket = _mm512_mask_add_epi32(bucket, _mm512_cmpge_epu32_mask(time, border[b]), bucket, one);
   }
   return bucket;
+}
+
+enum class Divide { kNot, kPlain, kShifted };
+
+// kCut: the range cuts, so times must be compared with its ends.
+template <Divide kDivide, bool kCut>
+CDP_AVX512 void time_to_bucket_as(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule, std::uint8_t* out) {
+  const __m512i low = all(rule.low), high = all(rule.high), outside = all(kOutsideBucket);
+  const __m512i add = all(rule.add), shift = all(rule.shift), multiplier = all(rule.multiplier), post = all(rule.post_shift);
+  __m512i border[BucketRule::kBorders];
+  for (std::uint32_t b = 0; b < BucketRule::kBorders; ++b) border[b] = all(rule.border[b]);
+  for (std::uint32_t i = 0; i < count; i += 16) {
+    const auto valid = static_cast<__mmask16>(first_bits(count - i));
+    const __m512i t = _mm512_maskz_loadu_epi32(valid, time + i);
+    __m512i bucket;
+    if constexpr (kDivide == Divide::kNot) {
+      bucket = count_borders(t, border, rule.border_count);
+    } else {
+      bucket = divide<kDivide == Divide::kShifted>(t, add, shift, multiplier, post);
+    }
+    if constexpr (kCut) {
+      const __mmask16 inside = _mm512_cmpge_epu32_mask(t, low) & _mm512_cmple_epu32_mask(t, high);
+      bucket = _mm512_mask_blend_epi32(inside, outside, bucket);
+    }
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm512_cvtepi32_epi8(bucket));
+  }
+}
+
+template <Divide kDivide>
+CDP_AVX512 void time_to_bucket_by(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule, std::uint8_t* out) {
+  if (rule.low == 0 && rule.high == UINT32_MAX) {
+    time_to_bucket_as<kDivide, false>(time, count, rule, out);
+  } else {
+    time_to_bucket_as<kDivide, true>(time, count, rule, out);
+  }
 }
 
 CDP_AVX512 void time_to_bucket(const std::uint32_t* time, std::uint32_t count, const BucketRule& given,
                                std::uint8_t* out) {
   const BucketRule rule = given;
-  const __m512i low = _mm512_set1_epi32(static_cast<int>(rule.low)), high = _mm512_set1_epi32(static_cast<int>(rule.high));
-  const __m512i outside = _mm512_set1_epi32(kOutsideBucket);
-  for (std::uint32_t i = 0; i < count; i += 16) {
-    const auto valid = static_cast<__mmask16>(first_bits(count - i));
-    const __m512i t = _mm512_maskz_loadu_epi32(valid, time + i);
-    const __mmask16 inside = _mm512_cmpge_epu32_mask(t, low) & _mm512_cmple_epu32_mask(t, high);
-    const __m512i bucket = rule.divides ? divide(t, rule) : count_borders(t, rule);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i),
-                     _mm512_cvtepi32_epi8(_mm512_mask_blend_epi32(inside, outside, bucket)));
-  }
+  if (!rule.divides) return time_to_bucket_by<Divide::kNot>(time, count, rule, out);
+  if (rule.shift == 0) return time_to_bucket_by<Divide::kPlain>(time, count, rule, out);
+  time_to_bucket_by<Divide::kShifted>(time, count, rule, out);
 }
 
 // A table of bytes by gathers costs more than scalar loads; slots repeat within a profile, so the lines are warm.
@@ -109,6 +137,16 @@ CDP_AVX512 void slot_to_bucket(const std::uint16_t* slot, std::uint32_t count, c
   for (; i < count; ++i) out[i] = table[slot[i]];
 }
 
+// The u16 whose bit is set, packed.
+CDP_AVX512 inline void put_profiles(std::uint64_t bits, const std::uint16_t* profile, std::uint64_t valid,
+                                    std::uint16_t* out) noexcept {
+  const auto low = static_cast<__mmask32>(bits), high = static_cast<__mmask32>(bits >> 32);
+  const __m512i first = _mm512_maskz_loadu_epi16(static_cast<__mmask32>(valid), profile);
+  const __m512i second = _mm512_maskz_loadu_epi16(static_cast<__mmask32>(valid >> 32), profile + 32);
+  _mm512_storeu_si512(out, _mm512_maskz_compress_epi16(low, first));
+  _mm512_storeu_si512(out + __builtin_popcount(low), _mm512_maskz_compress_epi16(high, second));
+}
+
 CDP_AVX512 inline std::uint64_t profile_starts(const std::uint16_t* profile, std::uint32_t i, __mmask64 valid) noexcept {
   const __mmask64 before = i == 0 ? valid & ~__mmask64{1} : valid;  // row -1 is not read
   const auto low = static_cast<__mmask32>(valid), high = static_cast<__mmask32>(valid >> 32);
@@ -120,9 +158,9 @@ CDP_AVX512 inline std::uint64_t profile_starts(const std::uint16_t* profile, std
   return (starts | (i == 0 ? 1u : 0u)) & valid;
 }
 
-template <bool kAt>
+template <bool kProfile>
 CDP_AVX512 std::uint32_t first_of_group_as(const std::uint8_t* bucket, const std::uint16_t* profile, std::uint32_t count,
-                                           std::uint8_t* out, std::uint32_t* at) {
+                                           std::uint8_t* out, std::uint16_t* out_profile) {
   std::uint32_t found = 0;
   const __m512i flag = _mm512_set1_epi8(static_cast<char>(kStart));
   for (std::uint32_t i = 0; i < count; i += 64) {
@@ -134,21 +172,21 @@ CDP_AVX512 std::uint32_t first_of_group_as(const std::uint8_t* bucket, const std
     const std::uint64_t firsts = (_mm512_cmpneq_epi8_mask(value, previous) | starts) & valid;
     const __m512i flagged = _mm512_or_si512(value, _mm512_maskz_mov_epi8(starts, flag));
     _mm512_storeu_si512(out + found, _mm512_maskz_compress_epi8(firsts, flagged));
-    if constexpr (kAt) put_positions(firsts, i, at + found);
+    if constexpr (kProfile) put_profiles(firsts, profile + i, valid, out_profile + found);
     found += static_cast<std::uint32_t>(__builtin_popcountll(firsts));
   }
   return found;
 }
 
 CDP_AVX512 std::uint32_t first_of_group(const std::uint8_t* bucket, const std::uint16_t* profile, std::uint32_t count,
-                                        std::uint8_t* out, std::uint32_t* at) {
-  return at == nullptr ? first_of_group_as<false>(bucket, profile, count, out, at)
-                       : first_of_group_as<true>(bucket, profile, count, out, at);
+                                        std::uint8_t* out, std::uint16_t* out_profile) {
+  return out_profile == nullptr ? first_of_group_as<false>(bucket, profile, count, out, out_profile)
+                                : first_of_group_as<true>(bucket, profile, count, out, out_profile);
 }
 
-template <bool kAt>
-CDP_AVX512 std::uint32_t regroup_as(const std::uint8_t* in, std::uint32_t count, const std::uint8_t* table,
-                                    std::uint8_t* out, std::uint32_t* at) {
+template <bool kProfile>
+CDP_AVX512 std::uint32_t regroup_as(const std::uint8_t* in, const std::uint16_t* in_profile, std::uint32_t count,
+                                    const std::uint8_t* table, std::uint8_t* out, std::uint16_t* out_profile) {
   std::uint32_t found = 0;
   const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
   const __m512i flag = _mm512_set1_epi8(static_cast<char>(kStart));
@@ -165,16 +203,17 @@ CDP_AVX512 std::uint32_t regroup_as(const std::uint8_t* in, std::uint32_t count,
     const std::uint64_t firsts = (_mm512_cmpneq_epi8_mask(value, previous) | starts | (i == 0 ? 1u : 0u)) & valid;
     const __m512i flagged = _mm512_or_si512(value, _mm512_maskz_mov_epi8(starts, flag));
     _mm512_storeu_si512(out + found, _mm512_maskz_compress_epi8(firsts, flagged));
-    if constexpr (kAt) put_positions(firsts, i, at + found);
+    if constexpr (kProfile) put_profiles(firsts, in_profile + i, valid, out_profile + found);
     found += static_cast<std::uint32_t>(__builtin_popcountll(firsts));
     carried = value;
   }
   return found;
 }
 
-CDP_AVX512 std::uint32_t regroup(const std::uint8_t* in, std::uint32_t count, const std::uint8_t* table,
-                                 std::uint8_t* out, std::uint32_t* at) {
-  return at == nullptr ? regroup_as<false>(in, count, table, out, at) : regroup_as<true>(in, count, table, out, at);
+CDP_AVX512 std::uint32_t regroup(const std::uint8_t* in, const std::uint16_t* in_profile, std::uint32_t count,
+                                 const std::uint8_t* table, std::uint8_t* out, std::uint16_t* out_profile) {
+  return out_profile == nullptr ? regroup_as<false>(in, in_profile, count, table, out, out_profile)
+                                : regroup_as<true>(in, in_profile, count, table, out, out_profile);
 }
 
 // Eight buckets a pass, each a register of byte counters emptied before they can overflow: 2 operations for 64 values and a

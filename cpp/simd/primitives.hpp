@@ -34,7 +34,7 @@ struct BucketRule {
   bool divides = false;
   std::array<std::uint32_t, kBorders> border{};  // ascending; unused ones are UINT32_MAX and `border_count` says how many
   std::uint32_t border_count = 0;
-  // ((time + add) >> shift) / divisor, by multiplication: (x * multiplier) >> 32 >> post_shift.
+  // ((time + add) >> shift) / divisor, by multiplication: (x * multiplier) >> 32 >> post_shift. shift is 0 where that is exact.
   std::uint32_t add = 0;
   std::uint32_t shift = 0;
   std::uint32_t multiplier = 0;
@@ -70,12 +70,13 @@ struct Primitives {
 
   // Rows grouped by profile (equal neighbours): for the first row of each run of equal buckets within a profile writes
   // bucket | kStart when it is also the profile's first row (the bucket of a first row is written whatever it is, so that
-  // starts are never lost). Buckets are < 128. `at` (may be null) gets the row of each. Returns how many.
+  // starts are never lost). Buckets are < 128. `out_profile` (may be null) gets the profile of each. Returns how many.
   std::uint32_t (*first_of_group)(const std::uint8_t* bucket, const std::uint16_t* profile, std::uint32_t count,
-                                  std::uint8_t* out, std::uint32_t* at);
-  // The same over such an output, its buckets mapped by `table` (128 entries) to coarser ones. `in` may be `out`.
-  std::uint32_t (*regroup)(const std::uint8_t* in, std::uint32_t count, const std::uint8_t* table, std::uint8_t* out,
-                           std::uint32_t* at);
+                                  std::uint8_t* out, std::uint16_t* out_profile);
+  // The same over such an output, its buckets mapped by `table` (128 entries) to coarser ones. `in` may be `out`, and
+  // `in_profile` `out_profile`; both profiles may be null.
+  std::uint32_t (*regroup)(const std::uint8_t* in, const std::uint16_t* in_profile, std::uint32_t count,
+                           const std::uint8_t* table, std::uint8_t* out, std::uint16_t* out_profile);
   // counts[v & 127] += 1; `limit` = highest bucket that matters (others may or may not be counted).
   void (*count_bytes)(const std::uint8_t* values, std::uint32_t count, std::uint32_t limit, std::uint64_t* counts);
 

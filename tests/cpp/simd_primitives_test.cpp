@@ -129,33 +129,35 @@ TEST("the first row of each profile and bucket, and of each coarser bucket, is t
       }
       const auto coarse = make<std::uint8_t>(128, [&] { return below(6); });
       std::vector<std::uint8_t> expected, expected_coarse;
-      std::vector<std::uint32_t> expected_at;
+      std::vector<std::uint16_t> expected_at;
       for (std::uint32_t i = 0; i < count; ++i) {
         const bool start = i == 0 || profile[i] != profile[i - 1];
         if (!start && bucket[i] == bucket[i - 1]) continue;
         expected.push_back(static_cast<std::uint8_t>(bucket[i] | (start ? kStart : 0)));
-        expected_at.push_back(i);
+        expected_at.push_back(profile[i]);
       }
-      std::vector<std::uint32_t> coarse_at;
+      std::vector<std::uint16_t> coarse_at;
       for (std::uint32_t i = 0; i < expected.size(); ++i) {
         const std::uint8_t mapped = coarse[expected[i] & 127];
         if (expected[i] < kStart && mapped == coarse[expected[i - 1] & 127]) continue;
         expected_coarse.push_back(static_cast<std::uint8_t>(mapped | (expected[i] & kStart)));
-        coarse_at.push_back(i);
+        coarse_at.push_back(expected_at[i]);
       }
       for (const Primitives* table : levels()) {
         std::vector<std::uint8_t> out(count + kSlack), again(count + kSlack);
-        std::vector<std::uint32_t> at(count + kSlack), again_at(count + kSlack);
+        std::vector<std::uint16_t> at(count + kSlack), again_at(count + kSlack);
         const std::uint32_t plain = table->first_of_group(bucket.data(), profile.data(), count, again.data(), nullptr);
         const std::uint32_t found = table->first_of_group(bucket.data(), profile.data(), count, out.data(), at.data());
         CHECK(cut(again, plain) == expected);
         CHECK(cut(out, found) == expected);
         CHECK(cut(at, found) == expected_at);
-        const std::uint32_t kept = table->regroup(out.data(), found, coarse.data(), again.data(), again_at.data());
+        const std::uint32_t kept = table->regroup(out.data(), at.data(), found, coarse.data(), again.data(), again_at.data());
         CHECK(cut(again, kept) == expected_coarse);
         CHECK(cut(again_at, kept) == coarse_at);
-        const std::uint32_t in_place = table->regroup(out.data(), found, coarse.data(), out.data(), nullptr);
+        const std::uint32_t in_place = table->regroup(out.data(), at.data(), found, coarse.data(), out.data(), at.data());
         CHECK(cut(out, in_place) == expected_coarse);
+        CHECK(cut(at, in_place) == coarse_at);
+        CHECK_EQ(table->regroup(again.data(), nullptr, kept, coarse.data(), again.data(), nullptr) <= kept, true);
       }
     }
   }

@@ -29,6 +29,20 @@ std::optional<simd::BucketRule> rule_of(const PartitionBuckets& buckets) {
   return equal;
 }
 
+// Where the query's first bucket begins inside the partition, equal buckets are laid on to the front, so that one division
+// still numbers them; no row lies in those, and `first_bucket` wraps below zero.
+void lay_to_front(PartitionBuckets& buckets) {
+  std::vector<std::uint32_t>& border = buckets.border;
+  if (border.size() <= simd::BucketRule::kBorders) return;
+  const std::uint32_t length = border[1] - border[0];
+  const std::uint32_t more = (border[0] - 1) / length;
+  if (border.size() + more >= simd::kBucketsMax) return;
+  std::vector<std::uint32_t> front(more);
+  for (std::uint32_t i = 0; i < more; ++i) front[i] = border[0] - (more - i) * length;
+  border.insert(border.begin(), front.begin(), front.end());
+  buckets.first_bucket -= more;
+}
+
 bool on_slots(const PartitionBuckets& buckets) {
   constexpr auto kSlot = static_cast<std::uint32_t>(limits::kSlotMs);
   constexpr auto kLast = static_cast<std::uint32_t>(limits::kPartitionMs - 1);
@@ -78,7 +92,8 @@ BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start,
   const TimeRange extent = extent_of(version);
   const std::int64_t first_ms = std::max(rows.start_ms, extent.start_ms);
   const std::int64_t last_ms = std::min(rows.end_ms, extent.end_ms) - 1;
-  rows_ = rows;
+  // An end behind which no row lies cuts nothing: then slots stay whole.
+  rows_ = {rows.start_ms <= extent.start_ms ? INT64_MIN : rows.start_ms, rows.end_ms >= extent.end_ms ? INT64_MAX : rows.end_ms};
   if (first_ms > last_ms) {
     rows_ = {0, 0};
     starts_ = {0};
@@ -111,6 +126,7 @@ PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
   for (auto at = first; at != starts_.end() && *at - start < limits::kPartitionMs; ++at) {
     out.border.push_back(static_cast<std::uint32_t>(*at - start));
   }
+  lay_to_front(out);
   out.bucket_count = static_cast<std::uint32_t>(out.border.size()) + 1;
   if (const auto rule = rule_of(out)) {
     out.by_bytes = true;

@@ -12,7 +12,7 @@
 // state in an array per task carried over partitions and layers. ~1.5 ns a matched row, 0.05 ns a row scanned.
 #include <algorithm>
 #include <array>
-#include <limits>
+#include <bit>
 
 #include "query/kinds/breakdown.hpp"
 #include "query/kinds/event_names.hpp"
@@ -44,11 +44,61 @@ struct FunnelPartial final : Partial {
 struct ChunkSteps {
   std::vector<std::uint32_t> plain;        // a bit a step
   std::vector<std::uint32_t> conditional;
-  std::vector<std::uint8_t> wanted;        // 256 entries at least
   bool any = false;
   bool conditions = false;
   bool several = false;                    // some code stands for several steps
 };
+
+// --- the hot loop
+struct PlainRun {
+  const SpineView& spine;
+  const std::uint32_t* rows;   // of the spine, ascending
+  std::uint32_t count;
+  const std::uint8_t* level;   // step of a code
+  std::int64_t base_ms;
+  std::int64_t* start;         // of each step of each profile, `steps` numbers a profile; valid where the step is reached
+  std::uint32_t steps;
+  TimeRange range;
+  std::int64_t window;
+};
+
+[[nodiscard]] inline std::int64_t select(bool first, std::int64_t left, std::int64_t right) noexcept {
+  return right ^ ((left ^ right) & -static_cast<std::int64_t>(first));  // no branch, whatever the compiler thinks of it
+}
+
+// Neighbouring rows are of one profile half the time, so a branch on anything of a row is a coin toss: there is none. State
+// goes through memory, which overlaps profiles where registers would chain them (and would mispredict each new profile).
+// `reached` is a bit a step and profile; starts need no clearing, for they are believed only where the bit is set.
+template <bool kInside, bool kLate, class Code, class Mask>
+[[gnu::noinline]] void run_codes(const PlainRun& run, const Code* codes, Mask* reached, LateRows& late) {
+  const std::uint32_t* const rows = run.rows;
+  const std::uint32_t* const times = run.spine.time.data();
+  const std::uint16_t* const profiles = run.spine.profile;
+  const std::uint8_t* const levels = run.level;
+  const std::int64_t base_ms = run.base_ms, window = run.window;
+  const TimeRange range = run.range;
+  const std::size_t steps = run.steps;
+  const std::uint32_t id_offset = run.spine.id_offset, count = run.count;
+  std::int64_t* const starts = run.start + std::size_t{id_offset} * steps;
+  Mask* const masks = reached + id_offset;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t row = rows[i];
+    const std::uint32_t profile = profiles[row];
+    const std::int64_t time = base_ms + times[row];
+    const std::uint32_t level = levels[codes[row]];
+    std::int64_t* const at = starts + profile * steps + level;  // at[0]: the step before (nobody's for step 0), at[1]: this one
+    if constexpr (kLate) late.see(profile + id_offset, time);
+    std::uint64_t enters = 1;
+    if constexpr (!kInside) enters = (time >= range.start_ms) & (time < range.end_ms);
+    const std::uint64_t mask = masks[profile];
+    const std::int64_t start = select(level == 0, time, at[0]);
+    // Unsigned: what was never set may hold anything, and then the bit says no.
+    const bool in_window = static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(start) <= static_cast<std::uint64_t>(window);
+    const std::uint64_t ok = (((mask << 1) | enters) >> level) & in_window;
+    at[1] = select((ok & 1) != 0, start, at[1]);
+    masks[profile] = static_cast<Mask>(mask | (ok & 1) << level);
+  }
+}
 
 class FunnelKind final : public Kind {
  public:
@@ -71,8 +121,10 @@ class FunnelKind final : public Kind {
       const ChunkSteps& of_chunk = steps.emplace_back(steps_of(*chunk));
       plain &= !of_chunk.conditions && !of_chunk.several;
     }
-    plain ? scan_plain(context, seen, steps, task, scratch, static_cast<FunnelPartial&>(partial))
-          : scan_any(context, seen, steps, task, scratch, static_cast<FunnelPartial&>(partial));
+    auto& into = static_cast<FunnelPartial&>(partial);
+    if (!plain) return scan_any(context, seen, steps, task, scratch, into);
+    if (step_count() <= 8) return scan_plain<std::uint8_t>(context, seen, steps, task, scratch, into);
+    scan_plain<std::uint32_t>(context, seen, steps, task, scratch, into);
   }
 
   void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
@@ -143,24 +195,29 @@ class FunnelKind final : public Kind {
     ChunkSteps out;
     out.plain.resize(chunk.slices.size());
     out.conditional.resize(chunk.slices.size());
-    out.wanted.resize(std::max<std::size_t>(chunk.slices.size(), 256));
-    for (std::size_t code = 0; code < chunk.slices.size(); ++code) {
-      for (std::uint32_t step = 0; step < step_count(); ++step) {
-        if (!steps_[step].selects(chunk.slices[code].name)) continue;
-        (steps_[step].where.empty() ? out.plain : out.conditional)[code] |= 1u << step;
-      }
+    const auto note = [&](std::uint32_t step, std::size_t code) {
+      (steps_[step].where.empty() ? out.plain : out.conditional)[code] |= 1u << step;
       const std::uint32_t mask = out.plain[code] | out.conditional[code];
-      out.wanted[code] = mask != 0;
-      out.any |= mask != 0;
+      out.any = true;
       out.conditions |= out.conditional[code] != 0;
       out.several |= (mask & (mask - 1)) != 0;
+    };
+    for (std::uint32_t step = 0; step < step_count(); ++step) {
+      for (std::size_t code = 0; steps_[step].any && code < chunk.slices.size(); ++code) {
+        if (steps_[step].selects(chunk.slices[code].name)) note(step, code);
+      }
+      for (const NameId name : steps_[step].names) {
+        if (const Slice* slice = chunk.find(name)) note(step, static_cast<std::size_t>(slice - chunk.slices.data()));
+      }
     }
     return out;
   }
 
   // Rows of the view whose code is wanted and that are visible.
   static std::uint32_t wanted_rows(const SpineView& spine, const ChunkSteps& steps, std::uint32_t time_max, std::uint32_t* out) {
-    std::uint32_t count = wanted_positions(spine, steps.wanted.data(), out);
+    std::vector<std::uint8_t> wanted(std::max<std::size_t>(steps.plain.size(), 256));
+    for (std::size_t code = 0; code < steps.plain.size(); ++code) wanted[code] = (steps.plain[code] | steps.conditional[code]) != 0;
+    const std::uint32_t count = wanted_positions(spine, wanted.data(), out);
     if (time_max == UINT32_MAX) return count;
     std::uint32_t kept = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -176,83 +233,57 @@ class FunnelKind final : public Kind {
     return last >= chunk.chunk().time_max ? UINT32_MAX : static_cast<std::uint32_t>(last);
   }
 
-  // Every code stands for at most one step and nothing else decides: [0] = time of the last row, [k] = start of step k.
+  // Every code stands for at most one step and nothing else decides.
+  template <class Mask>
   void scan_plain(const QueryContext& context, const TimeRange& seen, std::span<const ChunkSteps> steps, Task& task,
                   Scratch& scratch, FunnelPartial& partial) const {
-    const std::uint32_t stride = step_count() + 1;
-    const auto state = scratch.lease<std::int64_t>(std::size_t{task.size()} * stride);
-    std::fill_n(state.data(), state.size(), kNoStart);
+    const auto starts = scratch.lease<std::int64_t>(std::size_t{task.size()} * step_count() + 1);
+    const auto reached = scratch.zeroed<Mask>(task.size());
     LateRows late(task, scratch);
     for (std::size_t i = 0; i < task.chunks.size(); ++i) {
       ChunkView chunk(*task.chunks[i], task, scratch);
       late.begin_chunk(i);
       if (!steps[i].any || chunk.outside(seen)) continue;
       const SpineView spine = chunk.spine();
-      std::vector<std::uint8_t> level(std::max<std::size_t>(steps[i].plain.size(), 256), kNoStep);
-      for (std::size_t code = 0; code < steps[i].plain.size(); ++code) {
+      std::vector<std::uint8_t> level(steps[i].plain.size(), kNoStep);
+      for (std::size_t code = 0; code < level.size(); ++code) {
         if (steps[i].plain[code] != 0) level[code] = static_cast<std::uint8_t>(__builtin_ctz(steps[i].plain[code]));
       }
       const auto rows = scratch.lease<std::uint32_t>(spine.size() + simd::kSlack);
       const std::uint32_t count = wanted_rows(spine, steps[i], time_max_of(chunk, seen), rows.data());
-      const bool inside = !chunk.crosses(context.range);
-      const PlainRun run{spine, rows.data(), count, level.data(), chunk.start_ms(), state.data(), stride, context.range, window_};
-      if (late.tracked()) {
-        inside ? run_plain<true, true>(run, late) : run_plain<false, true>(run, late);
-      } else {
-        inside ? run_plain<true, false>(run, late) : run_plain<false, false>(run, late);
-      }
+      const PlainRun run{spine, rows.data(), count, level.data(), chunk.start_ms(), starts.data(), step_count(), context.range, window_};
+      const auto go = [&](auto* codes) {
+        if (!chunk.crosses(context.range)) {
+          late.tracked() ? run_codes<true, true>(run, codes, reached.data(), late)
+                         : run_codes<true, false>(run, codes, reached.data(), late);
+        } else {
+          late.tracked() ? run_codes<false, true>(run, codes, reached.data(), late)
+                         : run_codes<false, false>(run, codes, reached.data(), late);
+        }
+      };
+      spine.code8 != nullptr ? go(spine.code8) : go(spine.code16);
     }
-    count_depths(context, task, scratch, late, partial, [&](std::uint32_t profile) {
-      const std::int64_t* of_profile = state.data() + std::size_t{profile} * stride;
-      std::uint32_t depth = 0;
-      for (std::uint32_t step = 1; step < stride; ++step) depth += of_profile[step] != kNoStart;
-      return depth;
+    late.mark(task);
+    const auto profiles = scratch.lease<std::uint32_t>(task.size() + simd::kSlack);
+    const std::uint32_t entered = entered_profiles(reached.data(), task.size(), profiles.data());
+    count_depths(context, task, scratch, profiles.data(), entered, partial, [&](std::uint32_t profile) {
+      return static_cast<std::uint32_t>(std::bit_width(reached[profile]));  // steps are reached in order
     });
   }
 
-  struct PlainRun {
-    const SpineView& spine;
-    const std::uint32_t* rows;
-    std::uint32_t count;
-    const std::uint8_t* level;
-    std::int64_t base_ms;
-    std::int64_t* state;
-    std::uint32_t stride;
-    TimeRange range;
-    std::int64_t window;
-  };
-
-  template <bool kInside, bool kLate>
-  static void run_plain(const PlainRun& run, LateRows& late) {
-    if (run.spine.code8 != nullptr) {
-      run_codes<kInside, kLate>(run, run.spine.code8, late);
-    } else {
-      run_codes<kInside, kLate>(run, run.spine.code16, late);
-    }
+  static std::uint32_t entered_profiles(const std::uint8_t* reached, std::uint32_t count, std::uint32_t* out) {
+    std::uint8_t any[256];
+    std::fill_n(any, 256, 1);
+    any[0] = 0;
+    return simd::primitives().positions(reached, count, any, out);
   }
-
-  template <bool kInside, bool kLate, class Code>
-  static void run_codes(const PlainRun& run, const Code* codes, LateRows& late) {
-    const std::uint32_t* const rows = run.rows;
-    const std::uint32_t* const times = run.spine.time.data();
-    const std::uint16_t* const profiles = run.spine.profile;
-    const std::uint8_t* const levels = run.level;
-    const std::int64_t base_ms = run.base_ms, window = run.window;
-    std::int64_t* const states = run.state + std::size_t{run.spine.id_offset} * run.stride;
-    const std::size_t stride = run.stride;
-    for (std::uint32_t i = 0; i < run.count; ++i) {
-      const std::uint32_t row = rows[i];
-      const std::int64_t time = base_ms + times[row];
-      std::int64_t* const state = states + profiles[row] * stride;
-      const std::uint32_t level = levels[codes[row]];
-      if constexpr (kLate) late.see(profiles[row] + run.spine.id_offset, time);
-      std::int64_t entry = time;
-      if constexpr (!kInside) entry = run.range.contains(time) ? time : kNoStart;
-      const std::int64_t before = state[level];
-      const std::int64_t start = level == 0 ? entry : before;
-      const std::int64_t old = state[level + 1];
-      state[level + 1] = time - start <= window ? start : old;
+  static std::uint32_t entered_profiles(const std::uint32_t* reached, std::uint32_t count, std::uint32_t* out) {
+    std::uint32_t found = 0;
+    for (std::uint32_t profile = 0; profile < count; ++profile) {
+      out[found] = profile;
+      found += reached[profile] != 0;
     }
+    return found;
   }
 
   // Anything: several steps a code, conditions, equal times that do not count.
@@ -282,7 +313,14 @@ class FunnelKind final : public Kind {
                 strictly_later_);
       }
     }
-    count_depths(context, task, scratch, late, partial, [&](std::uint32_t profile) {
+    late.mark(task);
+    const auto profiles = scratch.lease<std::uint32_t>(task.size());
+    std::uint32_t entered = 0;
+    for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
+      profiles[entered] = profile;
+      entered += chains[std::size_t{profile} * step_count()].start != kNoStart;
+    }
+    count_depths(context, task, scratch, profiles.data(), entered, partial, [&](std::uint32_t profile) {
       return depth_of(chains.data() + std::size_t{profile} * step_count(), step_count());
     });
   }
@@ -306,25 +344,28 @@ class FunnelKind final : public Kind {
     }
   }
 
+  // Of the profiles that entered, those that count: into their groups, by depth.
   template <class Depth>
-  void count_depths(const QueryContext& context, Task& task, Scratch& scratch, LateRows& late, FunnelPartial& partial,
-                    Depth depth_of_profile) const {
-    late.mark(task);
+  void count_depths(const QueryContext& context, const Task& task, Scratch& scratch, std::uint32_t* profiles,
+                    std::uint32_t count, FunnelPartial& partial, Depth depth_of_profile) const {
     const ProfileFilter filter(context, task, scratch);
-    const auto profiles = scratch.lease<std::uint32_t>(task.size() + simd::kSlack);
-    const auto depths = scratch.lease<std::uint8_t>(task.size() + simd::kSlack);
-    std::uint32_t count = 0;
-    for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
-      const std::uint32_t depth = depth_of_profile(profile);
-      profiles[count] = profile;
-      depths[count] = static_cast<std::uint8_t>(depth);
-      count += depth != 0 && filter.has(profile) && !late.is_late(profile);
+    if (!filter.everybody() || !task.late.empty()) {
+      std::uint32_t kept = 0;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const std::uint32_t profile = profiles[i];
+        const bool late = !task.late.empty() && ((task.late[profile >> 6] >> (profile & 63)) & 1) != 0;
+        profiles[kept] = profile;
+        kept += filter.has(profile) && !late;
+      }
+      count = kept;
     }
     const auto groups = scratch.lease<std::uint32_t>(count);
     const Breakdown::TaskTraits traits(breakdown_, task, scratch);
-    breakdown_.profile_groups(traits, profiles.data(), count, partial.groups, groups.data());
+    breakdown_.profile_groups(traits, profiles, count, partial.groups, groups.data());
     if (partial.groups.size() != 0) partial.add(partial.groups.size() - 1, 1, 0);
-    for (std::uint32_t i = 0; i < count; ++i) ++partial.depths[std::size_t{groups[i]} * step_count() + depths[i] - 1];
+    const std::size_t steps = step_count();
+    std::uint64_t* const depths = partial.depths.data();
+    for (std::uint32_t i = 0; i < count; ++i) ++depths[groups[i] * steps + depth_of_profile(profiles[i]) - 1];
   }
 
   std::vector<BoundSelector> steps_;

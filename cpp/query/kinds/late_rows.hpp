@@ -31,7 +31,7 @@ class LateRows {
     last = {time_ms, chunk_};
   }
 
-  [[nodiscard]] bool is_late(std::uint32_t profile) const noexcept { return ever_ && late_[profile] != 0; }
+  // Into task.late; slow profiles are told already.
   void mark(Task& task) const {
     if (!ever_) return;
     for (std::uint32_t profile = 0; profile < task.size(); ++profile) {

@@ -10,6 +10,8 @@
 // several slices). Such buckets are *shared*: their profiles go into a set that is counted when the task ends. The others,
 // nearly all, are counted on the spot. Nothing here depends on the order of places, so nothing is ever late.
 #include <algorithm>
+#include <cstring>
+#include <span>
 
 #include "query/kinds/event_names.hpp"
 #include "query/kinds/event_rows.hpp"
@@ -31,6 +33,25 @@ struct Place {
   std::uint32_t first_bucket;
   std::uint32_t last_bucket;
 };
+
+// How many of the bytes, 0 or 1 each, are 1: eight a step, in counters of a byte that are emptied in time.
+std::uint64_t count_ones(std::span<const std::uint8_t> bytes) noexcept {
+  constexpr std::uint64_t kEven = 0x00FF00FF00FF00FF;
+  std::uint64_t total = 0;
+  std::size_t at = 0;
+  while (bytes.size() - at >= 8) {
+    const std::size_t steps = std::min<std::size_t>((bytes.size() - at) / 8, 255);
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < steps; ++i, at += 8) {
+      std::uint64_t word;
+      std::memcpy(&word, bytes.data() + at, 8);
+      sum += word;
+    }
+    total += (((sum & kEven) + ((sum >> 8) & kEven)) * 0x0001000100010001u) >> 48;
+  }
+  for (; at < bytes.size(); ++at) total += bytes[at];
+  return total;
+}
 
 // Distinct profiles of the shared buckets of one interval.
 class SharedBuckets {
@@ -56,6 +77,13 @@ class SharedBuckets {
   }
 
   [[nodiscard]] bool shared(std::uint32_t bucket) const noexcept { return set_[bucket] != kUnshared; }
+  // The same for a number that may lie before the first bucket.
+  [[nodiscard]] bool in_reach(std::uint32_t bucket) const noexcept { return bucket < set_.size() && shared(bucket); }
+  [[nodiscard]] bool by_bytes() const noexcept { return by_bytes_; }
+  // A byte a profile; null without them. REQUIRES: shared(bucket).
+  [[nodiscard]] std::uint8_t* bytes_of(std::uint32_t bucket) noexcept {
+    return by_bytes_ ? bytes_.data() + std::size_t{set_[bucket]} * profiles_ : nullptr;
+  }
   [[nodiscard]] bool any_shared(std::uint32_t first, std::uint32_t last) const noexcept {
     return std::any_of(set_.begin() + first, set_.begin() + last + 1, [](std::uint32_t set) { return set != kUnshared; });
   }
@@ -82,8 +110,7 @@ class SharedBuckets {
     for (std::uint32_t set = 0; set < shared_.size(); ++set) {
       std::uint64_t count = 0;
       if (by_bytes_) {
-        const std::uint8_t* at = bytes_.data() + std::size_t{set} * profiles_;
-        for (std::uint32_t profile = 0; profile < profiles_; ++profile) count += at[profile];
+        count = count_ones({bytes_.data() + std::size_t{set} * profiles_, profiles_});
       } else {
         for (std::size_t word = 0; word < words_a_set(); ++word) {
           count += static_cast<std::uint64_t>(__builtin_popcountll(words_[set * words_a_set() + word]));
@@ -241,7 +268,7 @@ class ProfileScan {
     bool valid = false;
     std::uint32_t count = 0;
     Scratch::Lease<std::uint8_t> bytes;
-    Scratch::Lease<std::uint32_t> at;           // row of the feed; empty when not wanted
+    Scratch::Lease<std::uint16_t> profile;      // as in the feed; empty when not wanted
     std::uint64_t totals[128] = {};
   };
 
@@ -255,14 +282,14 @@ class ProfileScan {
         take_wide(interval, buckets, feed);
         continue;
       }
-      const bool positions = !plan_.breakdown.empty() || touches_shared(interval, buckets, chunk.chunk());
-      const std::size_t finer = finer_of(i, feed.partition, firsts, positions);
+      const bool profiles = !plan_.breakdown.empty() || touches_shared(interval, buckets, chunk.chunk());
+      const std::size_t finer = finer_of(i, feed.partition, firsts, profiles);
       if (finer != i) {
-        regroup(plan_.order[finer], interval, feed, positions, firsts);
+        regroup(plan_.order[finer], interval, feed, profiles, firsts);
       } else {
-        group(buckets, feed, positions || coarser_needs(i, feed.partition, chunk.chunk()), firsts[interval]);
+        group(buckets, feed, profiles || coarser_needs(i, feed.partition, chunk.chunk()), firsts[interval]);
       }
-      count_firsts(interval, buckets, feed, positions, firsts[interval]);
+      count_firsts(interval, buckets, feed, profiles, firsts[interval]);
     }
   }
 
@@ -281,18 +308,18 @@ class ProfileScan {
   }
 
   // The place in the order of an interval whose firsts can be regrouped into those of place i; i itself when none can.
-  [[nodiscard]] std::size_t finer_of(std::size_t i, std::int32_t partition, const std::vector<Firsts>& firsts, bool positions) const {
+  [[nodiscard]] std::size_t finer_of(std::size_t i, std::int32_t partition, const std::vector<Firsts>& firsts, bool profiles) const {
     const std::vector<std::uint32_t>& own = plan_.intervals[plan_.order[i]].of(partition).border;
     for (std::size_t j = i; j-- > 0;) {
       const Firsts& finer = firsts[plan_.order[j]];
       const std::vector<std::uint32_t>& borders = plan_.intervals[plan_.order[j]].of(partition).border;
-      if (!finer.valid || (positions && finer.at.size() == 0)) continue;
+      if (!finer.valid || (profiles && finer.profile.size() == 0)) continue;
       if (std::includes(borders.begin(), borders.end(), own.begin(), own.end())) return j;
     }
     return i;
   }
 
-  void group(const PartitionBuckets& buckets, const Feed& feed, bool positions, Firsts& out) {
+  void group(const PartitionBuckets& buckets, const Feed& feed, bool profiles, Firsts& out) {
     const auto bytes = scratch_.lease<std::uint8_t>(feed.count + simd::kSlack);
     if (feed.slot != nullptr) {
       primitives_.slot_to_bucket(feed.slot, feed.count, buckets.slot_byte.data(), bytes.data());
@@ -307,9 +334,9 @@ class ProfileScan {
     out.valid = true;
     if (!plan_.uniques) return;
     out.bytes = scratch_.lease<std::uint8_t>(feed.count + simd::kSlack);
-    if (positions) out.at = scratch_.lease<std::uint32_t>(feed.count + simd::kSlack);
+    if (profiles) out.profile = scratch_.lease<std::uint16_t>(feed.count + simd::kSlack);
     out.count = primitives_.first_of_group(bytes.data(), feed.profile, feed.count, out.bytes.data(),
-                                           positions ? out.at.data() : nullptr);
+                                           profiles ? out.profile.data() : nullptr);
   }
 
   // Totals of rows by bucket; with a breakdown they go to their cells at once.
@@ -317,7 +344,7 @@ class ProfileScan {
     if (plan_.breakdown.empty()) return primitives_.count_bytes(bytes, feed.count, buckets.bucket_count - 1, totals);
   }
 
-  void regroup(std::size_t finer, std::size_t interval, const Feed& feed, bool positions, std::vector<Firsts>& firsts) {
+  void regroup(std::size_t finer, std::size_t interval, const Feed& feed, bool profiles, std::vector<Firsts>& firsts) {
     const PartitionBuckets& fine = plan_.intervals[finer].of(feed.partition);
     const PartitionBuckets& own = plan_.intervals[interval].of(feed.partition);
     alignas(64) std::uint8_t table[128];
@@ -332,13 +359,13 @@ class ProfileScan {
     out.valid = true;
     if (!plan_.uniques) return;
     out.bytes = scratch_.lease<std::uint8_t>(from.count + simd::kSlack);
-    if (positions || from.at.size() != 0) out.at = scratch_.lease<std::uint32_t>(from.count + simd::kSlack);
-    out.count = primitives_.regroup(from.bytes.data(), from.count, table, out.bytes.data(), out.at.size() != 0 ? out.at.data() : nullptr);
-    if (out.at.size() == 0) return;
-    for (std::uint32_t k = 0; k < out.count; ++k) out.at[k] = from.at[out.at[k]];
+    if (profiles || from.profile.size() != 0) out.profile = scratch_.lease<std::uint16_t>(from.count + simd::kSlack);
+    const bool known = out.profile.size() != 0;
+    out.count = primitives_.regroup(from.bytes.data(), known ? from.profile.data() : nullptr, from.count, table,
+                                    out.bytes.data(), known ? out.profile.data() : nullptr);
   }
 
-  void count_firsts(std::size_t interval, const PartitionBuckets& buckets, const Feed& feed, bool positions, const Firsts& firsts) {
+  void count_firsts(std::size_t interval, const PartitionBuckets& buckets, const Feed& feed, bool profiles, const Firsts& firsts) {
     Cells& cells = partial_.cells[interval];
     if (!plan_.breakdown.empty()) return count_grouped(interval, buckets, feed, firsts);
     for (std::uint32_t bucket = 0; plan_.totals && bucket < buckets.bucket_count; ++bucket) {
@@ -348,16 +375,29 @@ class ProfileScan {
     std::uint64_t counts[128] = {};
     primitives_.count_bytes(firsts.bytes.data(), firsts.count, buckets.bucket_count - 1, counts);
     SharedBuckets& shared = shared_[interval];
-    bool is_shared[128] = {};
     for (std::uint32_t bucket = 0; bucket < buckets.bucket_count; ++bucket) {
-      if (counts[bucket] == 0) continue;
-      is_shared[bucket] = shared.shared(buckets.first_bucket + bucket);
-      if (!is_shared[bucket]) cells.unique(cells.at(0, buckets.first_bucket + bucket)) += counts[bucket];
+      const bool direct = counts[bucket] != 0 && !shared.in_reach(buckets.first_bucket + bucket);
+      if (direct) cells.unique(cells.at(0, buckets.first_bucket + bucket)) += counts[bucket];
     }
-    if (!positions) return;
+    if (profiles) note_shared(buckets, feed, firsts, shared);
+  }
+
+  // Firsts of shared buckets go into their sets; the others into one that nobody reads, so that no branch is needed.
+  void note_shared(const PartitionBuckets& buckets, const Feed& feed, const Firsts& firsts, SharedBuckets& shared) {
+    const auto nowhere = scratch_.lease<std::uint8_t>(task_.size());
+    std::uint8_t* set[128];
+    std::fill_n(set, 128, nowhere.data());
+    for (std::uint32_t bucket = 0; bucket < buckets.bucket_count; ++bucket) {
+      if (shared.in_reach(buckets.first_bucket + bucket)) set[bucket] = shared.bytes_of(buckets.first_bucket + bucket);
+    }
+    if (shared.by_bytes()) {
+      for (std::uint32_t k = 0; k < firsts.count; ++k) set[firsts.bytes[k] & 127u][firsts.profile[k] + feed.id_offset] = 1;
+      return;
+    }
     for (std::uint32_t k = 0; k < firsts.count; ++k) {
       const std::uint32_t bucket = firsts.bytes[k] & 127u;
-      if (is_shared[bucket]) shared.add(buckets.first_bucket + bucket, feed.profile[firsts.at[k]] + feed.id_offset);
+      if (bucket == simd::kOutsideBucket || !shared.in_reach(buckets.first_bucket + bucket)) continue;
+      shared.add(buckets.first_bucket + bucket, firsts.profile[k] + feed.id_offset);
     }
   }
 
@@ -375,7 +415,7 @@ class ProfileScan {
     for (std::uint32_t k = 0; k < firsts.count; ++k) {
       const std::uint32_t bucket = firsts.bytes[k] & 127u;
       if (bucket == simd::kOutsideBucket) continue;
-      note_unique(cells, shared, buckets.first_bucket + bucket, feed.profile[firsts.at[k]] + feed.id_offset);
+      note_unique(cells, shared, buckets.first_bucket + bucket, firsts.profile[k] + feed.id_offset);
     }
   }
 
