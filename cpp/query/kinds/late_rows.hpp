@@ -13,7 +13,9 @@ namespace cdp {
 
 class LateRows {
  public:
-  LateRows(const Task& task, Scratch& scratch) : task_(&task), scratch_(&scratch) {}
+  // `ties_are_late`: a row of the same millisecond as one of an earlier chunk is out of order too.
+  LateRows(const Task& task, Scratch& scratch, bool ties_are_late = false)
+      : task_(&task), scratch_(&scratch), ties_are_late_(ties_are_late) {}
 
   // Call for every chunk of the task in order, also one that is not read.
   void begin_chunk(std::size_t index) {
@@ -29,6 +31,12 @@ class LateRows {
     // Equal times are in order by the log, unless origins of one profile differ: those come before the log in event order.
     late_[profile] |= static_cast<std::uint8_t>((last.chunk != chunk_) & (time_ms < last.time_ms + tie_));
     last = {time_ms, chunk_};
+  }
+
+  // A profile that the fast path must leave out for a reason of its own.
+  void add(std::uint32_t profile) {
+    if (!ever_) begin_marks();
+    late_[profile] = 1;
   }
 
   // Into task.late; slow profiles are told already.
@@ -48,7 +56,7 @@ class LateRows {
   void begin_partition(std::size_t index) {
     partition_ = task_->chunks[index]->partition;
     tracked_ = false;
-    tie_ = 0;
+    tie_ = ties_are_late_ ? 1 : 0;
     std::uint32_t last_id = 0;
     for (; index < task_->chunks.size() && task_->chunks[index]->partition == partition_; ++index) {
       const Chunk& chunk = *task_->chunks[index];
@@ -57,16 +65,19 @@ class LateRows {
       if (!chunk.origin.empty()) tie_ = 1;
     }
     if (!tracked_) return;
-    if (!ever_) {
-      last_ = scratch_->lease<Last>(task_->size());
-      late_ = scratch_->zeroed<std::uint8_t>(task_->size());
-      ever_ = true;
-    }
+    if (!ever_) begin_marks();
+    if (last_.size() == 0) last_ = scratch_->lease<Last>(task_->size());
     std::fill_n(last_.data(), last_.size(), Last{INT64_MIN, 0});
+  }
+
+  void begin_marks() {
+    late_ = scratch_->zeroed<std::uint8_t>(task_->size());
+    ever_ = true;
   }
 
   const Task* task_;
   Scratch* scratch_;
+  bool ties_are_late_;
   std::int32_t partition_ = 0;
   std::uint64_t chunk_ = 0;
   bool tracked_ = false;
