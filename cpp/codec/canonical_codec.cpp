@@ -1,6 +1,7 @@
 #include "codec/canonical_codec.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/hash.hpp"
@@ -84,13 +85,24 @@ void put_values(NarrowWriter& out, const EventColumns& events) {
     out.number(field.base);
     out.number(field.width);
   }
-  out.reserve(events.values.size() * 8);
+  std::vector<std::size_t> shape_bytes;
+  shape_bytes.reserve(events.shapes.size());
+  for (const Shape& shape : events.shapes) {
+    std::size_t bytes = 0;
+    for (std::uint32_t index = 0; index < shape.field_count; ++index) bytes += fields[shape.first_field + index].width;
+    shape_bytes.push_back(bytes);
+  }
+  std::size_t size = 0;
+  for (const std::uint32_t shape : events.shape) size += shape_bytes[shape];
+  std::byte* at = out.claim(size);
   for (std::size_t event = 0; event < events.shape.size(); ++event) {
     const Shape& shape = events.shapes[events.shape[event]];
     const std::uint64_t* const values = events.values.data() + events.first_value[event];
     const Narrow* const narrow = fields.data() + shape.first_field;
     for (std::uint32_t index = 0; index < shape.field_count; ++index) {
-      out.code(values[index] - narrow[index].base, narrow[index].width);
+      const std::uint64_t code = values[index] - narrow[index].base;
+      std::memcpy(at, &code, sizeof code);
+      at += narrow[index].width;
     }
   }
 }

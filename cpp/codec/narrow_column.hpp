@@ -42,10 +42,13 @@ class NarrowWriter {
     if (count != 0) std::memcpy(out_.data() + size_, data, count);
     size_ += count;
   }
-  // REQUIRES: room reserved.
-  void code(std::uint64_t value, std::uint8_t width) noexcept {
-    std::memcpy(out_.data() + size_, &value, 8);
-    size_ += width;
+  // `count` bytes that the caller fills in order, 8 at a time: each store may run over into the next, the last one over
+  // the end. Valid until the next call.
+  [[nodiscard]] std::byte* claim(std::size_t count) {
+    reserve(count);
+    std::byte* const at = out_.data() + size_;
+    size_ += count;
+    return at;
   }
 
   // A column of `count` values, value_at(index) each.
