@@ -40,7 +40,7 @@ Outcome Engine::Impl::apply_batch(Pending& pending, std::vector<Origin>& touched
     }
   }
   tick_ms = std::max(tick_ms, record.batch->received_ms);
-  ApplyResult result = applier->apply(record.batch, &touched);
+  ApplyResult result = applier->apply(record.batch, watches.empty() ? nullptr : &touched);
   AppliedBatch applied{result.last_sequence, result.accepted, result.duplicates, {}};
   for (const auto& reject : result.rejects) {
     applied.rejects.push_back(

@@ -9,6 +9,9 @@ namespace cdp {
 namespace {
 
 constexpr auto kLookAgain = std::chrono::milliseconds(50);
+// Under a stream faster than kTailRows in kSealPause, seals are of more rows, and so each row is merged less often.
+constexpr auto kSealPause = std::chrono::milliseconds(30);
+constexpr std::uint64_t kTailRowsAtOnce = 4 * std::uint64_t{limits::kTailRows};
 
 bool before(const std::shared_ptr<const Layer>& left, const std::shared_ptr<const Layer>& right) {
   return std::pair(left->partition, left->first_order) < std::pair(right->partition, right->first_order);
@@ -63,17 +66,25 @@ bool Engine::Impl::merge_once(bool drain_split) {
 }
 
 void Engine::Impl::seal_loop() {
+  auto sealed = std::chrono::steady_clock::now() - kSealPause;
   while (true) {
     {
       std::unique_lock lock(publish_mutex);
       if (order_stopping) return;
       const VersionPtr version = current.load();
-      if (tail_rows(*version) < limits::kTailRows && version->tail.size() < limits::kTailBatches) {
+      const std::uint64_t rows = tail_rows(*version);
+      if (rows < limits::kTailRows && version->tail.size() < limits::kTailBatches) {
         order_wanted.wait_for(lock, kLookAgain);
         if (order_stopping) return;
+      } else if (const auto now = std::chrono::steady_clock::now();
+                 rows < kTailRowsAtOnce && now < sealed + kSealPause) {
+        order_wanted.wait_for(lock, sealed + kSealPause - now);
+        continue;
       }
     }
-    if (seal_once(limits::kTailRows)) order_wanted.notify_all();
+    if (!seal_once(limits::kTailRows)) continue;
+    sealed = std::chrono::steady_clock::now();
+    order_wanted.notify_all();
   }
 }
 

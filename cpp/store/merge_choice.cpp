@@ -26,7 +26,7 @@ constexpr std::uint64_t kQuietRows = 16 * limits::kTailRows;
 constexpr std::uint64_t kWorthwhile = 8;
 constexpr std::size_t kStaleOrigins = 1'024;
 constexpr std::uint64_t kRowsPerStaleOrigin = 4'096;
-constexpr std::size_t kSampleOrigins = 1'024;  // looked up per layer to estimate the share of misplaced rows
+constexpr std::size_t kSampleOrigins = 256;  // looked up per layer to estimate the share of misplaced rows
 
 struct Partition {
   std::uint32_t shard = 0;
