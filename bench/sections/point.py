@@ -37,11 +37,11 @@ def measure(folder: Path) -> list[Result]:
         store.compact()
         keys = [{"user_id": records.user_text(user)} for user in point_users(folder)]
         events = statistics.median(len(store.profile(key, events={}, now_ms=schema.END_MS).events) for key in keys)  # type: ignore[union-attr]
-        newest = {"limit": 10, "newest_first": True}
+        none, newest = {"limit": 0}, {"limit": 10, "newest_first": True}
         return [
             Result(
                 "point read: identities and traits",
-                median_us(lambda key: store.profile(key, now_ms=schema.END_MS), keys),
+                median_us(lambda key: store.profile(key, events=none, now_ms=schema.END_MS), keys),
                 "us",
                 FLOOR_US,
                 "lower",

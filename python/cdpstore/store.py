@@ -8,6 +8,7 @@ and never wait for ingest. The only clock read below the server is `_now_ms` her
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -329,9 +330,19 @@ def _table(answer: _core.Table) -> Table:
     return Table.from_core((answer.names, columns, answer.watermark, answer.now_ms, answer.notes))
 
 
+class _Packers(threading.local):
+    """One packer a thread: making one allocates a megabyte."""
+
+    def __init__(self) -> None:
+        self.spec = msgpack.Packer(datetime=True)
+
+
+_packers = _Packers()
+
+
 def _pack_spec(spec: Mapping[str, Any]) -> bytes:
     try:
-        packed: bytes = msgpack.packb(spec, datetime=True)
+        packed: bytes = _packers.spec.pack(spec)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidRequest("query.invalid", f"the spec holds a value that msgpack cannot carry: {error}") from None
     return packed

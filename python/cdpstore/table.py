@@ -16,6 +16,7 @@ IN          12
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import starmap
 from typing import Any, Final, Self, TypeAlias
 
 import msgpack
@@ -201,12 +202,16 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
 
         Identities are (kind, value), operations (key, kind, value, time_ms), events (name, time_ms, properties).
         """
-        lists: dict[str, Any] = {
-            "identities": tuple(Identity(*each) for each in answer.get("identities", ())),
-            "trait_history": tuple(Operation(*each) for each in answer.get("trait_history", ())),
-            "events": tuple(Event(*each) for each in answer.get("events", ())),
-        }
-        return cls(**{**answer, **lists})
+        return cls(
+            answer["profile_id"],
+            tuple(starmap(Identity, answer.get("identities", ()))),
+            answer.get("traits", {}),
+            tuple(starmap(Operation, answer.get("trait_history", ()))),
+            tuple(starmap(Event, answer.get("events", ()))),
+            answer.get("created_ms"),
+            answer.get("watermark", 0),
+            answer.get("now_ms", 0),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, datetimes kept."""
