@@ -44,6 +44,7 @@ inline constexpr std::size_t kGroupAlign = 4'096;
 inline constexpr std::size_t kLogFileFirstBytes = 1u << 20; // an idle tenant costs little; doubles up to
 inline constexpr std::size_t kLogFileBytes = 128u << 20;
 inline constexpr std::size_t kQueuedBytes = 64u << 20;      // accepted, not yet durable: then submit waits
+inline constexpr std::size_t kQueuedGroups = 64;            // durable (or without a log), not yet applied: then submit waits
 inline constexpr std::int64_t kDedupeDays = 30;             // of receipt
 inline constexpr std::int64_t kTickMs = 1'000;
 

@@ -6,6 +6,8 @@ namespace {
 
 constexpr std::size_t kTailRowsMost = 64 * std::size_t{limits::kTailRows};  // then apply waits for the order thread
 
+constexpr std::size_t kBatchesAtOnce = 16;
+
 std::uint64_t tail_rows(const Version& version) {
   std::uint64_t rows = 0;
   for (const auto& batch : version.tail) rows += batch->event.size();
@@ -114,7 +116,13 @@ void Engine::Impl::apply_loop() {
       if (durable.empty()) break;
       group = std::move(durable.front());
       durable.pop_front();
+      // Without a log every batch comes as a group of its own: what queued meanwhile is published at once.
+      while (!log && !durable.empty() && group.size() < kBatchesAtOnce) {
+        group.push_back(std::move(durable.front().front()));
+        durable.pop_front();
+      }
     }
+    queue_changed.notify_all();
     std::vector<Done> done;
     apply_group(group, &done);
     const VersionPtr version = current.load();

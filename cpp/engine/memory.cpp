@@ -39,7 +39,10 @@ std::vector<MemoryPart> Engine::memory() const {
     tail.size_bytes += batch_bytes(*batch);
   }
   std::vector<MemoryPart> parts{rows, chunks, layers, tail};
-  impl_->applier->memory(parts);
+  {
+    const std::lock_guard applying(impl_->apply_mutex);
+    impl_->applier->memory(parts);
+  }
   if (impl_->log) parts.push_back({"log_files", impl_->log->size_bytes(), 0});
   return parts;
 }
