@@ -300,8 +300,9 @@ void time_question(const Store& store, const Question& question, Pool& pool) {
   std::printf("%-28s", question.name);
   std::uint64_t answer = 0;
   for (const unsigned threads : {1u, 2u}) {
+    constexpr int rounds = 25;
     std::vector<double> times, processor;
-    for (int round = 0; round < 25; ++round) {
+    for (int round = 0; round < rounds; ++round) {
       const std::clock_t clock = std::clock();
       const auto start = std::chrono::steady_clock::now();
       answer = digest(ask(store, spec, &pool, threads));

@@ -77,6 +77,44 @@ struct Birth {
   std::uint32_t spine_row = 0;
 };
 
+// Distinct (profile, period) pairs of a task: a bit each while the periods are few, else keys made distinct at the end.
+class ActivePeriods {
+ public:
+  ActivePeriods(std::uint32_t buckets, std::uint32_t profiles, Scratch& scratch)
+      : profiles_(profiles), words_((buckets + 63) / 64), by_bits_(buckets <= kDensePeriods),
+        bits_(scratch.zeroed<std::uint64_t>(by_bits_ ? std::size_t{profiles} * words_ : 0)) {}
+  void add(std::uint32_t profile, std::uint32_t bucket) {
+    if (by_bits_) {
+      bits_[std::size_t{profile} * words_ + (bucket >> 6)] |= std::uint64_t{1} << (bucket & 63);
+      return;
+    }
+    const std::uint64_t key = (std::uint64_t{profile} << 32) | bucket;
+    if (keys_.empty() || keys_.back() != key) keys_.push_back(key);
+  }
+  // visit(profile, bucket) once for each pair.
+  template <class Visit>
+  void each(Visit&& visit) {
+    std::sort(keys_.begin(), keys_.end());
+    keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
+    for (const std::uint64_t key : keys_) visit(static_cast<std::uint32_t>(key >> 32), static_cast<std::uint32_t>(key));
+    if (!by_bits_) return;
+    for (std::uint32_t profile = 0; profile < profiles_; ++profile) {
+      for (std::uint32_t word = 0; word < words_; ++word) {
+        for (std::uint64_t bits = bits_[std::size_t{profile} * words_ + word]; bits != 0; bits &= bits - 1) {
+          visit(profile, word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)));
+        }
+      }
+    }
+  }
+
+ private:
+  std::uint32_t profiles_;
+  std::uint32_t words_;
+  bool by_bits_;
+  Scratch::Lease<std::uint64_t> bits_;
+  std::vector<std::uint64_t> keys_;
+};
+
 struct RetentionFields {
   Selector start;
   std::optional<Selector> returned;  // none: the start event
@@ -284,12 +322,12 @@ class RetentionKind final : public Kind {
     if (!task.is_slow(profile)) task.mark_late(profile);
   }
 
-  // Births first, then the periods of returns behind them. Active periods are (profile, bucket) keys, made distinct at the end.
+  // Births first, then the periods of returns behind them.
   void scan_any(const QueryContext& context, Task& task, Scratch& scratch, RetentionPartial& partial) const {
     const auto births = scratch.lease<Birth>(task.size());
     std::fill_n(births.data(), births.size(), Birth{});
     find_births(context, task, scratch, births.data());
-    std::vector<std::uint64_t> active;
+    ActivePeriods active(plan_.size(), task.size(), scratch);
     for (std::uint32_t i = 0; i < task.chunks.size(); ++i) {
       if (!plan_.covers(task.chunks[i]->partition)) continue;
       ChunkView chunk(*task.chunks[i], task, scratch);
@@ -297,9 +335,7 @@ class RetentionKind final : public Kind {
         note_returns(chunk, i, rows, births.data(), context, task, active);
       });
     }
-    std::sort(active.begin(), active.end());
-    active.erase(std::unique(active.begin(), active.end()), active.end());
-    count_keys(context, task, scratch, births.data(), active, partial.grid);
+    count_active(context, task, scratch, births.data(), active, partial.grid);
   }
 
   // The first start in the range; INT64_MIN where one before it disqualifies the profile.
@@ -327,7 +363,7 @@ class RetentionKind final : public Kind {
   }
 
   void note_returns(const ChunkView& chunk, std::uint32_t index, const EventRows& rows, const Birth* births,
-                    const QueryContext& context, Task& task, std::vector<std::uint64_t>& active) const {
+                    const QueryContext& context, Task& task, ActivePeriods& active) const {
     const PartitionBuckets& buckets = plan_.of(chunk.chunk().partition);
     for (std::uint32_t at = 0; at < rows.count(); ++at) {
       const std::uint32_t profile = rows.profile(at);
@@ -339,13 +375,13 @@ class RetentionKind final : public Kind {
         if (birth.chunk != index) mark_late(task, profile);
         if (birth.chunk != index || rows.spine_row(at) <= birth.spine_row) continue;
       }
-      const std::uint64_t key = (std::uint64_t{profile} << 32) | (buckets.first_bucket + buckets.bucket(time));
-      if (active.empty() || active.back() != key) active.push_back(key);
+      const std::uint16_t bucket = buckets.by_slot ? buckets.slot_bucket[rows.slot(at)] : buckets.bucket(time);
+      active.add(profile, buckets.first_bucket + bucket);
     }
   }
 
-  void count_keys(const QueryContext& context, const Task& task, Scratch& scratch, const Birth* births,
-                  std::span<const std::uint64_t> active, Grid& grid) const {
+  void count_active(const QueryContext& context, const Task& task, Scratch& scratch, const Birth* births,
+                    ActivePeriods& active, Grid& grid) const {
     const ProfileFilter filter(context, task, scratch);
     const auto counts = [&](std::uint32_t profile) {
       const bool late = !task.late.empty() && ((task.late[profile >> 6] >> (profile & 63)) & 1) != 0;
@@ -359,11 +395,10 @@ class RetentionKind final : public Kind {
       grid.add_size(cohorts[profile]);
       if (same_) grid.add(cohorts[profile], 0);
     }
-    for (const std::uint64_t key : active) {
-      const std::uint32_t cohort = cohorts[key >> 32];
-      const std::uint32_t period = static_cast<std::uint32_t>(key) - cohort;
-      if (cohort != kNone && !(same_ && period == 0)) grid.add(cohort, period);
-    }
+    active.each([&](std::uint32_t profile, std::uint32_t bucket) {
+      const std::uint32_t cohort = cohorts[profile];
+      if (cohort != kNone && !(same_ && bucket == cohort)) grid.add(cohort, bucket - cohort);
+    });
   }
 
   BucketPlan plan_;
