@@ -58,11 +58,11 @@ class ServerProcess:
         self._process.stdout.close()
 
     def stop(self) -> int:
-        """SIGTERM; the exit code."""
+        """SIGTERM; the exit code, once everything accepted is on disk."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.terminate()
-        code = self._process.wait(timeout=30)
+        code = self._process.wait(timeout=90)  # what is accepted goes to a disk that may be slow
         if self._process.stdout is not None:
             self._process.stdout.close()
         return code
