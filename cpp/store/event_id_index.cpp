@@ -47,7 +47,10 @@ struct Table {
   void put(std::uint64_t hash, const EventKey& key, std::uint16_t day) noexcept {
     std::uint32_t at = place(hash);
     while (buckets[at].count == kBucketKeys) at = at + 1 == buckets.size() ? 0 : at + 1;
-    Bucket& bucket = buckets[at];
+    put_into(buckets[at], key, day);
+  }
+  // REQUIRES: the first bucket from the key's place on that has room.
+  void put_into(Bucket& bucket, const EventKey& key, std::uint16_t day) noexcept {
     bucket.keys[bucket.count] = key;
     bucket.days[bucket.count] = day;
     ++bucket.count;
@@ -119,8 +122,12 @@ bool EventIdIndex::State::insert(const EventKey& key, std::uint64_t hashed, std:
     if (bucket.count < kBucketKeys) break;
     at = at + 1 == table.buckets.size() ? 0 : at + 1;
   }
-  if (table.full()) grow(hashed, day);
-  directory[entry(hashed)]->put(hashed, key, narrow_day(day));
+  if (table.full()) [[unlikely]] {
+    grow(hashed, day);
+    directory[entry(hashed)]->put(hashed, key, narrow_day(day));
+  } else {
+    table.put_into(table.buckets[at], key, narrow_day(day));
+  }
   ++count;
   return true;
 }
@@ -152,6 +159,8 @@ std::size_t EventIdIndex::State::rebuild(Table& table, std::int32_t day, std::si
 
 void EventIdIndex::State::grow(std::uint64_t hashed, std::int32_t day) {
   Table& table = *directory[entry(hashed)];
+  const bool may_drop = !counts(table.oldest_day, day);
+  if (!may_drop && buckets_for(table.count + 1) > kBucketsMax && table.depth < kDepthMax) return split(table, hashed);
   static_cast<void>(rebuild(table, day, std::numeric_limits<std::size_t>::max(), true));
   if (table.buckets.size() > kBucketsMax && table.depth < kDepthMax) split(table, hashed);
 }
