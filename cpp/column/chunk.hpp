@@ -8,6 +8,7 @@
 // their size() (a vector load may run over the end): count rows by `row_count`, never by size().
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -40,6 +41,21 @@ struct Slice {
   [[nodiscard]] std::uint32_t row_of(std::uint32_t spine_row) const noexcept;
 };
 
+// Rows whose origin is not that of their place: those of profiles that were joined. Few, so they are listed: a column would
+// cost every row of the chunk four bytes for the sake of one joined profile.
+struct ForeignOrigins {
+  std::vector<std::uint32_t> row;     // in the spine, ascending
+  std::vector<std::uint32_t> origin;  // of each
+  [[nodiscard]] bool empty() const noexcept { return row.empty(); }
+  friend bool operator==(const ForeignOrigins&, const ForeignOrigins&) = default;
+  // Origin of a spine row whose place is `own`. O(log rows listed).
+  [[nodiscard]] Origin at(std::uint32_t spine_row, Origin own) const noexcept {
+    const auto found = std::lower_bound(row.begin(), row.end(), spine_row);
+    if (found == row.end() || *found != spine_row) return own;
+    return Origin{origin[static_cast<std::size_t>(found - row.begin())]};
+  }
+};
+
 struct Chunk {
   std::uint32_t first_id = 0;  // local ids [first_id, last_id), multiples of kBlockIds
   std::uint32_t last_id = 0;
@@ -52,7 +68,7 @@ struct Chunk {
   std::vector<std::uint16_t> profile16;
   std::vector<std::uint32_t> profile32;
   std::vector<std::uint32_t> block_offset;  // spine row at which each block starts; blocks + 1 entries
-  std::vector<std::uint32_t> origin;     // Origin of a row, empty when every row's origin is its home profile's own origin
+  ForeignOrigins foreign;                // empty when every row belongs to the origin of its place
   std::vector<Slice> slices;             // ascending by name
   std::uint32_t time_min = 0;            // of the rows
   std::uint32_t time_max = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <tuple>
 
 namespace cdp {
@@ -88,14 +89,17 @@ std::string check_spine(const Chunk& chunk) {
   if (!is_one_filled(chunk.profile32, chunk.profile16, chunk.last_id - chunk.first_id > 65'536, chunk.row_count)) {
     return "profiles";
   }
-  if (!chunk.origin.empty() && !is_padded(chunk.origin, chunk.row_count)) return "origins";
+  const ForeignOrigins& foreign = chunk.foreign;
+  if (foreign.row.size() != foreign.origin.size()) return "origins";
+  if (std::adjacent_find(foreign.row.begin(), foreign.row.end(), std::greater_equal<>()) != foreign.row.end()) return "origins";
+  if (!foreign.empty() && foreign.row.back() >= chunk.row_count) return "origins";
   std::uint32_t low = kNone, high = 0;
   for (std::uint32_t row = 0; row < chunk.row_count; ++row) {
     low = std::min(low, chunk.time[row]), high = std::max(high, chunk.time[row]);
     if (chunk.code(row) >= chunk.slices.size()) return "a code past the slices";
     if (row == 0) continue;
     const auto key = [&](std::uint32_t at) {
-      return std::tuple{chunk.local_id(at), chunk.time[at], chunk.origin.empty() ? 0 : chunk.origin[at]};
+      return std::pair{chunk.local_id(at), chunk.time[at]};
     };
     if (key(row - 1) > key(row)) return "a spine out of order";
   }

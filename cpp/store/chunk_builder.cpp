@@ -147,15 +147,17 @@ void fill_block_offsets(const std::vector<T>& ids, Chunk& chunk) {
   chunk.block_offset[blocks] = row;
 }
 
-// The origin column, only when some row's origin is not that of its profile's number.
+// Rows whose origin is not that of their profile's number.
 void fill_origins(const ChunkPlace& place, const RowKeys& keys, std::span<const std::uint32_t> rows, Chunk& chunk) {
   if (keys.origin.empty()) return;
-  const bool own = std::all_of(rows.begin(), rows.end(), [&](std::uint32_t row) {
-    return keys.origin[row] == raw(place.placement.origin(place.shard, keys.id[row]));
-  });
-  if (own) return;
-  chunk.origin = padded<std::uint32_t>(rows.size());
-  for (std::size_t at = 0; at < rows.size(); ++at) chunk.origin[at] = keys.origin[rows[at]];
+  ForeignOrigins foreign;
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    const std::uint32_t row = rows[at];
+    if (keys.origin[row] == raw(place.placement.origin(place.shard, keys.id[row]))) continue;
+    foreign.row.push_back(static_cast<std::uint32_t>(at));
+    foreign.origin.push_back(keys.origin[row]);
+  }
+  chunk.foreign = {{foreign.row.begin(), foreign.row.end()}, {foreign.origin.begin(), foreign.origin.end()}};  // no slack
 }
 
 template <class T>

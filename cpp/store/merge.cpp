@@ -73,7 +73,7 @@ Moves find_moves(Layers layers, std::uint32_t shard, const Placement& placement,
       if (chunk == nullptr) continue;
       const Chunk::Rows rows = chunk->rows_of(from_id);
       for (std::uint32_t row = rows.first; row < rows.last; ++row) {
-        const Origin home = links.home(chunk->origin.empty() ? place : Origin{chunk->origin[row]});
+        const Origin home = links.home(chunk->foreign.at(row, place));
         if (placement.shard(home) != shard) {
           out.homed_sequence = homed;
         } else if (home != place) {
@@ -228,7 +228,7 @@ class LayerMerge {
   void read_keys() {
     id_.resize(row_count_), time_.resize(row_count_), name_.resize(row_count_), slice_rank_.resize(row_count_);
     several_origins_ = !moves_.empty();
-    for (const Piece& piece : pieces_) several_origins_ |= !piece.chunk->origin.empty();
+    for (const Piece& piece : pieces_) several_origins_ |= !piece.chunk->foreign.empty();
     origin_.resize(several_origins_ ? row_count_ : 0);
     parts_.clear();
     std::vector<std::uint32_t> seen(names_.size(), 0);  // rows of each name in the pieces before
@@ -310,8 +310,7 @@ class LayerMerge {
     if (!several_origins_) return;
     for (std::uint32_t index = 0; index < piece.size(); ++index) {
       const std::uint32_t row = piece.first_row + index;
-      origin_[row] = chunk.origin.empty() ? raw(place_.placement.origin(place_.shard, id_[row]))
-                                          : chunk.origin[piece.spine_row(index)];
+      origin_[row] = raw(chunk.foreign.at(piece.spine_row(index), place_.placement.origin(place_.shard, id_[row])));
     }
   }
 

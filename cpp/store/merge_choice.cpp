@@ -86,7 +86,7 @@ void count_split(const Version& version, std::uint32_t shard, const Layer& layer
     const Chunk::Rows rows = chunk->rows_of(placement.local_id(place));
     out.rows += (rows.last - rows.first) * stale.stride;
     for (std::uint32_t row = rows.first; row < rows.last; ++row) {
-      const Origin home = version.links->home(chunk->origin.empty() ? place : Origin{chunk->origin[row]});
+      const Origin home = version.links->home(chunk->foreign.at(row, place));
       out.misplaced += home != place && placement.shard(home) == shard;
     }
   }

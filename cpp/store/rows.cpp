@@ -40,11 +40,11 @@ void add_chunk_rows(const Wanted& wanted_rows, const Chunk& chunk, std::uint32_t
   const Chunk::Rows rows = chunk.rows_of(local_id);
   if (rows.first == rows.last) return;
   const LinkView& links = *wanted_rows.version.links;
-  if (chunk.origin.empty() && place != wanted_rows.home && links.home(place) != wanted_rows.home) return;
+  if (chunk.foreign.empty() && place != wanted_rows.home && links.home(place) != wanted_rows.home) return;
   const std::int64_t start_ms = partition_start_ms(chunk.partition);
   for (std::uint32_t at = rows.first; at < rows.last; ++at) {
-    const Origin origin = chunk.origin.empty() ? place : Origin{chunk.origin[at]};
-    if (!chunk.origin.empty() && origin != wanted_rows.home && links.home(origin) != wanted_rows.home) continue;
+    const Origin origin = chunk.foreign.empty() ? place : chunk.foreign.at(at, place);
+    if (!chunk.foreign.empty() && origin != wanted_rows.home && links.home(origin) != wanted_rows.home) continue;
     const NameId name = chunk.slices[chunk.code(at)].name;
     if (!wanted(wanted_rows.names, name)) continue;
     wanted_rows.out.push_back({start_ms + chunk.time[at], origin, name, layer_rank, &chunk, at, nullptr, 0});

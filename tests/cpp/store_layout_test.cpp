@@ -182,7 +182,7 @@ void check_equal(const Chunk& left, const Chunk& right) {
   CHECK(left.first_id == right.first_id && left.last_id == right.last_id && left.row_count == right.row_count);
   CHECK(left.time == right.time && left.code8 == right.code8 && left.code16 == right.code16);
   CHECK(left.profile16 == right.profile16 && left.profile32 == right.profile32);
-  CHECK(left.block_offset == right.block_offset && left.origin == right.origin);
+  CHECK(left.block_offset == right.block_offset && left.foreign == right.foreign);
   CHECK(left.time_min == right.time_min && left.time_max == right.time_max);
   CHECK_EQ(left.slices.size(), right.slices.size());
   for (std::size_t code = 0; code < std::min(left.slices.size(), right.slices.size()); ++code) {
@@ -341,7 +341,7 @@ TEST("rows whose profile went to another shard stay readable and are not called 
       for (const auto& chunk : layer->chunks) {
         for (std::uint32_t row = 0; row < chunk->row_count; ++row) {
           const Origin place = store.version.placement.origin(shard, chunk->local_id(row));
-          const Origin origin = chunk->origin.empty() ? place : Origin{chunk->origin[row]};
+          const Origin origin = chunk->foreign.at(row, place);
           if (store.version.links->home(origin) == place) continue;
           const auto changed = store.version.links->changed_since(layer->homed_sequence);
           CHECK(std::binary_search(changed.begin(), changed.end(), place));

@@ -62,7 +62,7 @@ class LateRows {
       const Chunk& chunk = *task_->chunks[index];
       tracked_ |= chunk.first_id < last_id;
       last_id = std::max(last_id, chunk.last_id);
-      if (!chunk.origin.empty()) tie_ = 1;
+      if (!chunk.foreign.empty()) tie_ = 1;
     }
     if (!tracked_) return;
     if (!ever_) begin_marks();
