@@ -96,6 +96,7 @@ inline constexpr std::string_view kLogSpace = "log.space";
 inline constexpr std::string_view kLogCorrupt = "log.corrupt";
 inline constexpr std::string_view kDiskFailed = "disk.failed";
 inline constexpr std::string_view kLimitNames = "limit.event_names";
+inline constexpr std::string_view kLimitKeys = "limit.property_keys";
 inline constexpr std::string_view kLimitOrigins = "limit.origins";
 // queries
 inline constexpr std::string_view kQueryInvalid = "query.invalid";

@@ -37,6 +37,7 @@ inline constexpr std::uint32_t kTailRows = 16'384;          // unsorted rows; a 
 inline constexpr std::uint32_t kTailBatches = 256;          // a version copies one pointer a batch
 inline constexpr std::uint32_t kMergeFanIn = 8;
 inline constexpr std::uint32_t kNamesMax = 65'535;          // event names of a store
+inline constexpr std::uint32_t kKeysMax = 65'535;           // keys of properties and traits: a column each
 
 // --- log
 inline constexpr std::size_t kGroupBytes = 4u << 20;        // what one sync takes

@@ -8,6 +8,11 @@
 
 namespace cdp {
 
+// Names that only the server itself may give to events: "any event" does not mean them.
+[[nodiscard]] inline bool is_system_name(std::string_view name) noexcept {
+  return name.starts_with("Message ") || name.starts_with("Segment ");
+}
+
 // A kind of identity: its rank (lower = higher ranked), whether it identifies, and whether it is unique (a profile that
 // has one counts as identified).
 struct KindRule {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/utf8.hpp"
+#include "codec/normalise.hpp"
 #include "codec/value_decoder.hpp"
 
 namespace cdp {
@@ -13,17 +14,13 @@ namespace {
 
 constexpr std::string_view kField = "properties";
 
-bool is_reserved_name(std::string_view name) noexcept {
-  return name.starts_with("Message ") || name.starts_with("Segment ");
-}
-
 bool check_name(DecodeContext& context, const Token& token) {
   const std::string_view name = token.text();
   if (name.empty() || name.size() > limits::kNameBytes) {
     return context.fail(code::kNameLength, "name", token, "a name of 1 to 256 bytes");
   }
   if (!is_utf8(name)) return context.fail(code::kValueStringUtf8, "name", token, "a string of valid UTF-8");
-  if (is_reserved_name(name) && !context.options.allow_system) {
+  if (is_system_name(name) && !context.options.allow_system) {
     return context.fail(code::kNameReserved, "name", token,
                         "a name that does not begin with \"Message \" or \"Segment \"");
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "codec/normalise.hpp"
 #include "column/dictionary.hpp"
 
 namespace cdp {
@@ -287,9 +288,24 @@ std::vector<BoundCondition> bind_conditions(std::span<const Condition> condition
   return out;
 }
 
+namespace {
+
+void bind_any(BoundSelector& out, const Dictionary& names) {
+  out.open = true;
+  out.store_names = &names;
+  out.known_names = names.size();
+  for (std::uint32_t id = 0; id < out.known_names; ++id) {
+    if (!is_system_name(names.at(id))) out.names.push_back(NameId{id});
+  }
+  out.any = out.names.size() == out.known_names;
+  if (out.any) out.names.clear();
+}
+
+}  // namespace
+
 BoundSelector bind_selector(const Selector& selector, const Version& version) {
   BoundSelector out;
-  out.any = selector.names.empty();
+  if (selector.names.empty()) bind_any(out, *version.names);
   for (const std::string& name : selector.names) {
     if (const auto id = version.names->find(name)) {
       out.names.push_back(NameId{*id});
@@ -305,6 +321,7 @@ BoundSelector bind_selector(const Selector& selector, const Version& version) {
 }
 
 bool BoundSelector::selects(NameId name) const noexcept {
+  if (open && raw(name) >= known_names) return !is_system_name(store_names->at(raw(name)));
   return any || std::binary_search(names.begin(), names.end(), name);
 }
 

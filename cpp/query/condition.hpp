@@ -103,7 +103,12 @@ struct BoundCondition {
 
 // A selector bound to a version: names the store does not know drop out.
 struct BoundSelector {
-  bool any = false;             // any event
+  bool any = false;             // any event, and the store knows no system names
+  // Any event: names the store got after the binding are selected too, system ones ("Message …", "Segment …") never. When it
+  // knew system names, `any` is false and `names` are all others.
+  bool open = false;
+  std::uint32_t known_names = 0;          // of the store when bound
+  const Dictionary* store_names = nullptr;
   std::vector<NameId> names;    // ascending
   std::vector<BoundCondition> where;
   bool resolved = true;         // false: bind again when dictionaries have grown

@@ -79,7 +79,7 @@ class TaskEvaluation {
         evaluate(clause.children[0], candidates, out);
         for (std::uint32_t word = 0; word < kStripeWords; ++word) out[word] = candidates[word] & ~out[word];
         return;
-      case PredicateSpec::Type::kTrait: return clause.trait->evaluate_task(task_, scratch_, candidates, out);
+      case PredicateSpec::Type::kTrait: return clause.trait->evaluate_task(task_, now_ms_, candidates, out);
       case PredicateSpec::Type::kDid:
         return clause.did->evaluate_task(task_, now_ms_, scratch_, candidates, out);
     }
@@ -129,7 +129,7 @@ class TaskEvaluation {
 Truth evaluate_one(const Clause& clause, const Version& version, Origin home, std::span<const Row> rows,
                    std::int64_t now_ms) {
   switch (clause.type) {
-    case PredicateSpec::Type::kTrait: return {clause.trait->evaluate(version, home), kNever};
+    case PredicateSpec::Type::kTrait: return clause.trait->evaluate(version, home, now_ms);
     case PredicateSpec::Type::kDid: return clause.did->evaluate(rows, now_ms);
     case PredicateSpec::Type::kNot: {
       const Truth truth = evaluate_one(clause.children[0], version, home, rows, now_ms);
@@ -173,7 +173,7 @@ struct Predicate::State {
     if (clause.did) {
       const BoundSelector& selector = clause.did->selector;
       reads_rows = true;
-      any_name |= selector.any;
+      any_name |= selector.open;
       resolved &= clause.did->resolved();
       names.insert(names.end(), selector.names.begin(), selector.names.end());
     }

@@ -9,6 +9,7 @@ namespace {
 constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::size_t kSweepAtOnce = 1'000;  // expired event ids dropped a batch: a few microseconds
 constexpr std::size_t kPrefetchAhead = 16;
+constexpr const char* kKeysExpected = "at most 65,535 keys of properties and traits in a store";
 
 bool is_unique_kind(std::string_view kind) {
   return std::ranges::any_of(default_identity_kinds(),
@@ -56,7 +57,11 @@ class Applier::Run {
     for (const Shape& shape : events.shapes) tail_->shape_name.push_back(name_of(batch_.strings.at(shape.name)));
     tail_->field_key.reserve(events.fields.size());
     for (const ShapeField& field : events.fields) {
-      tail_->field_key.push_back(state_.keys_.intern(batch_.strings.at(field.key)));
+      tail_->field_key.push_back(key_of(batch_.strings.at(field.key)));
+    }
+    is_refused_.reserve(events.shapes.size());
+    for (std::size_t shape = 0; shape < events.shapes.size(); ++shape) {
+      is_refused_.push_back(tail_->shape_name[shape] == kNone || missing_key(events.shapes[shape]) != kNone);
     }
     intern_values();
     tail_->event.reserve(events.size());
@@ -67,6 +72,20 @@ class Applier::Run {
   std::uint32_t name_of(std::string_view name) {
     if (state_.names_.size() < limits::kNamesMax) return state_.names_.intern(name);
     return state_.names_.find(name).value_or(kNone);
+  }
+
+  // kNone when the store has no room for another key.
+  std::uint32_t key_of(std::string_view key) {
+    if (state_.keys_.size() < limits::kKeysMax) return state_.keys_.intern(key);
+    return state_.keys_.find(key).value_or(kNone);
+  }
+
+  // The field of the shape whose key the store has no room for, kNone when there is none.
+  [[nodiscard]] std::uint32_t missing_key(const Shape& shape) const {
+    for (std::uint32_t field = shape.first_field; field < shape.first_field + shape.field_count; ++field) {
+      if (tail_->field_key[field] == kNone) return field;
+    }
+    return kNone;
   }
 
   // The strings that events hold as values, each once.
@@ -109,7 +128,7 @@ class Applier::Run {
     operation_string_.assign(batch_.strings.size(), kNone);
     for (const TraitOperation& operation : batch_.trait_operations) {
       std::uint32_t& key = operation_key_[operation.key];
-      if (key == kNone) key = state_.keys_.intern(batch_.strings.at(operation.key));
+      if (key == kNone) key = key_of(batch_.strings.at(operation.key));
       if (!is_dictionary_type(operation.value.type)) continue;
       const auto string = static_cast<std::uint32_t>(operation.value.bits);
       std::uint32_t& id = operation_string_[string];
@@ -169,9 +188,8 @@ class Applier::Run {
     const std::uint32_t end = run.first + run.count;
     for (std::uint32_t event = run.first; event < end; ++event, ++record_) {
       if (const std::uint32_t ahead = event + kPrefetchAhead; ahead < end) prefetch(ahead);
-      if (tail_->shape_name[events.shape[event]] == kNone) {
-        reject(code::kLimitNames, "name", batch_.strings.at(events.shapes[events.shape[event]].name),
-               "at most 65,535 event names in a store");
+      if (is_refused_[events.shape[event]] != 0) {
+        refuse_shape(events.shape[event]);
         continue;
       }
       if (!fresh.empty() && fresh[event - run.first] == 0) {
@@ -190,6 +208,16 @@ class Applier::Run {
     state_.sequence_ += run.count;
   }
 
+  // Over a bound of names or keys.
+  void refuse_shape(std::uint32_t number) {
+    const Shape& shape = batch_.events.shapes[number];
+    if (tail_->shape_name[number] == kNone) {
+      return reject(code::kLimitNames, "name", batch_.strings.at(shape.name), "at most 65,535 event names in a store");
+    }
+    const std::string_view key = batch_.strings.at(batch_.events.fields[missing_key(shape)].key);
+    reject(code::kLimitKeys, "properties", key, kKeysExpected);
+  }
+
   void prefetch(std::uint32_t event) const {
     const Origin origin = origin_of_[batch_.events.identity_refs[batch_.events.first_identity[event]]];
     if (origin != kNoOrigin) state_.profiles_.prefetch(origin);
@@ -202,7 +230,7 @@ class Applier::Run {
     if (events.event_id.empty()) return {};
     std::vector<EventKey> keys(events.event_id.begin() + run.first, events.event_id.begin() + run.first + run.count);
     for (std::uint32_t at = 0; at < run.count; ++at) {
-      if (tail_->shape_name[events.shape[run.first + at]] == kNone) keys[at] = {};
+      if (is_refused_[events.shape[run.first + at]] != 0) keys[at] = {};
     }
     std::vector<std::uint8_t> fresh(run.count);
     state_.event_ids_.insert(keys, state_.day_, fresh);
@@ -238,6 +266,10 @@ class Applier::Run {
   }
 
   void take_traits(const TraitsRecord& record) {
+    for (std::uint32_t at = 0; at < record.operation_count; ++at) {
+      const std::uint32_t key = batch_.trait_operations[record.first_operation + at].key;
+      if (operation_key_[key] == kNone) return reject(code::kLimitKeys, "", batch_.strings.at(key), kKeysExpected);
+    }
     const std::span refs(batch_.trait_identity_refs.data() + record.first_identity, record.identity_count);
     const Origin known = origin_of_[refs.front()];
     std::vector<StoredOperation> operations = stored_operations(record);
@@ -369,6 +401,7 @@ class Applier::Run {
   std::vector<Origin>* touched_;
   std::vector<IdentityKey> keys_;
   std::vector<Origin> origin_of_;                // per identity of the batch; kNoOrigin until it is seen
+  std::vector<std::uint8_t> is_refused_;         // per shape: its name or a key is one too many
   std::vector<std::uint32_t> operation_key_;     // string of the batch -> KeyId, where a trait operation names it
   std::vector<std::uint32_t> operation_string_;  // the same for their values
   std::shared_ptr<TailBatch> tail_;

@@ -25,6 +25,7 @@ struct Column {
   CowPages<TraitPage> pages;
   std::shared_ptr<TraitHistory> history = std::make_shared<TraitHistory>();
   std::uint64_t value_count = 0;
+  std::int64_t latest_ms = INT64_MIN;
   std::size_t page_bytes = 0;
   bool touched = false;  // since the last view
 };
@@ -162,6 +163,7 @@ void ProfileStore::State::take(const StoredOperation& operation, bool linked) {
     entry.late = operation.time_ms < last.latest_ms;
     entry.latest_ms = std::max(last.latest_ms, operation.time_ms);
   }
+  at.latest_ms = std::max(at.latest_ms, operation.time_ms);
   const std::uint32_t place = at.history->append(entry);
   if (before == 0) {
     std::uint32_t& keys = edit_profile(operation.origin).keys[raw(operation.origin) % kOrigins];
@@ -297,7 +299,7 @@ std::shared_ptr<const ProfileView> ProfileStore::view(const LinkView& links) {
     Column& column = *state.columns[key];
     column.touched = false;
     state.pinned_columns.edit(key / kColumnsPerPage).columns[key % kColumnsPerPage] = {
-        column.pages.picture(), column.history, column.value_count};
+        column.pages.picture(), column.history, column.value_count, column.latest_ms};
   }
   state.touched.clear();
   state.pinned =

@@ -36,11 +36,24 @@ struct StoredOperation {
 class ProfileView {
  public:
   virtual ~ProfileView() = default;
-  // The folded trait of the profile whose home this is; null type when it has none. O(1), ~5 ns.
+  // The folded trait of the profile whose home this is, by all its operations, those timed in the future too (`trait_at` for
+  // what a query sees); null type when it has none. O(1), ~5 ns.
   [[nodiscard]] virtual Value trait(Origin home, KeyId key) const noexcept = 0;
   // The same for homes [first, first + out.size()): values of every origin in the range (garbage for origins that are not
   // homes). For kernels. ~1 ns a profile.
   virtual void traits(Origin first, KeyId key, std::span<Value> out) const noexcept = 0;
+  // The trait as a query at `now_ms` sees it, operations timed later left out, under the links of now. `next_ms`: when the
+  // first of those becomes visible. As `trait` when nothing of the profile is later; else a fold of all its operations.
+  struct Seen {
+    Value value;
+    std::int64_t next_ms = INT64_MAX;
+  };
+  [[nodiscard]] virtual Seen trait_at(Origin home, KeyId key, [[maybe_unused]] std::int64_t now_ms,
+                                      [[maybe_unused]] const LinkView& links) const {
+    return {trait(home, key), INT64_MAX};
+  }
+  // Time of the latest operation on the key in the store: at or after it, `trait` and `traits` are what a query sees.
+  [[nodiscard]] virtual std::int64_t latest_ms([[maybe_unused]] KeyId key) const noexcept { return INT64_MIN; }
   // Keys that any profile has.
   [[nodiscard]] virtual std::vector<KeyId> keys() const = 0;
   // Every operation of the origins, by (time, order); `members` as in LinkView.

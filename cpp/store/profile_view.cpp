@@ -19,6 +19,13 @@ void read_origin(const PinnedColumn& column, Origin origin, KeyId key, std::vect
   if (cell) read_chain(*column.history, page->newest(*cell), origin, key, out);
 }
 
+// Whether some operation of the origin is timed after `now_ms`.
+[[nodiscard]] bool has_later(const PinnedColumn& column, Origin origin, std::int64_t now_ms) {
+  const TraitPage* page = column.pages.find(raw(origin) / kOrigins);
+  const std::optional<std::uint32_t> cell = page == nullptr ? std::nullopt : page->find(raw(origin) % kOrigins);
+  return cell && page->newest(*cell) != 0 && column.history->read(page->newest(*cell)).latest_ms > now_ms;
+}
+
 // Origins that links alive at `as_of_ms` connect with `home`.
 [[nodiscard]] std::vector<Origin> members_at(Origin home, std::span<const Link> alive) {
   std::vector<Origin> members{home};
@@ -94,6 +101,32 @@ void PinnedProfiles::traits(Origin first, KeyId key, std::span<Value> out) const
     out = out.subspan(count);
     origin += static_cast<std::uint32_t>(count);
   }
+}
+
+std::int64_t PinnedProfiles::latest_ms(KeyId key) const noexcept {
+  const PinnedColumn* at = column(key);
+  return at == nullptr ? INT64_MIN : at->latest_ms;
+}
+
+ProfileView::Seen PinnedProfiles::trait_at(Origin home, KeyId key, std::int64_t now_ms, const LinkView& links) const {
+  const PinnedColumn* at = column(key);
+  if (at == nullptr || at->history == nullptr) return {};
+  if (at->latest_ms <= now_ms) return {trait(home, key), INT64_MAX};
+  const std::span<const Origin> members = links.members(home);
+  if (std::ranges::none_of(members, [&](Origin member) { return has_later(*at, member, now_ms); })) {
+    return {trait(home, key), INT64_MAX};
+  }
+  std::vector<StoredOperation> operations;
+  for (const Origin member : members) read_origin(*at, member, key, operations);
+  sort_operations(operations);
+  const auto later = std::ranges::find_if(operations, [&](const auto& each) { return each.time_ms > now_ms; });
+  Seen seen;
+  if (later != operations.end()) seen.next_ms = later->time_ms;
+  operations.erase(later, operations.end());
+  std::vector<Link> alive = links.links_of(home);
+  std::ranges::stable_sort(alive, {}, &Link::time_ms);
+  seen.value = fold_component(home, operations, alive, *strings_);
+  return seen;
 }
 
 std::vector<KeyId> PinnedProfiles::keys() const {

@@ -22,6 +22,7 @@ struct PinnedColumn {
   CowPages<TraitPage>::Picture pages;
   std::shared_ptr<const TraitHistory> history;  // null: no operation yet
   std::uint64_t value_count = 0;                // homes with a value
+  std::int64_t latest_ms = INT64_MIN;           // of all operations
 };
 struct ColumnPage {
   std::array<PinnedColumn, kColumnsPerPage> columns{};
@@ -43,6 +44,8 @@ class PinnedProfiles final : public ProfileView {
                  CowPages<ProfilePage>::Picture profiles, std::shared_ptr<const KeySets> key_sets, Dictionary& strings);
   [[nodiscard]] Value trait(Origin home, KeyId key) const noexcept override;
   void traits(Origin first, KeyId key, std::span<Value> out) const noexcept override;
+  [[nodiscard]] Seen trait_at(Origin home, KeyId key, std::int64_t now_ms, const LinkView& links) const override;
+  [[nodiscard]] std::int64_t latest_ms(KeyId key) const noexcept override;
   [[nodiscard]] std::vector<KeyId> keys() const override;
   [[nodiscard]] std::vector<StoredOperation> history(std::span<const Origin> members) const override;
   [[nodiscard]] Value trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms, const LinkView& links) const override;

@@ -31,8 +31,8 @@ class Twins:
     def append(self, batch: Batch) -> Ack:
         """One batch into both; their acks must tell the same."""
         self.now_ms = batch.received_ms
-        expected = self.model.append(batch.records, now_ms=batch.received_ms)
-        ack = self.real.append(batch.records, now_ms=batch.received_ms)
+        expected = self.model.append(batch.records, now_ms=batch.received_ms, system=batch.system)
+        ack = self.real.append(batch.records, now_ms=batch.received_ms, system=batch.system)
         assert ack is not None
         assert _ack_key(ack) == _ack_key(expected)
         return ack

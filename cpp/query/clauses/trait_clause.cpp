@@ -1,5 +1,6 @@
 #include "query/clauses/trait_clause.hpp"
 
+#include "query/predicate.hpp"
 #include "query/profile_mask.hpp"
 
 namespace cdp {
@@ -31,14 +32,15 @@ TraitClause::TraitClause(const PredicateSpec& spec, const Version& version) : te
   if (const auto found = version.keys->find(spec.trait)) key = KeyId{*found};
 }
 
-void TraitClause::evaluate_task(const Task& task, Scratch&, std::span<const std::uint64_t> candidates,
+void TraitClause::evaluate_task(const Task& task, std::int64_t now_ms, std::span<const std::uint64_t> candidates,
                                 std::span<std::uint64_t> out) const {
   if (!key) {
     for (std::uint32_t word = 0; word < kStripeWords; ++word) out[word] = test.passes_missing() ? candidates[word] : 0;
     return;
   }
   const ProfileView& profiles = *task.version->profiles;
-  const bool contiguous = task.version->placement.shard_count == 1;
+  const bool is_plain = profiles.latest_ms(*key) <= now_ms;
+  const bool contiguous = is_plain && task.version->placement.shard_count == 1;
   const std::span<const std::uint32_t> ids = test.deciding_ids();
   Value values[64];
   for (std::uint32_t word = 0; word < kStripeWords; ++word) {
@@ -55,14 +57,19 @@ void TraitClause::evaluate_task(const Task& task, Scratch&, std::span<const std:
     }
     for (std::uint64_t left = bits; left != 0; left &= left - 1) {
       const auto bit = static_cast<std::uint32_t>(__builtin_ctzll(left));
-      const Value value = batch ? values[bit] : profiles.trait(task.origin(word * 64 + bit), *key);
+      const Origin home = task.origin(word * 64 + bit);
+      const Value value = batch      ? values[bit]
+                          : is_plain ? profiles.trait(home, *key)
+                                     : profiles.trait_at(home, *key, now_ms, *task.version->links).value;
       if (test.matches(value)) out[word] |= std::uint64_t{1} << bit;
     }
   }
 }
 
-bool TraitClause::evaluate(const Version& version, Origin home) const {
-  return test.matches(key ? version.profiles->trait(home, *key) : Value());
+Truth TraitClause::evaluate(const Version& version, Origin home, std::int64_t now_ms) const {
+  if (!key) return {test.passes_missing(), INT64_MAX};
+  const ProfileView::Seen seen = version.profiles->trait_at(home, *key, now_ms, *version.links);
+  return {test.matches(seen.value), seen.next_ms};
 }
 
 }  // namespace cdp

@@ -162,7 +162,8 @@ void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, 
   }
 }
 
-Breakdown::Breakdown(std::span<const Operand> operands, const Version& version) {
+Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, std::int64_t now_ms)
+    : now_ms_(now_ms) {
   for (const Operand& operand : operands) {
     Bound bound{operand.is_trait, std::nullopt, operand.key};
     if (const auto id = version.keys->find(operand.key)) bound.key = KeyId{*id};
@@ -181,12 +182,15 @@ Breakdown::TaskTraits::TaskTraits(const Breakdown& breakdown, const Task& task, 
     const Version& version = *task.version;
     if (operand.key && version.profiles != nullptr) {
       const std::uint32_t first = raw(task.origin(0));
-      if (version.placement.shard_count == 1) {
+      const bool is_plain = version.profiles->latest_ms(*operand.key) <= breakdown.now_ms_;
+      if (is_plain && version.placement.shard_count == 1) {
         const std::uint32_t known = version.origin_count > first ? version.origin_count - first : 0;
         version.profiles->traits(task.origin(0), *operand.key, values.span().first(std::min<std::size_t>(known, task.size())));
       } else {
         for (std::uint32_t i = 0; i < task.size() && raw(task.origin(i)) < version.origin_count; ++i) {
-          values[i] = version.profiles->trait(task.origin(i), *operand.key);
+          const Origin home = task.origin(i);
+          if (version.links->home(home) != home) continue;
+          values[i] = version.profiles->trait_at(home, *operand.key, breakdown.now_ms_, *version.links).value;
         }
       }
     }
@@ -232,7 +236,9 @@ std::uint32_t Breakdown::group_of(const Version& version, Origin home, const Row
   for (std::size_t level = 0; level < operands_.size(); ++level) {
     const Bound& operand = operands_[level];
     Value value;
-    if (operand.key && operand.is_trait && version.profiles != nullptr) value = version.profiles->trait(home, *operand.key);
+    if (operand.key && operand.is_trait && version.profiles != nullptr) {
+      value = version.profiles->trait_at(home, *operand.key, now_ms_, *version.links).value;
+    }
     if (operand.key && !operand.is_trait) value = property(*row, *operand.key);
     group = groups.level(level).find_or_add(group, value);
   }

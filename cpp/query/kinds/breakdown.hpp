@@ -76,7 +76,8 @@ void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, 
 // Operands bound to a version.
 class Breakdown {
  public:
-  Breakdown(std::span<const Operand> operands, const Version& version);
+  // `now_ms`: trait operations timed later are left out.
+  Breakdown(std::span<const Operand> operands, const Version& version, std::int64_t now_ms);
   [[nodiscard]] std::size_t size() const noexcept { return operands_.size(); }
   [[nodiscard]] bool empty() const noexcept { return operands_.empty(); }
   [[nodiscard]] bool reads_properties() const noexcept { return reads_properties_; }
@@ -110,6 +111,7 @@ class Breakdown {
     std::string name;
   };
   std::vector<Bound> operands_;
+  std::int64_t now_ms_;
   bool reads_properties_ = false;
   bool reads_traits_ = false;
 };

@@ -104,7 +104,7 @@ template <bool kInside, bool kLate, class Code, class Mask>
 class FunnelKind final : public Kind {
  public:
   FunnelKind(const Binding& binding, std::span<const Selector> steps, std::int64_t window, bool strictly_later)
-      : breakdown_(binding.common.breakdown, binding.version), window_(window), strictly_later_(strictly_later) {
+      : breakdown_(binding.common.breakdown, binding.version, binding.now_ms), window_(window), strictly_later_(strictly_later) {
     for (const Selector& step : steps) steps_.push_back(bind_selector(step, binding.version));
     names_ = names_of(steps_);
   }

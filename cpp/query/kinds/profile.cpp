@@ -91,7 +91,7 @@ class ProfileReader {
     std::sort(keys.begin(), keys.end());
     keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
     for (const KeyId key : keys) {
-      const Value value = version_.profiles->trait(home, key);
+      const Value value = version_.profiles->trait_at(home, key, now_ms_, *version_.links).value;
       if (value.type != ValueType::kNull) answer_.traits.emplace_back(version_.keys->at(raw(key)), resolve(value));
     }
     const std::int64_t created_ms = version_.profiles->created_ms(home, *version_.links);

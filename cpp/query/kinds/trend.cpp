@@ -248,7 +248,7 @@ struct TrendSpec final : KindSpec {
 
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
     const Version& version = binding.version;
-    TrendPlan plan{bind_selector(event, version), Breakdown(binding.common.breakdown, version), measures, {}, {}, {}};
+    TrendPlan plan{bind_selector(event, version), Breakdown(binding.common.breakdown, version, binding.now_ms), measures, {}, {}, {}};
     for (TrendMeasure& measure : plan.measures) bind_measure(measure, version, plan);
     const auto add = [&](const std::optional<Unit>& unit) {
       plan.intervals.emplace_back(version, binding.zone, binding.common.week_start, unit, binding.range,

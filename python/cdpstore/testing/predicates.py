@@ -116,7 +116,7 @@ def _folded(value: Any, ignore_case: bool) -> Any:
 def _named(event: Any, row: Row) -> bool:
     match event:
         case None:
-            return True
+            return not row.name.startswith(("Message ", "Segment "))  # the system's own: only when named
         case str():
             return row.name == event
         case _:

@@ -43,6 +43,7 @@ PARTITION_MS: Final = 28 * DAY_MS
 START_MS: Final = 4 * DAY_MS + 700 * PARTITION_MS  # a partition's first millisecond, a Monday in 2023
 END_MS: Final = START_MS + 3 * PARTITION_MS
 NAMES: Final = ("Viewed", "Added", "Charged", "Seen")
+SYSTEM_NAME: Final = "Message Sent"
 KEYS: Final = ("price", "color", "tags", "nested.deep")
 TRAITS: Final = ("plan", "score", "tags", "city")
 USERS: Final = ("u1", "u2", "u3", "u4")
@@ -55,6 +56,7 @@ class Batch:
 
     records: list[dict[str, Any]]
     received_ms: int
+    system: bool = False
 
     def packed(self) -> bytes:
         """The batch as bytes."""
@@ -107,7 +109,7 @@ def properties() -> st.SearchStrategy[dict[str, Any]]:
 
 def events(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Events, some with an id that repeats, some without a time, some (unless not wanted) far ahead."""
-    some_times = times() | st.integers(END_MS + DAY_MS, END_MS + 2 * DAY_MS) if future else times()
+    some_times = times() | _future_times() if future else times()
     return st.fixed_dictionaries(
         {"type": st.just("event"), "name": st.sampled_from(NAMES), "ids": identities(), "time_ms": some_times},
         optional={
@@ -117,7 +119,11 @@ def events(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def trait_records() -> st.SearchStrategy[dict[str, Any]]:
+def _future_times() -> st.SearchStrategy[int]:
+    return st.integers(END_MS + DAY_MS, END_MS + 2 * DAY_MS)
+
+
+def trait_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Trait operations of every kind, on keys that hold several types, at times that tie."""
     scalars = values().filter(lambda value: not isinstance(value, list))
     keys = st.sampled_from(TRAITS)
@@ -130,7 +136,8 @@ def trait_records() -> st.SearchStrategy[dict[str, Any]]:
         "unset": st.lists(keys, unique=True, max_size=2),
     }
     some = st.fixed_dictionaries({}, optional=operations).filter(bool)
-    base = st.fixed_dictionaries({"type": st.just("traits"), "ids": identities(), "time_ms": times()})
+    some_times = times() | times() | _future_times() if future else times()
+    base = st.fixed_dictionaries({"type": st.just("traits"), "ids": identities(), "time_ms": some_times})
     return st.builds(lambda record, fields: {**record, **fields}, base, some)
 
 
@@ -181,7 +188,7 @@ def hostile_records() -> st.SearchStrategy[dict[str, Any]]:
 
 def records(*, hostile: bool = False, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Any record; events most often."""
-    usual = events(future=future) | events(future=future) | events(future=future) | trait_records() | link_records()
+    usual = events(future=future) | events(future=future) | events(future=future) | trait_records(future=future) | link_records()
     return usual | hostile_records() if hostile else usual
 
 
@@ -194,14 +201,21 @@ def histories(
     received_ms = END_MS
     for _ in range(draw(st.integers(1, max_batches))):
         body = draw(st.lists(records(hostile=hostile, future=future), min_size=1, max_size=max_records))
-        batches.append(Batch(body, received_ms))
+        if draw(st.sampled_from([False, False, True])):
+            batches.append(Batch([_of_system(record) for record in body], received_ms, system=True))
+        else:
+            batches.append(Batch(body, received_ms))
         received_ms += draw(st.sampled_from([0, 1, 60_000, DAY_MS, 31 * DAY_MS]))
     return batches
 
 
+def _of_system(record: dict[str, Any]) -> dict[str, Any]:
+    return {**record, "name": SYSTEM_NAME} if record.get("name") == "Seen" else record
+
+
 def selectors() -> st.SearchStrategy[Any]:
     """Which events: a name, several, any; with conditions."""
-    names = st.sampled_from(NAMES) | st.just("Never")
+    names = st.sampled_from((*NAMES, "Never", SYSTEM_NAME))
     several = st.lists(names, min_size=1, max_size=3, unique=True)
     some = st.none() | names | several
     with_where = st.builds(lambda event, where: {"event": event, "where": where}, some, _wheres())
@@ -358,7 +372,7 @@ def _tests() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _did_clauses() -> st.SearchStrategy[dict[str, Any]]:
-    names = st.sampled_from((*NAMES, "Never"))
+    names = st.sampled_from((*NAMES, "Never", SYSTEM_NAME))
     event = st.none() | names | st.lists(names, min_size=1, max_size=3, unique=True)
     window = _lasts() | times().map(lambda at: {"start_ms": at}) | times().map(lambda at: {"end_ms": at}) | _ranges()
     common = st.fixed_dictionaries({}, optional={"where": _wheres(), "window": window})

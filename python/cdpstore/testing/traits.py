@@ -64,7 +64,7 @@ def _join(sides: dict[int, dict[str, Any]], link: Link) -> None:
 def _joined(mine: Any, theirs: Any) -> Any:
     if mine is None:
         return theirs
-    if isinstance(mine, list) and isinstance(theirs, list) and typed(mine)[0] == typed(theirs)[0]:
+    if isinstance(mine, list) and isinstance(theirs, list):
         return _united(mine, theirs)
     return mine
 
