@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 __version__: str
+simd: str
 
 _Producer = tuple[bytes, int, int]
 _Reject = tuple[int, str, str, str, str]

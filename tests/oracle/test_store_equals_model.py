@@ -2,20 +2,17 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cdpstore.store import Store
 from cdpstore.testing import ModelStore, strategies
 from cdpstore.testing.strategies import DAY_MS, Batch
+from tests.oracle.scale import examples
 from tests.oracle.twins import CARE, Twins, cell_key, reads, table_key
 
-SETTINGS = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
+SETTINGS = examples(40)
 NOTHING = {"kind": "profiles", "where": {"not": {"did": "Nothing Of The Kind"}}}
 cares = st.lists(st.sampled_from(CARE), min_size=6, max_size=6)
 later = st.sampled_from([0, 0, 3 * DAY_MS])
