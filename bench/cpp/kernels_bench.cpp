@@ -29,7 +29,8 @@ using namespace cdp;
 constexpr std::int64_t kStartMs = 1'704'067'200'000, kDayMs = 86'400'000, kDays = 90;
 constexpr std::int64_t kEndMs = kStartMs + kDays * kDayMs;
 constexpr std::uint32_t kBatchEvents = 1'000;
-constexpr const char* kNames[] = {"App Launched", "Product Viewed", "Added To Cart", "Checkout Started", "Charged", "Item Removed"};
+constexpr const char* kNames[] = {"App Launched",     "Product Viewed", "Added To Cart",
+                                  "Checkout Started", "Charged",        "Item Removed"};
 constexpr std::uint32_t kNameCount = 30, kCommerceNames = 6;
 constexpr std::uint32_t kCountries = 30;
 
@@ -68,11 +69,13 @@ class Countries : public ProfileView {
 // Events in order of arrival: a pool of open sessions, each with a mean of six events.
 class Workload {
  public:
-  Workload(std::uint32_t profiles, double events) : step_ms_(static_cast<double>(kDays * kDayMs) / events), weights_(profiles) {
+  Workload(std::uint32_t profiles, double events)
+      : step_ms_(static_cast<double>(kDays * kDayMs) / events), weights_(profiles) {
     std::lognormal_distribution<double> weight(0, 1.5);
     double sum = 0;
     for (double& each : weights_) each = sum += weight(random_);
-    for (std::uint32_t name = 1; name < kNameCount; ++name) names_.push_back(std::pow(name, -0.8) + (names_.empty() ? 0 : names_.back()));
+    for (std::uint32_t name = 1; name < kNameCount; ++name)
+      names_.push_back(std::pow(name, -0.8) + (names_.empty() ? 0 : names_.back()));
     open_.resize(400);
     for (Session& session : open_) session = fresh();
   }
@@ -108,7 +111,8 @@ class Workload {
   Session fresh() {
     const double at = real() * weights_.back();
     Session session;
-    session.profile = static_cast<std::uint32_t>(std::lower_bound(weights_.begin(), weights_.end(), at) - weights_.begin());
+    session.profile =
+        static_cast<std::uint32_t>(std::lower_bound(weights_.begin(), weights_.end(), at) - weights_.begin());
     const double platform = real();
     session.platform = platform < .55 ? 0 : platform < .8 ? 1 : platform < .98 ? 2 : 3;
     session.depth = real() < .18 ? 1 + below(4) : 0;
@@ -162,7 +166,8 @@ struct Store {
 
 // Sealed in runs of a million; all runs of a partition become one layer, but for the last 300,000 events: three runs.
 void fill(Store& store, std::uint32_t events, std::uint32_t profiles) {
-  for (std::uint32_t i = 0; i < kNameCount; ++i) store.names.intern(i < kCommerceNames ? kNames[i] : "Other " + std::to_string(i));
+  for (std::uint32_t i = 0; i < kNameCount; ++i)
+    store.names.intern(i < kCommerceNames ? kNames[i] : "Other " + std::to_string(i));
   for (const char* key : {"platform", "category", "price", "product_id", "country"}) store.keys.intern(key);
   for (std::uint32_t i = 0; i < 64; ++i) store.strings.intern("s" + std::to_string(i));
   Version& version = *store.version;
@@ -176,7 +181,8 @@ void fill(Store& store, std::uint32_t events, std::uint32_t profiles) {
   std::vector<std::shared_ptr<const TailBatch>> tail;
   const std::uint32_t fresh = std::min(events / 4, 300'000u);
   const auto seal_tail = [&] {
-    for (const SealedLayer& sealed : seal(tail, version.placement, *version.links)) layers[sealed.layer->partition].push_back(sealed.layer);
+    for (const SealedLayer& sealed : seal(tail, version.placement, *version.links))
+      layers[sealed.layer->partition].push_back(sealed.layer);
     tail.clear();
   };
   for (std::uint32_t made = 0; made < events - fresh; made += kBatchEvents) {
@@ -189,7 +195,8 @@ void fill(Store& store, std::uint32_t events, std::uint32_t profiles) {
     for (std::uint32_t made = 0; made < fresh / 3; made += kBatchEvents) tail.push_back(workload.batch());
     seal_tail();
   }
-  for (auto& [partition, runs] : layers) version.shards[0].layers.insert(version.shards[0].layers.end(), runs.begin(), runs.end());
+  for (auto& [partition, runs] : layers)
+    version.shards[0].layers.insert(version.shards[0].layers.end(), runs.begin(), runs.end());
   for (const auto& layer : version.shards[0].layers) version.event_count += layer->row_count;
 }
 
@@ -245,18 +252,33 @@ struct Question {
 
 std::vector<Question> questions() {
   const std::string now = R"(,"now_ms":)" + std::to_string(kEndMs + 2 * kDayMs);
-  const std::string range = R"(,"range":{"start_ms":)" + std::to_string(kStartMs) + R"(,"end_ms":)" + std::to_string(kEndMs) + "}";
-  const std::string last60 = R"(,"range":{"start_ms":)" + std::to_string(kEndMs - 60 * kDayMs) + R"(,"end_ms":)" + std::to_string(kEndMs) + "}";
+  const std::string range =
+      R"(,"range":{"start_ms":)" + std::to_string(kStartMs) + R"(,"end_ms":)" + std::to_string(kEndMs) + "}";
+  const std::string last60 = R"(,"range":{"start_ms":)" + std::to_string(kEndMs - 60 * kDayMs) + R"(,"end_ms":)" +
+                             std::to_string(kEndMs) + "}";
   return {
-      {"q2 unique day, week, 30 d", R"({"kind":"trend","event":{"event":null},"measures":["unique"],"interval":["day","week",{"days":30}])" + range + now + "}"},
-      {"q5 funnel of 3 by country", R"({"kind":"funnel","steps":["Product Viewed","Added To Cart","Charged"],"window":"7d","breakdown":[{"trait":"country"}])" + range + now + "}"},
-      {"q6 funnel of 5", R"({"kind":"funnel","steps":["App Launched","Product Viewed","Added To Cart","Checkout Started","Charged"],"window":"7d")" + range + now + "}"},
+      {"q2 unique day, week, 30 d",
+       R"({"kind":"trend","event":{"event":null},"measures":["unique"],"interval":["day","week",{"days":30}])" + range +
+           now + "}"},
+      {"q5 funnel of 3 by country",
+       R"({"kind":"funnel","steps":["Product Viewed","Added To Cart","Charged"],"window":"7d","breakdown":[{"trait":"country"}])" +
+           range + now + "}"},
+      {"q6 funnel of 5",
+       R"({"kind":"funnel","steps":["App Launched","Product Viewed","Added To Cart","Checkout Started","Charged"],"window":"7d")" +
+           range + now + "}"},
       {"q7 weekly retention", R"({"kind":"retention","start":"App Launched","interval":"week")" + range + now + "}"},
-      {"   daily retention", R"({"kind":"retention","start":"App Launched","return":"Product Viewed","interval":"day")" + range + now + "}"},
-      {"q9 top products", R"({"kind":"trend","event":{"event":"Charged","where":[{"property":"platform","op":"eq","value":"s0"},{"property":"category","op":"in","value":["s8","s9","s11","s12"]}]},"measures":[{"sum":"price"},"total"],"breakdown":[{"property":"product_id"}],"limit":20)" + last60 + now + "}"},
-      {"   total by day and name", R"({"kind":"trend","event":"App Launched","measures":["total","unique"],"interval":"day")" + range + now + "}"},
-      {"   unique by hour", R"({"kind":"trend","event":{"event":null},"measures":["unique"],"interval":"hour")" + range + now + "}"},
-      {"   revenue by day", R"({"kind":"trend","event":"Charged","measures":[{"sum":"price"},"unique"],"interval":"day","breakdown":[{"trait":"country"}])" + range + now + "}"},
+      {"   daily retention",
+       R"({"kind":"retention","start":"App Launched","return":"Product Viewed","interval":"day")" + range + now + "}"},
+      {"q9 top products",
+       R"({"kind":"trend","event":{"event":"Charged","where":[{"property":"platform","op":"eq","value":"s0"},{"property":"category","op":"in","value":["s8","s9","s11","s12"]}]},"measures":[{"sum":"price"},"total"],"breakdown":[{"property":"product_id"}],"limit":20)" +
+           last60 + now + "}"},
+      {"   total by day and name",
+       R"({"kind":"trend","event":"App Launched","measures":["total","unique"],"interval":"day")" + range + now + "}"},
+      {"   unique by hour",
+       R"({"kind":"trend","event":{"event":null},"measures":["unique"],"interval":"hour")" + range + now + "}"},
+      {"   revenue by day",
+       R"({"kind":"trend","event":"Charged","measures":[{"sum":"price"},"unique"],"interval":"day","breakdown":[{"trait":"country"}])" +
+           range + now + "}"},
   };
 }
 
@@ -311,7 +333,8 @@ void time_question(const Store& store, const Question& question, Pool& pool) {
     }
     std::sort(times.begin(), times.end());
     if (threads == 1) std::printf("  processor %7.3f", *std::min_element(processor.begin(), processor.end()));
-    std::printf("  %u thread%s min %7.3f median %7.3f ms", threads, threads == 1 ? " " : "s", times.front(), times[times.size() / 2]);
+    std::printf("  %u thread%s min %7.3f median %7.3f ms", threads, threads == 1 ? " " : "s", times.front(),
+                times[times.size() / 2]);
   }
   std::printf("  answer %016llx\n", static_cast<unsigned long long>(answer));
   std::fflush(stdout);
@@ -337,13 +360,14 @@ int main(int argument_count, char** arguments) {
     for (const auto& chunk : layer->chunks) bytes += chunk->size_bytes();
   }
   std::printf("%llu events, %zu layers, %zu chunks, %.1f bytes/event, built in %.1f s, %s\n",
-              static_cast<unsigned long long>(store.version->event_count), store.version->shards[0].layers.size(), chunks,
-              static_cast<double>(bytes) / static_cast<double>(store.version->event_count),
+              static_cast<unsigned long long>(store.version->event_count), store.version->shards[0].layers.size(),
+              chunks, static_cast<double>(bytes) / static_cast<double>(store.version->event_count),
               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
               std::string(simd::level_name(simd::current_level())).c_str());
   Pool pool(1);
   for (const Question& question : questions()) {
-    if (argument_count <= 4 || std::string_view(question.name).find(arguments[4]) != std::string_view::npos) time_question(store, question, pool);
+    if (argument_count <= 4 || std::string_view(question.name).find(arguments[4]) != std::string_view::npos)
+      time_question(store, question, pool);
   }
   return 0;
 }

@@ -2,6 +2,8 @@
 // parts in memory alone, and reading the log back. Checks what it wrote before it reports.
 //
 //   bench_log_writer [directory] [MiB in all]
+#include "disk/log_writer.hpp"
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -10,7 +12,6 @@
 #include <thread>
 
 #include "disk/log_reader.hpp"
-#include "disk/log_writer.hpp"
 #include "disk/posix_env.hpp"
 
 namespace {
@@ -90,7 +91,8 @@ void measure(const std::string& path, std::size_t group_bytes, std::size_t total
     read += payload.size() == text.size() && payload.back() == std::byte(text.back()) ? 1 : 0;
   });
   std::printf("  read back, warm       %8.3f ns/byte\n", timer.seconds() * 1e9 / bytes);
-  if (read != groups + 1 || !end.is_clean) std::printf("WRONG: %zu of %zu groups read\n", read, groups + 1), std::exit(1);
+  if (read != groups + 1 || !end.is_clean)
+    std::printf("WRONG: %zu of %zu groups read\n", read, groups + 1), std::exit(1);
   remove_store(env, path);
 }
 

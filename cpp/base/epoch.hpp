@@ -62,4 +62,4 @@ class Epoch {
   std::array<std::vector<std::shared_ptr<const void>>, 2> limbo_;
 };
 
-} // namespace cdp
+}  // namespace cdp

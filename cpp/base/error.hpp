@@ -11,8 +11,8 @@ namespace cdp {
 
 enum class Family {
   kBadQuery,
-  kBadEvent,       // a record was refused; in an ack's rejects, not raised
-  kBadFrame,       // a batch that cannot be read at all
+  kBadEvent,  // a record was refused; in an ack's rejects, not raised
+  kBadFrame,  // a batch that cannot be read at all
   kInvalidRequest,
   kNotFound,
   kConflict,

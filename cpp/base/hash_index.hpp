@@ -79,7 +79,7 @@ class HashIndex {
     [[nodiscard]] std::uint32_t place(std::uint32_t tag) const noexcept {
       return static_cast<std::uint32_t>((static_cast<std::uint64_t>(tag << depth) * capacity) >> 32);
     }
-    std::uint32_t depth; // bits of the tag that all its entries share
+    std::uint32_t depth;  // bits of the tag that all its entries share
     std::uint32_t capacity;
     std::uint32_t count = 0;
     std::unique_ptr<std::atomic<std::uint64_t>[]> slots;
@@ -191,4 +191,4 @@ class HashIndex {
   std::atomic<std::size_t> slot_bytes_{0};
 };
 
-} // namespace cdp
+}  // namespace cdp

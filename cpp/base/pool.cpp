@@ -109,7 +109,8 @@ Pool::~Pool() {
 unsigned Pool::helpers() const noexcept { return static_cast<unsigned>(state_->threads.size()); }
 
 void Pool::run_erased(std::size_t task_count, unsigned threads, void* context, Call call) {
-  const unsigned useful = static_cast<unsigned>(std::min<std::size_t>({task_count, threads, helpers() + std::size_t{1}}));
+  const unsigned useful =
+      static_cast<unsigned>(std::min<std::size_t>({task_count, threads, helpers() + std::size_t{1}}));
   if (useful <= 1) {
     for (std::size_t task = 0; task < task_count; ++task) call(context, task, 0);
     return;

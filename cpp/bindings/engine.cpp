@@ -28,8 +28,8 @@ py::tuple ack_tuple(const Ack& ack) {
   py::list rejects;
   for (const OwnedReject& reject : ack.rejects) {
     // `value` is cut at a byte limit: it may end inside a character.
-    const py::str value = py::reinterpret_steal<py::str>(PyUnicode_DecodeUTF8(
-        reject.value.data(), static_cast<Py_ssize_t>(reject.value.size()), "replace"));
+    const py::str value = py::reinterpret_steal<py::str>(
+        PyUnicode_DecodeUTF8(reject.value.data(), static_cast<Py_ssize_t>(reject.value.size()), "replace"));
     const py::str path = py::reinterpret_steal<py::str>(
         PyUnicode_DecodeUTF8(reject.path.data(), static_cast<Py_ssize_t>(reject.path.size()), "replace"));
     rejects.append(py::make_tuple(reject.index, reject.code, path, value, reject.expected));
@@ -128,15 +128,13 @@ py::array members(const Engine& engine, const std::string& name) {
 void bind_engine(py::module_& module) {
   using released = py::call_guard<py::gil_scoped_release>;
   py::class_<Engine>(module, "Engine")
-      .def(py::init(&open), py::kw_only(), py::arg("path"), py::arg("shards"), py::arg("workers"),
-           py::arg("hash_key"), py::arg("now_ms"), py::arg("background"))
+      .def(py::init(&open), py::kw_only(), py::arg("path"), py::arg("shards"), py::arg("workers"), py::arg("hash_key"),
+           py::arg("now_ms"), py::arg("background"))
       .def("close", &Engine::close, released())
-      .def("submit", &submit, py::arg("batch"), py::arg("received_ms"), py::kw_only(),
-           py::arg("producer") = py::none(), py::arg("source") = "", py::arg("system") = false,
-           py::arg("wanted") = true)
-      .def("submit_define",
-           [](Engine& engine, std::int64_t now_ms, const std::string& kind, const std::string& name,
-              const py::bytes& body) { return engine.submit_define(now_ms, kind, name, view(body)); })
+      .def("submit", &submit, py::arg("batch"), py::arg("received_ms"), py::kw_only(), py::arg("producer") = py::none(),
+           py::arg("source") = "", py::arg("system") = false, py::arg("wanted") = true)
+      .def("submit_define", [](Engine& engine, std::int64_t now_ms, const std::string& kind, const std::string& name,
+                               const py::bytes& body) { return engine.submit_define(now_ms, kind, name, view(body)); })
       .def("submit_tick", &Engine::submit_tick)
       .def("wait", &wait)
       .def("poll", &poll)

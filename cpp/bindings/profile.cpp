@@ -14,11 +14,9 @@ py::object to_python(const AnswerValue& value) {
     case ValueType::kInt: return py::int_(static_cast<std::int64_t>(value.bits));
     case ValueType::kFloat: return py::float_(std::bit_cast<double>(value.bits));
     case ValueType::kString: return py::str(value.text.data(), value.text.size());
-    case ValueType::kDatetime:
-      return datetime_of(static_cast<std::int64_t>(value.bits));
+    case ValueType::kDatetime: return datetime_of(static_cast<std::int64_t>(value.bits));
     case ValueType::kList:
-    case ValueType::kItems:
-      return list_of(value.text);
+    case ValueType::kItems: return list_of(value.text);
   }
   return py::none();
 }
@@ -43,7 +41,8 @@ std::string_view kind_name(TraitKind kind) {
 
 py::dict answer_dict(const ProfileAnswer& answer) {
   py::list identities, history, events;
-  for (const IdentityEntry& identity : answer.identities) identities.append(py::make_tuple(identity.kind, identity.value));
+  for (const IdentityEntry& identity : answer.identities)
+    identities.append(py::make_tuple(identity.kind, identity.value));
   for (const AnswerOperation& operation : answer.trait_history) {
     history.append(
         py::make_tuple(operation.key, kind_name(operation.kind), to_python(operation.value), operation.time_ms));

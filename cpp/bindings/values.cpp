@@ -6,7 +6,7 @@ namespace {
 
 // Python's own classes for what C++ has none for. Looked up once, kept for the life of the interpreter.
 struct PythonTypes {
-  py::object epoch;      // 1970-01-01 UTC
+  py::object epoch;  // 1970-01-01 UTC
   py::object timedelta;
   py::object unpackb;
 };

@@ -62,15 +62,15 @@ struct Chunk {
   std::uint32_t row_count = 0;
   std::int32_t partition = 0;
   // Spine; `code` indexes `slices`.
-  std::vector<std::uint32_t> time;       // milliseconds from the partition's start
-  std::vector<std::uint8_t> code8;       // one of the two is filled
-  std::vector<std::uint16_t> code16;     // when the chunk has over 255 names
+  std::vector<std::uint32_t> time;    // milliseconds from the partition's start
+  std::vector<std::uint8_t> code8;    // one of the two is filled
+  std::vector<std::uint16_t> code16;  // when the chunk has over 255 names
   std::vector<std::uint16_t> profile16;
   std::vector<std::uint32_t> profile32;
   std::vector<std::uint32_t> block_offset;  // spine row at which each block starts; blocks + 1 entries
-  ForeignOrigins foreign;                // empty when every row belongs to the origin of its place
-  std::vector<Slice> slices;             // ascending by name
-  std::uint32_t time_min = 0;            // of the rows
+  ForeignOrigins foreign;                   // empty when every row belongs to the origin of its place
+  std::vector<Slice> slices;                // ascending by name
+  std::uint32_t time_min = 0;               // of the rows
   std::uint32_t time_max = 0;
 
   [[nodiscard]] bool wide_ids() const noexcept { return !profile32.empty(); }
@@ -82,14 +82,17 @@ struct Chunk {
   }
   [[nodiscard]] const Slice* find(NameId name) const noexcept;  // O(log names)
   // Spine rows [first, last) of one local id; empty when it has none. O(log block).
-  struct Rows { std::uint32_t first = 0, last = 0; };
+  struct Rows {
+    std::uint32_t first = 0, last = 0;
+  };
   [[nodiscard]] Rows rows_of(std::uint32_t local_id) const noexcept;
   [[nodiscard]] std::size_t size_bytes() const noexcept;
 };
 
 [[nodiscard]] constexpr std::int32_t partition_of(std::int64_t time_ms) noexcept {
   const std::int64_t since = time_ms - limits::kPartitionEpochMs;
-  const std::int64_t floor = since >= 0 ? since / limits::kPartitionMs : -((-since + limits::kPartitionMs - 1) / limits::kPartitionMs);
+  const std::int64_t floor =
+      since >= 0 ? since / limits::kPartitionMs : -((-since + limits::kPartitionMs - 1) / limits::kPartitionMs);
   return static_cast<std::int32_t>(floor);
 }
 [[nodiscard]] constexpr std::int64_t partition_start_ms(std::int32_t partition) noexcept {

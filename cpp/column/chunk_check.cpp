@@ -40,7 +40,8 @@ std::string check_presence(const Column& column) {
     rank += static_cast<std::uint32_t>(std::popcount(column.presence[word]));
   }
   if (rank != column.value_count) return "presence does not count the values";
-  if (column.row_count % 64 != 0 && column.presence.back() >> (column.row_count % 64) != 0) return "presence past the rows";
+  if (column.row_count % 64 != 0 && column.presence.back() >> (column.row_count % 64) != 0)
+    return "presence past the rows";
   return {};
 }
 
@@ -91,23 +92,23 @@ std::string check_spine(const Chunk& chunk) {
   }
   const ForeignOrigins& foreign = chunk.foreign;
   if (foreign.row.size() != foreign.origin.size()) return "origins";
-  if (std::adjacent_find(foreign.row.begin(), foreign.row.end(), std::greater_equal<>()) != foreign.row.end()) return "origins";
+  if (std::adjacent_find(foreign.row.begin(), foreign.row.end(), std::greater_equal<>()) != foreign.row.end())
+    return "origins";
   if (!foreign.empty() && foreign.row.back() >= chunk.row_count) return "origins";
   std::uint32_t low = kNone, high = 0;
   for (std::uint32_t row = 0; row < chunk.row_count; ++row) {
     low = std::min(low, chunk.time[row]), high = std::max(high, chunk.time[row]);
     if (chunk.code(row) >= chunk.slices.size()) return "a code past the slices";
     if (row == 0) continue;
-    const auto key = [&](std::uint32_t at) {
-      return std::pair{chunk.local_id(at), chunk.time[at]};
-    };
+    const auto key = [&](std::uint32_t at) { return std::pair{chunk.local_id(at), chunk.time[at]}; };
     if (key(row - 1) > key(row)) return "a spine out of order";
   }
   return low == chunk.time_min && high == chunk.time_max ? "" : "time bounds";
 }
 
 std::string check_blocks(const Chunk& chunk) {
-  if (chunk.first_id % limits::kBlockIds != 0 || chunk.last_id % limits::kBlockIds != 0) return "borders off the blocks";
+  if (chunk.first_id % limits::kBlockIds != 0 || chunk.last_id % limits::kBlockIds != 0)
+    return "borders off the blocks";
   const std::uint32_t blocks = (chunk.last_id - chunk.first_id) / limits::kBlockIds;
   if (chunk.block_offset.size() != blocks + 1) return "block offsets of the wrong size";
   if (chunk.block_offset.front() != 0 || chunk.block_offset.back() != chunk.row_count) return "block offsets' ends";

@@ -28,13 +28,13 @@ struct Column {
   KeyId key{};
   ValueType type{};
   Width width = Width::k0;
-  bool dictionary_coded = false;           // codes index `dictionary`; else dictionary types hold base + code = StringId
-  std::uint32_t row_count = 0;             // rows of the slice
-  std::uint32_t value_count = 0;           // rows that have a value
-  std::uint64_t base = 0;                  // added to a code, modulo 2^64
-  std::vector<std::uint8_t> codes;         // value_count codes + 8 bytes of padding
-  std::vector<std::uint32_t> dictionary;   // ascending StringIds
-  std::vector<std::uint64_t> presence;     // bit a row; empty = all present
+  bool dictionary_coded = false;          // codes index `dictionary`; else dictionary types hold base + code = StringId
+  std::uint32_t row_count = 0;            // rows of the slice
+  std::uint32_t value_count = 0;          // rows that have a value
+  std::uint64_t base = 0;                 // added to a code, modulo 2^64
+  std::vector<std::uint8_t> codes;        // value_count codes + 8 bytes of padding
+  std::vector<std::uint32_t> dictionary;  // ascending StringIds
+  std::vector<std::uint64_t> presence;    // bit a row; empty = all present
   std::vector<std::uint32_t> presence_rank;  // values before each presence word
 
   [[nodiscard]] bool dense() const noexcept { return presence.empty(); }

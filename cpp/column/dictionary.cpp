@@ -19,7 +19,7 @@ namespace cdp {
 
 namespace {
 
-constexpr std::size_t kGroup = 32; // strings whose cache misses overlap
+constexpr std::size_t kGroup = 32;  // strings whose cache misses overlap
 
 [[nodiscard]] std::string_view read(const char* at) noexcept {
   std::uint64_t size = 0;
@@ -27,7 +27,7 @@ constexpr std::size_t kGroup = 32; // strings whose cache misses overlap
   return {bytes, static_cast<std::size_t>(size)};
 }
 
-} // namespace
+}  // namespace
 
 struct Dictionary::State {
   explicit State(std::uint64_t key) : hash_key(key) {}
@@ -107,4 +107,4 @@ std::size_t Dictionary::size_bytes() const noexcept {
          state_->index.size_bytes();
 }
 
-} // namespace cdp
+}  // namespace cdp

@@ -6,15 +6,14 @@
 #pragma once
 
 #include <array>
+#include <boost/hash2/sha2.hpp>
+#include <boost/hash2/xxh3.hpp>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
-
-#include <boost/hash2/sha2.hpp>
-#include <boost/hash2/xxh3.hpp>
 
 namespace cdp {
 

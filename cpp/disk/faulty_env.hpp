@@ -105,8 +105,8 @@ class FaultyEnv final : public Env {
   void sync(Inode& inode, const std::string& path);
 
   mutable std::recursive_mutex mutex_;
-  Names names_;                                          // as processes see them
-  Names durable_names_;                                  // as a power cut leaves them
+  Names names_;                                                  // as processes see them
+  Names durable_names_;                                          // as a power cut leaves them
   std::map<std::string, std::vector<NameChange>> name_changes_;  // a directory: those not synced
   std::set<std::string> locked_;
   std::uint64_t counts_[kDiskOperationCount] = {};

@@ -33,7 +33,8 @@ class Cursor {
   std::byte* at_;
 };
 
-[[nodiscard]] bool read_payloads(std::span<const std::byte> group, std::uint32_t count, std::vector<Payload>& payloads) {
+[[nodiscard]] bool read_payloads(std::span<const std::byte> group, std::uint32_t count,
+                                 std::vector<Payload>& payloads) {
   std::uint64_t offset = sizeof(GroupHeader) + lengths_size_bytes(count);
   if (offset > group.size()) return false;
   payloads.reserve(count);

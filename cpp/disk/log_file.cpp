@@ -74,8 +74,9 @@ void check_log_file_header(File& file, const std::string& path, const LogFileEnt
   if (header.version != kLogFileVersion)
     throw Error(Family::kConflict, code::kStoreFormat, path + ": written by a newer cdpstore", path);
   if (header.id != entry.id || header.number != entry.number)
-    throw log_corruption(path, 0, "this is another log file (number " + std::to_string(header.number) + ", id " +
-                                      hex_of(header.id.bytes) + ") than the MANIFEST names");
+    throw log_corruption(path, 0,
+                         "this is another log file (number " + std::to_string(header.number) + ", id " +
+                             hex_of(header.id.bytes) + ") than the MANIFEST names");
 }
 
 void tidy_log_files(DataDirectory& directory) {

@@ -68,8 +68,7 @@ LogReader::~LogReader() = default;
 LogReader::FileView& LogReader::file(std::size_t index) {
   if (!files_[index]) {
     const LogFileEntry& entry = manifest_.files[index];
-    files_[index] =
-        std::make_unique<FileView>(directory_.env(), log_file_path(directory_, entry.number), entry);
+    files_[index] = std::make_unique<FileView>(directory_.env(), log_file_path(directory_, entry.number), entry);
   }
   return *files_[index];
 }
@@ -123,11 +122,13 @@ bool LogReader::is_tail_empty(std::size_t index, std::uint64_t offset, std::uint
       if (!group) continue;
       const GroupHeader& header = group->header;
       if (header.number <= torn)
-        throw log_corruption(view.path(), at, "group " + std::to_string(header.number) +
-                                                  " does not continue the log: files are swapped or of two backups");
+        throw log_corruption(view.path(), at,
+                             "group " + std::to_string(header.number) +
+                                 " does not continue the log: files are swapped or of two backups");
       if (header.durable_through >= torn)
-        throw log_corruption(torn_path, offset, "group " + std::to_string(torn) + " is damaged; group " +
-                                                    std::to_string(header.number) + " proves that it was written");
+        throw log_corruption(torn_path, offset,
+                             "group " + std::to_string(torn) + " is damaged; group " + std::to_string(header.number) +
+                                 " proves that it was written");
     }
   }
   return is_empty;
@@ -141,8 +142,9 @@ LogEnd LogReader::read(std::uint64_t after_group, const OnPayload& on_payload) {
   end.last_digest = manifest_.first_previous;
   end.is_clean = true;
   if (after_group < end.last_group)
-    throw log_corruption(directory_.wal_path(), 0, "groups " + std::to_string(after_group + 1) + " to " +
-                                                       std::to_string(end.last_group) + " are no longer in the log");
+    throw log_corruption(directory_.wal_path(), 0,
+                         "groups " + std::to_string(after_group + 1) + " to " + std::to_string(end.last_group) +
+                             " are no longer in the log");
   for (std::size_t index = 0; index < files_.size();) {
     const auto next = next_start(index);
     const std::uint64_t offset = read_file(index, next, end);
@@ -152,13 +154,16 @@ LogEnd LogReader::read(std::uint64_t after_group, const OnPayload& on_payload) {
     }
     if (next->number != end.last_group + 1)
       throw log_corruption(file(index).path(), offset,
-                           "group " + std::to_string(end.last_group + 1) + " is damaged or missing; the next file "
-                           "begins with group " + std::to_string(next->number));
+                           "group " + std::to_string(end.last_group + 1) +
+                               " is damaged or missing; the next file "
+                               "begins with group " +
+                               std::to_string(next->number));
     for (; index < next->file_index; ++index) files_[index].reset();
   }
   if (end.last_group < after_group)
-    throw log_corruption(directory_.wal_path(), 0, "the log ends with group " + std::to_string(end.last_group) +
-                                                       ", before group " + std::to_string(after_group));
+    throw log_corruption(
+        directory_.wal_path(), 0,
+        "the log ends with group " + std::to_string(end.last_group) + ", before group " + std::to_string(after_group));
   return end;
 }
 

@@ -34,14 +34,14 @@ struct LogFileStart {
 };
 
 struct LogEnd {
-  std::uint64_t last_group = 0;       // of all valid ones; marks count
+  std::uint64_t last_group = 0;  // of all valid ones; marks count
   Digest128 last_digest;
   std::uint64_t durable_through = 0;  // groups up to here are proved to be on the medium
   std::vector<GroupPlace> unproven;   // those behind: read from a cache that may lie
   bool is_clean = false;              // ends with a mark and zeros, or holds no group at all
   std::size_t file_index = 0;         // the file that the last group lies in, and the offset behind it
   std::uint64_t offset = kLogFileHeaderBytes;
-  std::vector<LogFileStart> starts;   // of the files that hold groups
+  std::vector<LogFileStart> starts;  // of the files that hold groups
 };
 
 class LogReader {

@@ -164,8 +164,8 @@ LogPosition resume_log(DataDirectory& directory, const LogOptions& options, cons
     return copy_to_fresh_file(directory, options, manifest, end);
   } catch (const IoError& error) {
     if (!error.is_no_space()) throw;
-    throw Error(Family::kUnavailable, code::kLogSpace,
-                std::string("no space to open the log: ") + error.what(), directory.wal_path());
+    throw Error(Family::kUnavailable, code::kLogSpace, std::string("no space to open the log: ") + error.what(),
+                directory.wal_path());
   }
 }
 

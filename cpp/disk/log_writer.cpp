@@ -13,7 +13,8 @@ namespace {
 
 void check_group_size(std::span<const Payload> payloads) {
   if (payloads.empty()) throw Error(Family::kInternal, code::kInternal, "a log group without payloads");
-  const bool is_too_long = std::ranges::any_of(payloads, [](Payload payload) { return payload.size() > kGroupBytesMax; });
+  const bool is_too_long =
+      std::ranges::any_of(payloads, [](Payload payload) { return payload.size() > kGroupBytesMax; });
   if (is_too_long || payloads.size() > kGroupBytesMax || group_size_bytes(payloads) > kGroupBytesMax)
     throw Error(Family::kLimitExceeded, code::kBatchTooLarge,
                 "a log group holds at most " + std::to_string(kGroupBytesMax) + " bytes");

@@ -86,8 +86,8 @@ class LogWriter {
   // Between the sync thread and the others.
   mutable std::mutex mutex_;
   std::optional<ReservedFile> reserved_;
-  std::uint64_t current_bytes_ = 0;      // capacity of the file in use: the next is twice that
-  std::uint64_t wanted_group_bytes_ = 0; // largest group refused so far
+  std::uint64_t current_bytes_ = 0;       // capacity of the file in use: the next is twice that
+  std::uint64_t wanted_group_bytes_ = 0;  // largest group refused so far
   std::vector<LogFileStart> starts_;
 
   // Among those that reserve.

@@ -88,7 +88,7 @@ class PosixFile final : public File {
   }
 
   std::uint64_t size_bytes() override {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(descriptor_.number(), &status) < 0) throw IoError("stat", descriptor_.path(), errno);
     return static_cast<std::uint64_t>(status.st_size);
   }
@@ -108,14 +108,12 @@ class PosixLock final : public FileLock {
 }  // namespace
 
 std::unique_ptr<File> PosixEnv::open(const std::string& path, OpenMode mode) {
-  const int flags = mode == OpenMode::kRead    ? O_RDONLY
-                    : mode == OpenMode::kWrite ? O_RDWR
-                                               : O_RDWR | O_CREAT | O_TRUNC;
+  const int flags = mode == OpenMode::kRead ? O_RDONLY : mode == OpenMode::kWrite ? O_RDWR : O_RDWR | O_CREAT | O_TRUNC;
   return std::make_unique<PosixFile>(open_descriptor(path, flags), path);
 }
 
 bool PosixEnv::exists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR) return false;
   throw IoError("stat", path, errno);

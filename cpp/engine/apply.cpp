@@ -17,8 +17,7 @@ std::uint64_t tail_rows(const Version& version) {
 Ack ack_of(const AppliedBatch& applied, Pending& pending) {
   Ack ack{applied.sequence, applied.accepted, applied.duplicates, std::move(pending.rejects)};
   for (const auto& reject : applied.rejects) {
-    const std::uint32_t index =
-        pending.record_index.empty() ? reject.record : pending.record_index[reject.record];
+    const std::uint32_t index = pending.record_index.empty() ? reject.record : pending.record_index[reject.record];
     ack.rejects.push_back({index, reject.code, reject.path, reject.value, reject.expected});
   }
   std::ranges::sort(ack.rejects, {}, &OwnedReject::index);
@@ -32,21 +31,19 @@ Outcome Engine::Impl::apply_batch(Pending& pending, std::vector<Origin>& touched
   if (record.producer) {
     const AppliedBatch* stored = nullptr;
     switch (producers.look_up(*record.producer, &stored)) {
-      case Producers::Seen::kResent:
-        return {ack_of(*stored, pending), std::nullopt};
+      case Producers::Seen::kResent: return {ack_of(*stored, pending), std::nullopt};
       case Producers::Seen::kStale:
-        return {{}, Error(Family::kConflict, code::kProducerStale,
-                          "this producer already sent a higher epoch, or too many batches since this number")};
-      case Producers::Seen::kNew:
-        break;
+        return {{},
+                Error(Family::kConflict, code::kProducerStale,
+                      "this producer already sent a higher epoch, or too many batches since this number")};
+      case Producers::Seen::kNew: break;
     }
   }
   tick_ms = std::max(tick_ms, record.batch->received_ms);
   ApplyResult result = applier->apply(record.batch, watches.empty() ? nullptr : &touched);
   AppliedBatch applied{result.last_sequence, result.accepted, result.duplicates, {}};
   for (const auto& reject : result.rejects) {
-    applied.rejects.push_back(
-        {reject.record, std::string(reject.code), reject.path, reject.value, reject.expected});
+    applied.rejects.push_back({reject.record, std::string(reject.code), reject.path, reject.value, reject.expected});
   }
   if (result.tail && !result.tail->event.empty()) {
     event_count += result.tail->event.size();

@@ -25,10 +25,10 @@ class DurableLog {
   void replay(const GroupHandler& handler);
   // Durable on return. Throws Unavailable: log.space (later ones may fit) or log_failed (nothing will be written again).
   void append(std::span<const std::span<const std::byte>> payloads);
-  bool reserve_step();   // a little more zero-filled space ahead; false when there is enough. Any thread.
-  void mark();           // everything so far is durable: for an idle log
-  void close();          // a last mark
-  void verify() const;   // reads every byte again; throws Corruption
+  bool reserve_step();  // a little more zero-filled space ahead; false when there is enough. Any thread.
+  void mark();          // everything so far is durable: for an idle log
+  void close();         // a last mark
+  void verify() const;  // reads every byte again; throws Corruption
   [[nodiscard]] std::uint64_t size_bytes() const;
 
  private:

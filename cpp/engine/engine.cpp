@@ -67,7 +67,7 @@ void Engine::close() {
   impl_->order_wanted.notify_all();
   impl_->threads.clear();  // joins: the queue drains first
   if (impl_->log && !impl_->failed) impl_->log->close();
-  impl_->log.reset();      // gives back the lock of the directory
+  impl_->log.reset();  // gives back the lock of the directory
   const std::lock_guard lock(impl_->outcome_mutex);
   if (impl_->event_fd >= 0) ::close(impl_->event_fd);
   impl_->event_fd = -1;

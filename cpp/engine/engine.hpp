@@ -27,10 +27,10 @@
 namespace cdp {
 
 struct OpenOptions {
-  std::string path;                // empty: in memory, nothing survives
+  std::string path;  // empty: in memory, nothing survives
   std::uint32_t shard_count = 1;
   std::uint32_t worker_count = 0;  // 0: one a core
-  std::uint64_t hash_key = 0;       // of a store in memory; one with a path keeps its own
+  std::uint64_t hash_key = 0;      // of a store in memory; one with a path keeps its own
   std::int64_t now_ms = 0;         // of opening: when a new directory says it was made
   bool background = true;          // seal and merge by themselves; off in tests that place them
 };
@@ -58,20 +58,20 @@ struct Submission {
   std::int64_t received_ms = 0;
   std::optional<Producer> producer;
   std::string_view source_id;
-  bool system = false;               // may name `Message …` and `Segment …`
-  bool wanted = true;                // its outcome will be taken by wait or poll; else it is dropped
+  bool system = false;  // may name `Message …` and `Segment …`
+  bool wanted = true;   // its outcome will be taken by wait or poll; else it is dropped
 };
 
 enum class Cause : std::uint8_t { kEvent, kTime, kMerge };  // kMerge: the profile became part of another
 [[nodiscard]] std::string_view cause_name(Cause cause) noexcept;
 
 struct Transition {
-  std::uint64_t cursor = 0;   // 1, 2, 3 …; the same after every replay
-  std::string name;           // of the watched predicate
+  std::uint64_t cursor = 0;  // 1, 2, 3 …; the same after every replay
+  std::string name;          // of the watched predicate
   std::uint64_t profile_id = 0;
   bool entered = false;
-  std::uint64_t sequence = 0; // watermark that caused it
-  std::int64_t time_ms = 0;   // engine time at which it was decided
+  std::uint64_t sequence = 0;  // watermark that caused it
+  std::int64_t time_ms = 0;    // engine time at which it was decided
   Cause cause = Cause::kEvent;
 };
 
@@ -84,7 +84,7 @@ using Ticket = std::uint64_t;
 class Engine {
  public:
   [[nodiscard]] static std::unique_ptr<Engine> open(const OpenOptions& options);
-  ~Engine();  // as close()
+  ~Engine();     // as close()
   void close();  // drains, writes a mark; every later call throws store.closed
 
   // Decodes and queues; throws when the batch cannot be read, waits while over kQueuedBytes are queued.
@@ -105,11 +105,11 @@ class Engine {
   [[nodiscard]] std::vector<Definition> definitions() const;
   [[nodiscard]] std::vector<std::uint64_t> members(std::string_view watch_name) const;  // of a live segment, ascending
 
-  void seal_now();                   // the tail becomes layers
-  void compact();                    // seals, then merges until nothing is worth it and nothing is split
+  void seal_now();                           // the tail becomes layers
+  void compact();                            // seals, then merges until nothing is worth it and nothing is split
   [[nodiscard]] std::string digest() const;  // SHA-256 hex, by value
   [[nodiscard]] std::vector<MemoryPart> memory() const;
-  void verify() const;               // reads the whole log again, checks every chunk; throws Corruption
+  void verify() const;  // reads the whole log again, checks every chunk; throws Corruption
   void add_zone(std::string_view name, std::span<const std::pair<std::int64_t, std::int64_t>> transitions);
 
  private:

@@ -29,10 +29,10 @@ namespace cdp {
 struct Pending {
   Ticket ticket = 0;
   LogRecord record;
-  std::vector<std::byte> payload;            // empty in a store without a log
-  std::vector<OwnedReject> rejects;          // of decode
-  std::vector<std::uint32_t> record_index;   // canonical ordinal → index as sent; empty = the same
-  bool wanted = true;                        // somebody will take the outcome
+  std::vector<std::byte> payload;           // empty in a store without a log
+  std::vector<OwnedReject> rejects;         // of decode
+  std::vector<std::uint32_t> record_index;  // canonical ordinal → index as sent; empty = the same
+  bool wanted = true;                       // somebody will take the outcome
 };
 using Group = std::vector<Pending>;
 
@@ -47,13 +47,13 @@ struct Engine::Impl {
   // --- queue
   std::mutex queue_mutex;
   std::condition_variable queue_changed;
-  std::deque<Pending> queue;        // decoded, not yet durable
+  std::deque<Pending> queue;  // decoded, not yet durable
   std::size_t queued_bytes = 0;
-  std::deque<Group> durable;        // durable, not yet applied
+  std::deque<Group> durable;  // durable, not yet applied
   Ticket next_ticket = 1;
-  bool stopping = false;            // no more submits; threads drain and end
+  bool stopping = false;  // no more submits; threads drain and end
   bool sync_done = false;
-  std::optional<Error> failed;      // poisoned: every later write raises this
+  std::optional<Error> failed;  // poisoned: every later write raises this
 
   // --- state: the apply thread's alone (the opening thread's during recovery); apply_mutex is held for a group, and by
   // those who read the state whole (digest)
@@ -68,19 +68,19 @@ struct Engine::Impl {
   // --- version
   std::atomic<std::shared_ptr<const Version>> current;
   std::mutex publish_mutex;
-  std::condition_variable order_wanted;   // on publish_mutex: the tail is long, or layers changed
+  std::condition_variable order_wanted;  // on publish_mutex: the tail is long, or layers changed
   bool order_stopping = false;
-  std::mutex order_mutex;                 // held while sealing, and while merging: seal_now and compact wait their turn
+  std::mutex order_mutex;  // held while sealing, and while merging: seal_now and compact wait their turn
   std::mutex merge_mutex;
 
   // --- outcomes
   std::mutex outcome_mutex;
   std::condition_variable outcome_ready;
   std::unordered_map<Ticket, Outcome> outcomes;
-  std::deque<Ticket> ready;               // in order, for poll
-  Ticket applied_through = 0;             // every ticket up to this has an outcome
+  std::deque<Ticket> ready;    // in order, for poll
+  Ticket applied_through = 0;  // every ticket up to this has an outcome
   int event_fd = -1;
-  bool polled = false;                    // outcomes go to poll
+  bool polled = false;  // outcomes go to poll
 
   // --- definitions and transitions, read by anyone
   mutable std::mutex watch_mutex;

@@ -82,8 +82,8 @@ void encode(const DefineRecord& record, std::vector<std::byte>& out) {
 LogRecord decode_batch_record(Reader& reader, std::uint64_t hash_key) {
   BatchRecord record;
   if (const auto codec = reader.take<std::uint8_t>(); codec != kCanonicalCodec) {
-    throw Error(Family::kCorruption, code::kLogCorrupt, "a log record has codec " + std::to_string(codec) +
-                                                            ", this version reads codec 1");
+    throw Error(Family::kCorruption, code::kLogCorrupt,
+                "a log record has codec " + std::to_string(codec) + ", this version reads codec 1");
   }
   if (reader.take<std::uint8_t>() & kHasProducer) {
     Producer producer;
@@ -105,10 +105,8 @@ void encode_record(const LogRecord& record, std::vector<std::byte>& out) {
 LogRecord decode_record(std::span<const std::byte> bytes, std::uint64_t hash_key) {
   Reader reader(bytes);
   switch (reader.take<PayloadKind>()) {
-    case PayloadKind::kBatch:
-      return decode_batch_record(reader, hash_key);
-    case PayloadKind::kTick:
-      return TickRecord{reader.take<std::int64_t>()};
+    case PayloadKind::kBatch: return decode_batch_record(reader, hash_key);
+    case PayloadKind::kTick: return TickRecord{reader.take<std::int64_t>()};
     case PayloadKind::kDefine: {
       DefineRecord record;
       record.now_ms = reader.take<std::int64_t>();

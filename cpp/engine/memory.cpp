@@ -10,7 +10,8 @@ std::uint64_t batch_bytes(const TailBatch& tail) {
   return sizeof(CanonicalBatch) + batch.strings.bytes().capacity() + batch.strings.ends().capacity() * 4 +
          batch.identities.capacity() * sizeof(BatchIdentity) + events.time_ms.capacity() * 8 +
          (events.shape.capacity() + events.first_value.capacity() + events.first_identity.capacity() +
-          events.identity_refs.capacity()) * 4 +
+          events.identity_refs.capacity()) *
+             4 +
          events.event_id.capacity() * sizeof(EventKey) + events.values.capacity() * 8 + tail.event.capacity() * 4 +
          tail.origin.capacity() * 4 + tail.string_id.capacity() * 4;
 }

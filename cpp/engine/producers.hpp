@@ -37,7 +37,7 @@ class Producers {
  private:
   struct State {
     std::uint32_t epoch = 0;
-    std::uint64_t highest_dropped = 0;   // number of the newest ack dropped, +1; 0 = none
+    std::uint64_t highest_dropped = 0;  // number of the newest ack dropped, +1; 0 = none
     std::map<std::uint64_t, AppliedBatch> acks;
   };
   std::map<std::array<std::uint8_t, 16>, State> states_;

@@ -32,7 +32,8 @@ Ticket Engine::Impl::enqueue(Pending pending) {
   const std::size_t size = pending.payload.size();
   std::unique_lock lock(queue_mutex);
   queue_changed.wait(lock, [&] {
-    return failed || stopping || (queued_bytes + size <= limits::kQueuedBytes && durable.size() < limits::kQueuedGroups);
+    return failed || stopping ||
+           (queued_bytes + size <= limits::kQueuedBytes && durable.size() < limits::kQueuedGroups);
   });
   check_open();
   const Ticket ticket = next_ticket++;

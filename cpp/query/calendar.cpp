@@ -14,11 +14,10 @@ constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::int64_t kOffsetMaxMs = 26 * kHourMs;
 constexpr std::size_t kBucketsMax = 65'534;
-constexpr std::int64_t kTimeFarMs = 400'000LL * kDayMs;  // about the year 3065: calendars are asked for no later instants
+constexpr std::int64_t kTimeFarMs =
+    400'000LL * kDayMs;  // about the year 3065: calendars are asked for no later instants
 
-std::int64_t floor_div(std::int64_t value, std::int64_t by) noexcept {
-  return value / by - (value % by < 0 ? 1 : 0);
-}
+std::int64_t floor_div(std::int64_t value, std::int64_t by) noexcept { return value / by - (value % by < 0 ? 1 : 0); }
 
 struct Civil {
   std::int64_t year;
@@ -58,7 +57,8 @@ Zone::Zone(std::string name, std::vector<ZoneTransition> transitions)
     valid &= offset_ms > -kOffsetMaxMs && offset_ms < kOffsetMaxMs;
     valid &= i == 0 || transitions_[i - 1].utc_ms < transitions_[i].utc_ms;
   }
-  if (!valid) throw Error(Family::kBadQuery, code::kQueryInvalid, "the table of zone " + name_ + " is not valid", "zone");
+  if (!valid)
+    throw Error(Family::kBadQuery, code::kQueryInvalid, "the table of zone " + name_ + " is not valid", "zone");
 }
 
 const Zone& Zone::utc() {

@@ -103,8 +103,8 @@ class Buckets {
 struct SlotTable {
   // Bucket of the slot's start. Where a border falls inside the slot (`marked`), the exact time of a row decides
   // (Buckets::bucket_of).
-  std::vector<std::uint16_t> bucket;       // kSlotsPerPartition + 32 of padding
-  std::vector<std::uint64_t> marked;       // bit a slot; empty when no slot is marked (the usual case)
+  std::vector<std::uint16_t> bucket;  // kSlotsPerPartition + 32 of padding
+  std::vector<std::uint64_t> marked;  // bit a slot; empty when no slot is marked (the usual case)
   [[nodiscard]] bool is_marked(std::uint32_t slot) const noexcept {
     return !marked.empty() && ((marked[slot >> 6] >> (slot & 63)) & 1) != 0;
   }

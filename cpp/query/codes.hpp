@@ -19,7 +19,8 @@ template <Width width>
   if constexpr (width == Width::k8) return codes[index];
   if constexpr (width == Width::k16 || width == Width::k24 || width == Width::k32 || width == Width::k64) {
     constexpr std::size_t kBytes = width_bits(width) / 8;
-    std::conditional_t<(kBytes > 4), std::uint64_t, std::conditional_t<(kBytes > 2), std::uint32_t, std::uint16_t>> word;
+    std::conditional_t<(kBytes > 4), std::uint64_t, std::conditional_t<(kBytes > 2), std::uint32_t, std::uint16_t>>
+        word;
     std::memcpy(&word, codes + std::size_t{index} * kBytes, sizeof word);
     return width == Width::k24 ? word & 0xFFFFFFu : word;
   }

@@ -49,7 +49,9 @@ int compare_exact(std::int64_t integer, double number) noexcept {
 }
 
 BoundTest::BoundTest(const Test& test, const Dictionary& strings)
-    : op_(test.op), negated_(test.op == Op::kNe || test.op == Op::kNotIn), ignore_case_(test.ignore_case),
+    : op_(test.op),
+      negated_(test.op == Op::kNe || test.op == Op::kNotIn),
+      ignore_case_(test.ignore_case),
       strings_(&strings) {
   const bool equality = op_ == Op::kEq || op_ == Op::kNe || is_set();
   by_id_ = equality && !ignore_case_;
@@ -316,7 +318,8 @@ BoundSelector bind_selector(const Selector& selector, const Version& version) {
   std::sort(out.names.begin(), out.names.end());
   out.names.erase(std::unique(out.names.begin(), out.names.end()), out.names.end());
   out.where = bind_conditions(selector.where, version);
-  for (const BoundCondition& condition : out.where) out.resolved &= condition.key.has_value() && condition.test.resolved();
+  for (const BoundCondition& condition : out.where)
+    out.resolved &= condition.key.has_value() && condition.test.resolved();
   return out;
 }
 
@@ -326,8 +329,8 @@ bool BoundSelector::selects(NameId name) const noexcept {
 }
 
 bool BoundSelector::matches(const Row& row) const {
-  return selects(row.name) &&
-         std::all_of(where.begin(), where.end(), [&](const BoundCondition& condition) { return condition.matches(row); });
+  return selects(row.name) && std::all_of(where.begin(), where.end(),
+                                          [&](const BoundCondition& condition) { return condition.matches(row); });
 }
 
 }  // namespace cdp

@@ -41,7 +41,9 @@ class BoundTest {
   }
   [[nodiscard]] bool is_negated() const noexcept { return negated_; }
   // Integers that pass as a closed interval; nullopt where they are none (in, not_in, ne).
-  struct Interval { std::int64_t lo = 1, hi = 0; };  // empty when lo > hi
+  struct Interval {
+    std::int64_t lo = 1, hi = 0;
+  };  // empty when lo > hi
   [[nodiscard]] std::optional<Interval> int_interval() const noexcept {
     if (is_set() || negated_) return std::nullopt;
     return Interval{ints_.lo, ints_.hi};
@@ -58,9 +60,11 @@ class BoundTest {
  private:
   friend class ColumnTest;  // condition_scan.cpp
   using IntInterval = Interval;
-  struct FloatInterval { double lo = 1, hi = 0; };
+  struct FloatInterval {
+    double lo = 1, hi = 0;
+  };
 
-  [[nodiscard]] bool positive(const Value& value) const;    // without negation; value is no null
+  [[nodiscard]] bool positive(const Value& value) const;  // without negation; value is no null
   [[nodiscard]] bool positive_int(std::int64_t value) const noexcept;
   [[nodiscard]] bool positive_float(double value) const noexcept;
   [[nodiscard]] bool positive_datetime(std::int64_t value) const noexcept;
@@ -73,17 +77,17 @@ class BoundTest {
   void bind_float_bound(const Literal& literal, std::size_t index);
   void bind_string(const Literal& literal);
 
-  Op op_;               // as sent
-  bool negated_;        // ne, not_in: exists and not positive
+  Op op_;         // as sent
+  bool negated_;  // ne, not_in: exists and not positive
   bool ignore_case_;
   bool resolved_ = true;
   const Dictionary* strings_;
-  IntInterval ints_;                       // eq, ne, lt .. between on numbers
+  IntInterval ints_;  // eq, ne, lt .. between on numbers
   FloatInterval floats_;
   IntInterval datetimes_;
-  std::vector<Value> numbers_;             // as sent, for integers beyond 64 bits
-  std::vector<std::int64_t> int_set_;      // in, not_in: ascending
-  std::vector<double> float_set_;          // ascending; holds the integers too where they are exact
+  std::vector<Value> numbers_;         // as sent, for integers beyond 64 bits
+  std::vector<std::int64_t> int_set_;  // in, not_in: ascending
+  std::vector<double> float_set_;      // ascending; holds the integers too where they are exact
   std::vector<std::int64_t> datetime_set_;
   bool match_bool_[2] = {false, false};
   std::vector<std::uint32_t> string_ids_;  // eq, ne, in, not_in: ascending; empty under ignore_case
@@ -99,19 +103,20 @@ struct BoundCondition {
     return key ? test.matches(property(row, *key)) : test.passes_missing();
   }
 };
-[[nodiscard]] std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version);
+[[nodiscard]] std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions,
+                                                          const Version& version);
 
 // A selector bound to a version: names the store does not know drop out.
 struct BoundSelector {
-  bool any = false;             // any event, and the store knows no system names
+  bool any = false;  // any event, and the store knows no system names
   // Any event: names the store got after the binding are selected too, system ones ("Message …", "Segment …") never. When it
   // knew system names, `any` is false and `names` are all others.
   bool open = false;
-  std::uint32_t known_names = 0;          // of the store when bound
+  std::uint32_t known_names = 0;  // of the store when bound
   const Dictionary* store_names = nullptr;
-  std::vector<NameId> names;    // ascending
+  std::vector<NameId> names;  // ascending
   std::vector<BoundCondition> where;
-  bool resolved = true;         // false: bind again when dictionaries have grown
+  bool resolved = true;  // false: bind again when dictionaries have grown
   [[nodiscard]] bool selects(NameId name) const noexcept;
   [[nodiscard]] bool matches(const Row& row) const;
 };

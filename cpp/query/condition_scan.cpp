@@ -15,7 +15,9 @@ class ColumnTest {
     switch (column.type) {
       case ValueType::kInt: bind_ints(test.ints_, test.int_set_); break;
       case ValueType::kDatetime: bind_ints(test.datetimes_, test.datetime_set_); break;
-      case ValueType::kBool: bind_table(2, scratch, [&](std::uint64_t code) { return test.match_bool_[(column.base + code) & 1]; }); break;
+      case ValueType::kBool:
+        bind_table(2, scratch, [&](std::uint64_t code) { return test.match_bool_[(column.base + code) & 1]; });
+        break;
       case ValueType::kString: bind_strings(row_count, scratch); break;
       default: break;  // floats, lists: value by value
     }
@@ -24,9 +26,12 @@ class ColumnTest {
   // Keeps the rows of a dense column whose truth is `wanted`.
   std::uint32_t keep(std::uint32_t first_row, std::uint32_t* rows, std::uint32_t count, bool wanted) const {
     switch (mode_) {
-      case Mode::kTable: return keep_if(first_row, rows, count, wanted, [table = table_.data()](std::uint64_t code) { return table[code] != 0; });
+      case Mode::kTable:
+        return keep_if(first_row, rows, count, wanted,
+                       [table = table_.data()](std::uint64_t code) { return table[code] != 0; });
       case Mode::kInterval:
-        return keep_if(first_row, rows, count, wanted, [shift = shift_, span = span_](std::uint64_t code) { return code + shift <= span; });
+        return keep_if(first_row, rows, count, wanted,
+                       [shift = shift_, span = span_](std::uint64_t code) { return code + shift <= span; });
       case Mode::kNone: return wanted ? 0 : count;
       case Mode::kValue: break;
     }
@@ -101,7 +106,8 @@ class ColumnTest {
     const std::vector<std::uint32_t>& dictionary = column_.dictionary;
     if (!test_.by_id_) {
       if (dictionary.size() > row_count) return;  // fewer rows than strings: row by row
-      bind_table(dictionary.size(), scratch, [&](std::uint64_t code) { return test_.positive_string(dictionary[code]); });
+      bind_table(dictionary.size(), scratch,
+                 [&](std::uint64_t code) { return test_.positive_string(dictionary[code]); });
       return;
     }
     mode_ = Mode::kTable;

@@ -196,7 +196,8 @@ Node Parser::extension(std::size_t length) {
     fail_bytes("a timestamp of a length that does not exist");
   }
   constexpr std::int64_t kSecondsMax = 1LL << 40;
-  if (nanoseconds > 999'999'999 || seconds > kSecondsMax || seconds < -kSecondsMax) fail_bytes("a timestamp out of range");
+  if (nanoseconds > 999'999'999 || seconds > kSecondsMax || seconds < -kSecondsMax)
+    fail_bytes("a timestamp out of range");
   Node node;
   node.type = Node::Type::kDatetime;
   node.integer = seconds * 1'000 + static_cast<std::int64_t>(nanoseconds / 1'000'000);
@@ -292,7 +293,8 @@ const Node& Fields::require(std::string_view name, std::string_view expected) {
 }
 
 bool Fields::has(std::string_view name) const noexcept {
-  return std::any_of(node_->fields.begin(), node_->fields.end(), [&](const auto& field) { return field.first == name; });
+  return std::any_of(node_->fields.begin(), node_->fields.end(),
+                     [&](const auto& field) { return field.first == name; });
 }
 
 std::size_t Fields::choice(std::string_view name, std::span<const std::string_view> choices,
@@ -302,7 +304,8 @@ std::size_t Fields::choice(std::string_view name, std::span<const std::string_vi
   std::string expected = "one of";
   for (const std::string_view choice : choices) expected.append(" \"").append(choice).append("\"");
   if (node == nullptr) fail_invalid(path(name), "missing; expected " + expected);
-  const auto found = node->type == Node::Type::kString ? std::find(choices.begin(), choices.end(), node->text) : choices.end();
+  const auto found =
+      node->type == Node::Type::kString ? std::find(choices.begin(), choices.end(), node->text) : choices.end();
   if (found == choices.end()) fail_expected(path(name), expected, *node);
   return static_cast<std::size_t>(found - choices.begin());
 }
@@ -316,7 +319,8 @@ std::optional<std::int64_t> Fields::integer(std::string_view name, std::int64_t 
 void Fields::done() const {
   for (std::size_t i = 0; i < taken_.size(); ++i) {
     if (taken_[i]) continue;
-    throw Error(Family::kBadQuery, code::kQueryFieldUnknown, "unknown field", path_->field(node_->fields[i].first).text());
+    throw Error(Family::kBadQuery, code::kQueryFieldUnknown, "unknown field",
+                path_->field(node_->fields[i].first).text());
   }
 }
 

@@ -23,10 +23,10 @@ inline constexpr std::size_t kDocumentDepth = 64;
 struct Node {
   enum class Type : std::uint8_t { kNull, kBool, kInt, kFloat, kString, kDatetime, kArray, kMap };
   Type type = Type::kNull;
-  std::int64_t integer = 0;  // kBool 0 or 1, kInt, kDatetime milliseconds UTC
-  double number = 0;         // kFloat, finite
-  std::string_view text;     // kString
-  std::vector<Node> items;   // kArray
+  std::int64_t integer = 0;                               // kBool 0 or 1, kInt, kDatetime milliseconds UTC
+  double number = 0;                                      // kFloat, finite
+  std::string_view text;                                  // kString
+  std::vector<Node> items;                                // kArray
   std::vector<std::pair<std::string_view, Node>> fields;  // kMap, keys distinct
 };
 
@@ -64,7 +64,7 @@ class Path {
 // The fields of a map: each is taken by name; `done` refuses those that nobody took (query.field.unknown).
 class Fields {
  public:
-  Fields(const Node& node, const Path& path);  // throws when the node is no map
+  Fields(const Node& node, const Path& path);            // throws when the node is no map
   Fields(const Node& node, const Path&& path) = delete;  // paths are chains on the stack: keep them alive
   [[nodiscard]] const Path& path() const noexcept { return *path_; }
   [[nodiscard]] Path path(std::string_view name) const { return path_->field(name); }

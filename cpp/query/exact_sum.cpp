@@ -67,7 +67,9 @@ double round_magnitude(const Limbs& limbs, int unit, bool sticky) noexcept {
   const int high_bit = top * 64 + 63 - std::countl_zero(limbs[static_cast<std::size_t>(top)]);
   // Bit position of the last kept bit: 53 bits, fewer for subnormals (never below 2^-1074).
   const int last = std::max(high_bit - 52, -1'074 - unit);
-  const auto bit = [&](int at) { return at < 0 ? false : ((limbs[static_cast<std::size_t>(at / 64)] >> (at % 64)) & 1) != 0; };
+  const auto bit = [&](int at) {
+    return at < 0 ? false : ((limbs[static_cast<std::size_t>(at / 64)] >> (at % 64)) & 1) != 0;
+  };
   std::uint64_t mantissa = 0;
   for (int at = high_bit; at >= last; --at) mantissa = (mantissa << 1) | (bit(at) ? 1u : 0u);
   const bool half = bit(last - 1);

@@ -16,13 +16,13 @@
 
 namespace cdp {
 
-class Budget;        // query/budget.hpp: memory, deadline, cancel
-class ProfileMask;   // query/predicate.hpp: profiles of `where`: has(Origin home), and words for a task
+class Budget;       // query/budget.hpp: memory, deadline, cancel
+class ProfileMask;  // query/predicate.hpp: profiles of `where`: has(Origin home), and words for a task
 
 // What a kind gets besides the task. Immutable while tasks run.
 struct QueryContext {
   const Version* version = nullptr;
-  TimeRange range;                  // resolved: relative ranges and now_ms applied
+  TimeRange range;  // resolved: relative ranges and now_ms applied
   std::int64_t now_ms = 0;
   const ProfileMask* where = nullptr;  // null: every profile
   Budget* budget = nullptr;
@@ -43,7 +43,8 @@ class Kind {
   virtual void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const = 0;
   // Adds one profile, given all its rows in event order (restricted to `names()` unless that is empty = all names). The
   // plain meaning of the question: the oracle inside. Called also for every profile when a query is forced to `rows`.
-  virtual void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const = 0;
+  virtual void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows,
+                        Partial& partial) const = 0;
   [[nodiscard]] virtual std::vector<NameId> names() const = 0;
   virtual void merge(Partial& into, Partial&& from) const = 0;
   [[nodiscard]] virtual Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const = 0;

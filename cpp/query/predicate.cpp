@@ -69,7 +69,8 @@ void sort_children(Clause& clause) {
 // Evaluation over one task: out = those of the candidates for which the clause holds.
 class TaskEvaluation {
  public:
-  TaskEvaluation(const Task& task, std::int64_t now_ms, Scratch& scratch) : task_(task), now_ms_(now_ms), scratch_(scratch) {}
+  TaskEvaluation(const Task& task, std::int64_t now_ms, Scratch& scratch)
+      : task_(task), now_ms_(now_ms), scratch_(scratch) {}
 
   void evaluate(const Clause& clause, const Words& candidates, Words& out) {
     switch (clause.type) {
@@ -80,8 +81,7 @@ class TaskEvaluation {
         for (std::uint32_t word = 0; word < kStripeWords; ++word) out[word] = candidates[word] & ~out[word];
         return;
       case PredicateSpec::Type::kTrait: return clause.trait->evaluate_task(task_, now_ms_, candidates, out);
-      case PredicateSpec::Type::kDid:
-        return clause.did->evaluate_task(task_, now_ms_, scratch_, candidates, out);
+      case PredicateSpec::Type::kDid: return clause.did->evaluate_task(task_, now_ms_, scratch_, candidates, out);
     }
   }
 

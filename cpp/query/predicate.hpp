@@ -32,7 +32,8 @@ class Predicate {
   void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
                      std::span<std::uint64_t> out) const;
   // One profile: its rows in event order, of at least the names in names() (future rows included), and its traits.
-  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms) const;
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows,
+                               std::int64_t now_ms) const;
   // Event names whose rows matter, ascending; `any_name` when a clause asks for any event.
   [[nodiscard]] const std::vector<NameId>& names() const noexcept;
   [[nodiscard]] bool any_name() const noexcept;
@@ -48,6 +49,7 @@ class Predicate {
 };
 
 // The truth for one profile, rows gathered: a point query. ~1 us a layer.
-[[nodiscard]] Truth evaluate_profile(const Version& version, const Predicate& predicate, Origin home, std::int64_t now_ms);
+[[nodiscard]] Truth evaluate_profile(const Version& version, const Predicate& predicate, Origin home,
+                                     std::int64_t now_ms);
 
 }  // namespace cdp

@@ -15,7 +15,8 @@ std::uint32_t id_count(const Version& version, std::uint32_t shard) noexcept {
 
 }  // namespace
 
-ProfileMask::ProfileMask(const Version& version) : placement_(version.placement), shards_(version.placement.shard_count) {
+ProfileMask::ProfileMask(const Version& version)
+    : placement_(version.placement), shards_(version.placement.shard_count) {
   for (std::uint32_t shard = 0; shard < shards_.size(); ++shard) {
     const std::uint32_t stripes = (id_count(version, shard) + limits::kStripeIds - 1) / limits::kStripeIds;
     shards_[shard].resize(std::size_t{stripes} * kStripeWords);

@@ -35,7 +35,11 @@ class Execution {
  public:
   Execution(const Version& version, const Kind* kind, const Predicate* where, const QueryContext& context,
             const QueryOptions& options)
-      : version_(version), kind_(kind), where_(where), context_(context), force_rows_(options.force_rows),
+      : version_(version),
+        kind_(kind),
+        where_(where),
+        context_(context),
+        force_rows_(options.force_rows),
         plan_(scan_plan(version)) {
     if (where != nullptr || force_rows_) all_ = &plan_->everyone(version);
     if (where == nullptr) return;
@@ -45,7 +49,8 @@ class Execution {
 
   // Runs every task; partials_[worker] holds what the worker added.
   void run(Pool* pool, unsigned threads) {
-    const unsigned workers = pool == nullptr ? 1 : std::min<unsigned>(threads == 0 ? ~0u : threads, pool->helpers() + 1);
+    const unsigned workers =
+        pool == nullptr ? 1 : std::min<unsigned>(threads == 0 ? ~0u : threads, pool->helpers() + 1);
     partials_.resize(std::max(workers, 1u));
     const auto body = [this](std::size_t task, unsigned worker) { run_task(task, worker); };
     if (pool != nullptr && workers > 1) {

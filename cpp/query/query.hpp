@@ -18,16 +18,17 @@ class Budget;
 class Pool;
 
 struct QueryOptions {
-  std::int64_t now_ms = 0;        // unless the spec gives its own
-  unsigned threads = 0;           // most to use; 0: the calling thread and all helpers of the pool
-  Pool* pool = nullptr;           // null: everything runs in the calling thread
+  std::int64_t now_ms = 0;               // unless the spec gives its own
+  unsigned threads = 0;                  // most to use; 0: the calling thread and all helpers of the pool
+  Pool* pool = nullptr;                  // null: everything runs in the calling thread
   std::int64_t deadline_ns = INT64_MAX;  // on the steady clock
-  bool force_rows = false;        // every profile through its rows: the plain meaning, slow; for tests
-  Budget* budget = nullptr;       // null: one of its own, with the deadline above
+  bool force_rows = false;               // every profile through its rows: the plain meaning, slow; for tests
+  Budget* budget = nullptr;              // null: one of its own, with the deadline above
 };
 
 // Throws Error: BadQuery, LimitExceeded (memory), Timeout (deadline, cancel).
-[[nodiscard]] Table run_query(const VersionPtr& version, std::span<const std::uint8_t> spec, const QueryOptions& options);
+[[nodiscard]] Table run_query(const VersionPtr& version, std::span<const std::uint8_t> spec,
+                              const QueryOptions& options);
 [[nodiscard]] Table run_query(const VersionPtr& version, std::span<const std::byte> spec, const QueryOptions& options);
 
 // A spec of kind `profile`: one profile whole, or nothing when nobody has that id or identity.

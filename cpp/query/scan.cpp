@@ -9,7 +9,9 @@
 namespace cdp {
 
 ChunkView::ChunkView(const Chunk& chunk, const Task& task, Scratch& scratch)
-    : chunk_(&chunk), task_(&task), scratch_(&scratch),
+    : chunk_(&chunk),
+      task_(&task),
+      scratch_(&scratch),
       inside_(chunk.first_id >= task.first_id && chunk.last_id <= task.last_id && chunk.profile32.empty()) {
   const std::uint32_t first = std::max(chunk.first_id, task.first_id), last = std::min(chunk.last_id, task.last_id);
   if (first >= last) return;
@@ -94,8 +96,8 @@ std::uint32_t select_slots(const std::uint16_t* slot, std::uint32_t count, std::
 
 #if defined(__x86_64__)
 __attribute__((target("avx512f,avx512bw"))) std::uint32_t select_slots_avx512(const std::uint16_t* slot,
-                                                                               std::uint32_t count, std::uint16_t low,
-                                                                               std::uint16_t high, std::uint32_t* out) {
+                                                                              std::uint32_t count, std::uint16_t low,
+                                                                              std::uint16_t high, std::uint32_t* out) {
   const __m512i lows = _mm512_set1_epi16(static_cast<short>(low));
   const __m512i spans = _mm512_set1_epi16(static_cast<short>(high - low));
   __m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -119,7 +121,8 @@ __attribute__((target("avx512f,avx512bw"))) std::uint32_t select_slots_avx512(co
 }
 #endif
 
-using SelectSlots = std::uint32_t (*)(const std::uint16_t*, std::uint32_t, std::uint16_t, std::uint16_t, std::uint32_t*);
+using SelectSlots = std::uint32_t (*)(const std::uint16_t*, std::uint32_t, std::uint16_t, std::uint16_t,
+                                      std::uint32_t*);
 SelectSlots choose_select_slots() noexcept {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512bw")) return select_slots_avx512;

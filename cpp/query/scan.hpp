@@ -40,27 +40,29 @@ struct LocalRange {
 };
 [[nodiscard]] constexpr LocalRange local_range(const TimeRange& range, std::int64_t partition_ms) noexcept {
   const std::int64_t end_ms = partition_ms + limits::kPartitionMs;
-  const std::int64_t low = range.start_ms < partition_ms ? partition_ms : (range.start_ms > end_ms ? end_ms : range.start_ms);
-  const std::int64_t high = range.end_ms < partition_ms ? partition_ms : (range.end_ms > end_ms ? end_ms : range.end_ms);
+  const std::int64_t low =
+      range.start_ms < partition_ms ? partition_ms : (range.start_ms > end_ms ? end_ms : range.start_ms);
+  const std::int64_t high =
+      range.end_ms < partition_ms ? partition_ms : (range.end_ms > end_ms ? end_ms : range.end_ms);
   return {static_cast<std::uint32_t>(low - partition_ms), static_cast<std::uint32_t>(high - partition_ms)};
 }
 
 struct SpineView {
-  std::span<const std::uint32_t> time;      // ms from the partition's start; readable 64 bytes past the end
-  const std::uint8_t* code8 = nullptr;      // chunk codes; one of the two is set
+  std::span<const std::uint32_t> time;  // ms from the partition's start; readable 64 bytes past the end
+  const std::uint8_t* code8 = nullptr;  // chunk codes; one of the two is set
   const std::uint16_t* code16 = nullptr;
-  const std::uint16_t* profile = nullptr;   // + id_offset = index into the task's arrays
+  const std::uint16_t* profile = nullptr;  // + id_offset = index into the task's arrays
   std::uint32_t id_offset = 0;
-  std::uint32_t first_row = 0;              // of the view in the chunk's spine
+  std::uint32_t first_row = 0;  // of the view in the chunk's spine
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(time.size()); }
 };
 
 struct SliceView {
   const Slice* slice = nullptr;
-  const std::uint16_t* profile = nullptr;   // + id_offset = index into the task's arrays
+  const std::uint16_t* profile = nullptr;  // + id_offset = index into the task's arrays
   const std::uint16_t* slot = nullptr;
   std::uint32_t id_offset = 0;
-  std::uint32_t first_row = 0;              // of the view in the slice (columns are addressed by slice row)
+  std::uint32_t first_row = 0;  // of the view in the slice (columns are addressed by slice row)
   std::uint32_t row_count = 0;
 };
 
@@ -82,14 +84,17 @@ class ChunkView {
 
  private:
   // Ids of rows [first, last) as indexes into the task's arrays: the chunk's own, or a copy that this view owns.
-  struct Ids { const std::uint16_t* profile; std::uint32_t offset; };
+  struct Ids {
+    const std::uint16_t* profile;
+    std::uint32_t offset;
+  };
   [[nodiscard]] Ids ids(const std::vector<std::uint16_t>& narrow, const std::vector<std::uint32_t>& wide,
                         std::uint32_t first, std::uint32_t last);
   const Chunk* chunk_;
   const Task* task_;
   Scratch* scratch_;
-  bool inside_;                 // the whole chunk lies in the task's ids
-  std::uint32_t first_row_ = 0; // spine rows of the task's ids
+  bool inside_;                  // the whole chunk lies in the task's ids
+  std::uint32_t first_row_ = 0;  // spine rows of the task's ids
   std::uint32_t last_row_ = 0;
   std::vector<Scratch::Lease<std::uint16_t>> copies_;
 };
@@ -103,7 +108,7 @@ struct Task {
   std::uint32_t shard = 0;
   std::uint32_t first_id = 0;  // local ids [first_id, last_id)
   std::uint32_t last_id = 0;
-  std::vector<const Chunk*> chunks;   // by (partition, log order, first_id); sealed tail included
+  std::vector<const Chunk*> chunks;     // by (partition, log order, first_id); sealed tail included
   std::span<const std::uint64_t> slow;  // bit (id − first_id); empty when no profile of the stripe is slow
   std::vector<std::uint64_t> late;      // same; filled by ordered kernels, sized on first use
   [[nodiscard]] std::uint32_t size() const noexcept { return last_id - first_id; }

@@ -79,7 +79,8 @@ void build_tasks(const Version& version, ScanPlan& plan) {
         if (chunk->row_count == 0) continue;
         const std::uint32_t first = chunk->first_id / limits::kStripeIds;
         const std::uint32_t last = std::min((chunk->last_id + limits::kStripeIds - 1) / limits::kStripeIds, stripes);
-        for (std::uint32_t stripe = first; stripe < last; ++stripe) plan.tasks[first_task + stripe].chunks.push_back(chunk.get());
+        for (std::uint32_t stripe = first; stripe < last; ++stripe)
+          plan.tasks[first_task + stripe].chunks.push_back(chunk.get());
       }
     }
   }
@@ -103,7 +104,8 @@ std::vector<Origin> slow_homes(const Task& task) {
   std::vector<Origin> out;
   for (std::size_t word = 0; word < task.slow.size(); ++word) {
     for (std::uint64_t bits = task.slow[word]; bits != 0; bits &= bits - 1) {
-      const Origin origin = task.origin(static_cast<std::uint32_t>(word * 64) + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
+      const Origin origin =
+          task.origin(static_cast<std::uint32_t>(word * 64) + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
       if (task.version->links->home(origin) == origin) out.push_back(origin);
     }
   }

@@ -13,13 +13,14 @@
 
 namespace cdp {
 
-inline constexpr std::size_t kSealedPiecesMax = 8;  // layers a partition of the tail may come in: each is a chunk more to visit
+inline constexpr std::size_t kSealedPiecesMax =
+    8;  // layers a partition of the tail may come in: each is a chunk more to visit
 
 struct ScanPlan {
-  std::vector<std::shared_ptr<const TailBatch>> tail;       // the batches that `pieces` hold, in log order
+  std::vector<std::shared_ptr<const TailBatch>> tail;                   // the batches that `pieces` hold, in log order
   std::vector<std::shared_ptr<const std::vector<SealedLayer>>> pieces;  // in log order
-  std::vector<std::vector<std::uint64_t>> slow;             // per shard, bit a local id, whole stripes; empty = none
-  std::vector<Task> tasks;                                  // by (shard, first_id); for the version it was made for
+  std::vector<std::vector<std::uint64_t>> slow;  // per shard, bit a local id, whole stripes; empty = none
+  std::vector<Task> tasks;                       // by (shard, first_id); for the version it was made for
 
   // Every profile, for predicates: made by the first query that has one. O(origins / 64 + links), once a version.
   [[nodiscard]] const ProfileMask& everyone(const Version& version) const {

@@ -13,10 +13,11 @@
 namespace cdp {
 namespace {
 
-constexpr std::array<std::string_view, 14> kOps = {"eq", "ne", "in", "not_in", "lt", "le", "gt", "ge",
-                                                   "between", "contains", "starts", "ends", "exists", "not_exists"};
+constexpr std::array<std::string_view, 14> kOps = {"eq",     "ne",   "in",     "not_in",    "lt",
+                                                   "le",     "gt",   "ge",     "between",   "contains",
+                                                   "starts", "ends", "exists", "not_exists"};
 constexpr std::array<std::string_view, 6> kUnits = {"hour", "day", "week", "month", "quarter", "year"};
-constexpr std::array<std::string_view, 7> kWeekDays = {"monday", "tuesday", "wednesday", "thursday",
+constexpr std::array<std::string_view, 7> kWeekDays = {"monday", "tuesday",  "wednesday", "thursday",
                                                        "friday", "saturday", "sunday"};
 constexpr std::array<std::string_view, 6> kMeasures = {"count", "sum", "mean", "min", "max", "distinct"};
 
@@ -71,9 +72,7 @@ std::vector<Literal> parse_values(Op op, const Node* value, const Path& path) {
   return out;
 }
 
-Test count_at_least_one() {
-  return {Op::kGe, {{ValueType::kInt, 1, {}}}, false};
-}
+Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false}; }
 
 class PredicateParser {
  public:
@@ -92,7 +91,8 @@ class PredicateParser {
     std::size_t form = kForms.size();
     for (std::size_t i = 0; i < kForms.size(); ++i) {
       if (!fields.has(kForms[i])) continue;
-      if (form != kForms.size()) fail_invalid(fields.path(kForms[i]), "a clause has one of and, or, not, trait, did, did_not");
+      if (form != kForms.size())
+        fail_invalid(fields.path(kForms[i]), "a clause has one of and, or, not, trait, did, did_not");
       form = i;
     }
     switch (form) {
@@ -110,7 +110,8 @@ class PredicateParser {
     const Path path = fields.path(name);
     PredicateSpec out;
     out.type = type;
-    const std::vector<Node>& items = read_array(fields.require(name, "a list of predicates"), path, 1, limits::kQueryClauses);
+    const std::vector<Node>& items =
+        read_array(fields.require(name, "a list of predicates"), path, 1, limits::kQueryClauses);
     for (std::size_t i = 0; i < items.size(); ++i) out.children.push_back(parse(items[i], path.item(i), depth + 1));
     return out;
   }
@@ -206,8 +207,9 @@ const KindEntry& find_kind(const std::string& name, const Path& path) {
     expected.append(" \"").append(entry.name).append("\"");
   }
   if (name == "profile") fail_invalid(path, "a profile is read by its own call: its answer is no table");
-  constexpr std::array<std::string_view, 12> kPlanned = {"flow", "sequence", "lifecycle", "stickiness", "rfm", "pivot",
-                                                         "distribution", "sessions", "overlap", "explain", "drivers", "now"};
+  constexpr std::array<std::string_view, 12> kPlanned = {"flow",    "sequence", "lifecycle",    "stickiness",
+                                                         "rfm",     "pivot",    "distribution", "sessions",
+                                                         "overlap", "explain",  "drivers",      "now"};
   if (std::find(kPlanned.begin(), kPlanned.end(), name) != kPlanned.end()) {
     fail_unsupported(path, "the kind \"" + name + "\" is not built yet; " + expected);
   }
@@ -217,7 +219,8 @@ const KindEntry& find_kind(const std::string& name, const Path& path) {
 }  // namespace
 
 std::int64_t parse_duration(const Node& node, const Path& path) {
-  constexpr std::string_view kExpected = "a duration: milliseconds, or like \"500ms\" \"10s\" \"15m\" \"12h\" \"30d\" \"2w\"";
+  constexpr std::string_view kExpected =
+      "a duration: milliseconds, or like \"500ms\" \"10s\" \"15m\" \"12h\" \"30d\" \"2w\"";
   std::int64_t value = 0;
   if (node.type == Node::Type::kInt) {
     value = node.integer;
@@ -232,7 +235,8 @@ std::int64_t parse_duration(const Node& node, const Path& path) {
   } else {
     fail_expected(path, kExpected, node);
   }
-  if (value <= 0 || value > limits::kQueryDurationMs) fail_invalid(path, "expected a duration above 0 and up to a century");
+  if (value <= 0 || value > limits::kQueryDurationMs)
+    fail_invalid(path, "expected a duration above 0 and up to a century");
   return value;
 }
 
@@ -244,13 +248,15 @@ Literal parse_literal(const Node& node, const Path& path) {
     case Node::Type::kString: return {ValueType::kString, 0, std::string(node.text)};
     case Node::Type::kDatetime: return {ValueType::kDatetime, static_cast<std::uint64_t>(node.integer), {}};
     case Node::Type::kMap:
-      if (node.fields.size() == 1 && node.fields[0].first == "$time" && node.fields[0].second.type == Node::Type::kInt) {
+      if (node.fields.size() == 1 && node.fields[0].first == "$time" &&
+          node.fields[0].second.type == Node::Type::kInt) {
         return {ValueType::kDatetime, static_cast<std::uint64_t>(node.fields[0].second.integer), {}};
       }
       break;
     default: break;
   }
-  fail_expected(path, "a boolean, number, string or datetime (to test for a missing value use exists or not_exists)", node);
+  fail_expected(path, "a boolean, number, string or datetime (to test for a missing value use exists or not_exists)",
+                node);
 }
 
 Test parse_test(Fields& fields) {
@@ -301,7 +307,8 @@ Selector parse_selector(const Node& node, const Path& path) {
   }
   Fields fields(node, path);
   const Node* event = fields.take_nil("event");
-  if (event == nullptr) fail_invalid(fields.path("event"), "missing; expected a name, a list of names, or null for any");
+  if (event == nullptr)
+    fail_invalid(fields.path("event"), "missing; expected a name, a list of names, or null for any");
   parse_names(*event, fields.path("event"), out);
   if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"));
   fields.done();
@@ -333,7 +340,8 @@ Unit parse_unit(const Node& node, const Path& path) {
     fields.done();
     return out;
   }
-  const auto found = node.type == Node::Type::kString ? std::find(kUnits.begin(), kUnits.end(), node.text) : kUnits.end();
+  const auto found =
+      node.type == Node::Type::kString ? std::find(kUnits.begin(), kUnits.end(), node.text) : kUnits.end();
   if (found == kUnits.end()) {
     fail_expected(path, "\"hour\", \"day\", \"week\", \"month\", \"quarter\", \"year\" or {\"days\": n}", node);
   }
@@ -393,7 +401,8 @@ ProfileSpec parse_profile_spec(std::span<const std::uint8_t> bytes) {
   const Path root;
   Fields fields(node, root);
   const CommonSpec common = parse_common(fields);
-  if (common.kind != "profile") fail_invalid(fields.path("kind"), "expected \"profile\", got \"" + common.kind.substr(0, 64) + "\"");
+  if (common.kind != "profile")
+    fail_invalid(fields.path("kind"), "expected \"profile\", got \"" + common.kind.substr(0, 64) + "\"");
   ProfileSpec out = parse_profile(fields, common);
   fields.done();
   return out;

@@ -17,10 +17,10 @@
 namespace cdp {
 
 namespace limits {
-inline constexpr std::size_t kQueryValues = 10'000;     // of `in`: evaluated by binary search
-inline constexpr std::size_t kQueryConditions = 64;     // of one selector
-inline constexpr std::size_t kQueryNames = 1'000;       // of one selector
-inline constexpr std::size_t kQueryClauses = 1'000;     // of one predicate
+inline constexpr std::size_t kQueryValues = 10'000;  // of `in`: evaluated by binary search
+inline constexpr std::size_t kQueryConditions = 64;  // of one selector
+inline constexpr std::size_t kQueryNames = 1'000;    // of one selector
+inline constexpr std::size_t kQueryClauses = 1'000;  // of one predicate
 inline constexpr std::size_t kQueryPredicateDepth = 32;
 inline constexpr std::size_t kQueryBreakdowns = 8;
 inline constexpr std::int64_t kQueryDurationMs = 100LL * 366 * 86'400'000;  // a century
@@ -36,7 +36,20 @@ struct Literal {
 };
 
 enum class Op : std::uint8_t {
-  kEq, kNe, kIn, kNotIn, kLt, kLe, kGt, kGe, kBetween, kContains, kStarts, kEnds, kExists, kNotExists,
+  kEq,
+  kNe,
+  kIn,
+  kNotIn,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kBetween,
+  kContains,
+  kStarts,
+  kEnds,
+  kExists,
+  kNotExists,
 };
 
 // op and its constants, without what is tested: shared by conditions, trait clauses and measures.

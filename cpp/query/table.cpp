@@ -32,7 +32,8 @@ void TableColumn::push_valid() {
 void TableColumn::push_null() {
   if (validity_.empty()) {
     validity_.assign(row_count_ / 8 + 1, 0);
-    for (std::size_t row = 0; row < row_count_; ++row) validity_[row >> 3] |= static_cast<std::uint8_t>(1u << (row & 7));
+    for (std::size_t row = 0; row < row_count_; ++row)
+      validity_[row >> 3] |= static_cast<std::uint8_t>(1u << (row & 7));
   } else if ((row_count_ & 7) == 0) {
     validity_.push_back(0);
   }
@@ -115,7 +116,8 @@ double TableColumn::float_at(std::size_t row) const noexcept { return std::bit_c
 TableColumn& Table::add(std::string name, ColumnType type) { return columns.emplace_back(std::move(name), type); }
 
 const TableColumn* Table::find(std::string_view name) const noexcept {
-  const auto found = std::find_if(columns.begin(), columns.end(), [&](const TableColumn& c) { return c.name() == name; });
+  const auto found =
+      std::find_if(columns.begin(), columns.end(), [&](const TableColumn& c) { return c.name() == name; });
   return found == columns.end() ? nullptr : &*found;
 }
 

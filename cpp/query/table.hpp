@@ -36,14 +36,14 @@ class TableColumn {
   void reserve(std::size_t rows);
   void push_null();
   // Each takes the type behind it, and kMixed (not push_uint).
-  void push_int(std::int64_t value);        // kInt64
-  void push_datetime(std::int64_t value);   // kDatetime
-  void push_uint(std::uint64_t value);      // kUint64
-  void push_float(double value);            // kFloat64
-  void push_bool(bool value);               // kBool: one byte a row
-  void push_string(std::string_view text);  // kString
-  void push_decimal(std::string_view text); // kDecimal
-  void push_list(std::string_view msgpack); // kList
+  void push_int(std::int64_t value);         // kInt64
+  void push_datetime(std::int64_t value);    // kDatetime
+  void push_uint(std::uint64_t value);       // kUint64
+  void push_float(double value);             // kFloat64
+  void push_bool(bool value);                // kBool: one byte a row
+  void push_string(std::string_view text);   // kString
+  void push_decimal(std::string_view text);  // kDecimal
+  void push_list(std::string_view msgpack);  // kList
   // Takes a whole column without nulls. REQUIRES: kUint64 (the ids of `profiles`) or kInt64.
   void adopt(std::vector<std::uint64_t>&& words);
 

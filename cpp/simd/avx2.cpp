@@ -45,7 +45,8 @@ CDP_AVX2 inline std::uint32_t put_positions(std::uint32_t bits, std::uint32_t ba
   for (std::uint32_t part = 0; part < 4; ++part) {
     const std::uint32_t byte = (bits >> (8 * part)) & 0xFF;
     const __m128i at = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kBitIndexes[byte].data()));
-    const __m256i wide = _mm256_add_epi32(_mm256_cvtepu8_epi32(at), _mm256_set1_epi32(static_cast<int>(base + 8 * part)));
+    const __m256i wide =
+        _mm256_add_epi32(_mm256_cvtepu8_epi32(at), _mm256_set1_epi32(static_cast<int>(base + 8 * part)));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + found), wide);
     found += static_cast<std::uint32_t>(__builtin_popcount(byte));
   }
@@ -86,8 +87,8 @@ CDP_AVX2 std::uint32_t positions(const std::uint8_t* codes, std::uint32_t count,
   }
   const __m256i low = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(low_half)));
   const __m256i high = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(high_half)));
-  const __m256i bit = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64,
-                                       -128, 1, 2, 4, 8, 16, 32, 64, -128);
+  const __m256i bit = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32,
+                                       64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
   const __m256i nibble = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
   std::uint32_t found = 0, i = 0;
   for (; i + 32 <= count; i += 32) {
@@ -128,7 +129,8 @@ CDP_AVX2 inline __m256i eight_buckets(__m256i time, const BucketRule& rule) noex
     const __m256i multiplier = _mm256_set1_epi32(static_cast<int>(rule.multiplier));
     const __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(shifted, multiplier), 32);
     const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(shifted, 32), multiplier);
-    bucket = _mm256_srl_epi32(_mm256_blend_epi32(even, odd, 0xAA), _mm_cvtsi32_si128(static_cast<int>(rule.post_shift)));
+    bucket =
+        _mm256_srl_epi32(_mm256_blend_epi32(even, odd, 0xAA), _mm_cvtsi32_si128(static_cast<int>(rule.post_shift)));
   } else {
     for (std::uint32_t b = 0; b < rule.border_count; ++b) {
       bucket = _mm256_sub_epi32(bucket, at_least(time, _mm256_set1_epi32(static_cast<int>(rule.border[b]))));
@@ -145,7 +147,8 @@ CDP_AVX2 void time_to_bucket(const std::uint32_t* time, std::uint32_t count, con
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // what the packing of halves mixed up
   std::uint32_t i = 0;
   for (; i + 32 <= count; i += 32) {
-    const __m256i first = _mm256_packus_epi32(eight_buckets(load(time + i), rule), eight_buckets(load(time + i + 8), rule));
+    const __m256i first =
+        _mm256_packus_epi32(eight_buckets(load(time + i), rule), eight_buckets(load(time + i + 8), rule));
     const __m256i second =
         _mm256_packus_epi32(eight_buckets(load(time + i + 16), rule), eight_buckets(load(time + i + 24), rule));
     const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(first, second), order);
@@ -180,7 +183,8 @@ CDP_AVX2 std::uint32_t first_of_group_as(const std::uint8_t* bucket, const std::
   for (; i + 32 <= count; i += 32) {
     const __m256i value = load(bucket + i);
     const std::uint32_t starts = profile_starts(profile + i);
-    const std::uint32_t same = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(value, load(bucket + i - 1))));
+    const std::uint32_t same =
+        static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(value, load(bucket + i - 1))));
     const std::uint32_t firsts = ~same | starts;
     if constexpr (kProfile) put_profiles(firsts, profile + i, out_profile + found);
     found += put_bytes(firsts, _mm256_or_si256(value, flag_bytes(starts)), out + found);
@@ -249,10 +253,12 @@ CDP_AVX2 void mask_expand(const std::uint64_t* masks, std::uint32_t count, std::
     const std::uint32_t end = count - begin < 255 ? count : begin + 255;
     __m256i low = _mm256_setzero_si256(), high = low;
     for (std::uint32_t i = begin; i < end; ++i) {  // counters rise by 1, of kStart bytes shifted down
-      low = _mm256_add_epi8(low, _mm256_and_si256(_mm256_srli_epi16(flag_bytes(static_cast<std::uint32_t>(masks[i])), 7),
-                                                  _mm256_set1_epi8(1)));
-      high = _mm256_add_epi8(high, _mm256_and_si256(_mm256_srli_epi16(flag_bytes(static_cast<std::uint32_t>(masks[i] >> 32)), 7),
-                                                    _mm256_set1_epi8(1)));
+      low =
+          _mm256_add_epi8(low, _mm256_and_si256(_mm256_srli_epi16(flag_bytes(static_cast<std::uint32_t>(masks[i])), 7),
+                                                _mm256_set1_epi8(1)));
+      high = _mm256_add_epi8(
+          high, _mm256_and_si256(_mm256_srli_epi16(flag_bytes(static_cast<std::uint32_t>(masks[i] >> 32)), 7),
+                                 _mm256_set1_epi8(1)));
     }
     _mm256_store_si256(reinterpret_cast<__m256i*>(bytes), low);
     _mm256_store_si256(reinterpret_cast<__m256i*>(bytes + 32), high);
@@ -260,8 +266,8 @@ CDP_AVX2 void mask_expand(const std::uint64_t* masks, std::uint32_t count, std::
   }
 }
 
-constexpr Primitives kTable{Level::kAvx2, positions, mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, regroup, count_bytes, mask_expand};
+constexpr Primitives kTable{Level::kAvx2,   positions, mask_positions, time_to_bucket, slot_to_bucket,
+                            first_of_group, regroup,   count_bytes,    mask_expand};
 
 }  // namespace
 

@@ -85,9 +85,11 @@ enum class Divide { kNot, kPlain, kShifted };
 
 // kCut: the range cuts, so times must be compared with its ends.
 template <Divide kDivide, bool kCut>
-CDP_AVX512 void time_to_bucket_as(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule, std::uint8_t* out) {
+CDP_AVX512 void time_to_bucket_as(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule,
+                                  std::uint8_t* out) {
   const __m512i low = all(rule.low), high = all(rule.high), outside = all(kOutsideBucket);
-  const __m512i add = all(rule.add), shift = all(rule.shift), multiplier = all(rule.multiplier), post = all(rule.post_shift);
+  const __m512i add = all(rule.add), shift = all(rule.shift), multiplier = all(rule.multiplier),
+                post = all(rule.post_shift);
   __m512i border[BucketRule::kBorders];
   for (std::uint32_t b = 0; b < BucketRule::kBorders; ++b) border[b] = all(rule.border[b]);
   for (std::uint32_t i = 0; i < count; i += 16) {
@@ -108,7 +110,8 @@ CDP_AVX512 void time_to_bucket_as(const std::uint32_t* time, std::uint32_t count
 }
 
 template <Divide kDivide>
-CDP_AVX512 void time_to_bucket_by(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule, std::uint8_t* out) {
+CDP_AVX512 void time_to_bucket_by(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule,
+                                  std::uint8_t* out) {
   if (rule.low == 0 && rule.high == UINT32_MAX) {
     time_to_bucket_as<kDivide, false>(time, count, rule, out);
   } else {
@@ -147,11 +150,13 @@ CDP_AVX512 inline void put_profiles(std::uint64_t bits, const std::uint16_t* pro
   _mm512_storeu_si512(out + __builtin_popcount(low), _mm512_maskz_compress_epi16(high, second));
 }
 
-CDP_AVX512 inline std::uint64_t profile_starts(const std::uint16_t* profile, std::uint32_t i, __mmask64 valid) noexcept {
+CDP_AVX512 inline std::uint64_t profile_starts(const std::uint16_t* profile, std::uint32_t i,
+                                               __mmask64 valid) noexcept {
   const __mmask64 before = i == 0 ? valid & ~__mmask64{1} : valid;  // row -1 is not read
   const auto low = static_cast<__mmask32>(valid), high = static_cast<__mmask32>(valid >> 32);
-  const __mmask32 first = _mm512_cmpneq_epi16_mask(
-      _mm512_maskz_loadu_epi16(low, profile + i), _mm512_maskz_loadu_epi16(static_cast<__mmask32>(before), profile + i - 1));
+  const __mmask32 first =
+      _mm512_cmpneq_epi16_mask(_mm512_maskz_loadu_epi16(low, profile + i),
+                               _mm512_maskz_loadu_epi16(static_cast<__mmask32>(before), profile + i - 1));
   const __mmask32 second = _mm512_cmpneq_epi16_mask(_mm512_maskz_loadu_epi16(high, profile + i + 32),
                                                     _mm512_maskz_loadu_epi16(high, profile + i + 31));
   const std::uint64_t starts = std::uint64_t{first} | std::uint64_t{second} << 32;
@@ -159,8 +164,8 @@ CDP_AVX512 inline std::uint64_t profile_starts(const std::uint16_t* profile, std
 }
 
 template <bool kProfile>
-CDP_AVX512 std::uint32_t first_of_group_as(const std::uint8_t* bucket, const std::uint16_t* profile, std::uint32_t count,
-                                           std::uint8_t* out, std::uint16_t* out_profile) {
+CDP_AVX512 std::uint32_t first_of_group_as(const std::uint8_t* bucket, const std::uint16_t* profile,
+                                           std::uint32_t count, std::uint8_t* out, std::uint16_t* out_profile) {
   std::uint32_t found = 0;
   const __m512i flag = _mm512_set1_epi8(static_cast<char>(kStart));
   for (std::uint32_t i = 0; i < count; i += 64) {
@@ -191,7 +196,7 @@ CDP_AVX512 std::uint32_t regroup_as(const std::uint8_t* in, const std::uint16_t*
   const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
   const __m512i flag = _mm512_set1_epi8(static_cast<char>(kStart));
   const __m512i rotate = _mm512_set_epi64(6, 5, 4, 3, 2, 1, 0, 7);  // words of eight bytes, one place up
-  __m512i carried = _mm512_setzero_si512();  // the mapped values of the block before
+  __m512i carried = _mm512_setzero_si512();                         // the mapped values of the block before
   for (std::uint32_t i = 0; i < count; i += 64) {
     const __mmask64 valid = first_bits(count - i);
     const __m512i byte = _mm512_maskz_loadu_epi8(valid, in + i);
@@ -218,7 +223,8 @@ CDP_AVX512 std::uint32_t regroup(const std::uint8_t* in, const std::uint16_t* in
 
 // Eight buckets a pass, each a register of byte counters emptied before they can overflow: 2 operations for 64 values and a
 // bucket, where a table of counters takes 64 dependent increments.
-CDP_AVX512 void count_eight(const std::uint8_t* values, std::uint32_t count, std::uint32_t first, std::uint64_t* counts) {
+CDP_AVX512 void count_eight(const std::uint8_t* values, std::uint32_t count, std::uint32_t first,
+                            std::uint64_t* counts) {
   constexpr std::uint32_t kRound = 255 * 64;
   const __m512i low_bits = _mm512_set1_epi8(0x7F), one = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
   __m512i wanted[8];
@@ -241,7 +247,8 @@ CDP_AVX512 void count_eight(const std::uint8_t* values, std::uint32_t count, std
   }
 }
 
-CDP_AVX512 void count_bytes(const std::uint8_t* values, std::uint32_t count, std::uint32_t limit, std::uint64_t* counts) {
+CDP_AVX512 void count_bytes(const std::uint8_t* values, std::uint32_t count, std::uint32_t limit,
+                            std::uint64_t* counts) {
   if (limit >= 48 || count < 256) return scalar_primitives().count_bytes(values, count, limit, counts);
   for (std::uint32_t first = 0; first <= limit; first += 8) count_eight(values, count, first, counts);
 }
@@ -258,7 +265,7 @@ CDP_AVX512 void mask_expand(const std::uint64_t* masks, std::uint32_t count, std
 }
 
 constexpr Primitives kTable{Level::kAvx512, positions, mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, regroup, count_bytes, mask_expand};
+                            first_of_group, regroup,   count_bytes,    mask_expand};
 
 }  // namespace
 

@@ -30,9 +30,10 @@ inline constexpr std::uint32_t kBucketsMax = 0x7F;    // buckets 0 .. 126
 struct BucketRule {
   static constexpr std::uint32_t kBorders = 4;
   std::uint32_t low = 0;
-  std::uint32_t high = UINT32_MAX;               // inclusive
+  std::uint32_t high = UINT32_MAX;  // inclusive
   bool divides = false;
-  std::array<std::uint32_t, kBorders> border{};  // ascending; unused ones are UINT32_MAX and `border_count` says how many
+  std::array<std::uint32_t, kBorders>
+      border{};  // ascending; unused ones are UINT32_MAX and `border_count` says how many
   std::uint32_t border_count = 0;
   // ((time + add) >> shift) / divisor, by multiplication: (x * multiplier) >> 32 >> post_shift. shift is 0 where that is exact.
   std::uint32_t add = 0;
@@ -84,7 +85,7 @@ struct Primitives {
   void (*mask_expand)(const std::uint64_t* masks, std::uint32_t count, std::uint64_t* counts);
 };
 
-[[nodiscard]] const Primitives& primitives() noexcept;            // of current_level()
+[[nodiscard]] const Primitives& primitives() noexcept;                // of current_level()
 [[nodiscard]] const Primitives& primitives_of(Level level) noexcept;  // REQUIRES: level <= best_level()
 
 }  // namespace cdp::simd

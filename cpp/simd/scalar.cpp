@@ -36,7 +36,8 @@ BucketRule BucketRule::equal(std::uint32_t length, std::uint32_t add) noexcept {
 
 namespace {
 
-std::uint32_t positions(const std::uint8_t* codes, std::uint32_t count, const std::uint8_t* wanted, std::uint32_t* out) {
+std::uint32_t positions(const std::uint8_t* codes, std::uint32_t count, const std::uint8_t* wanted,
+                        std::uint32_t* out) {
   std::uint32_t found = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
     out[found] = i;
@@ -128,7 +129,7 @@ void mask_expand(const std::uint64_t* masks, std::uint32_t count, std::uint64_t*
 }
 
 constexpr Primitives kTable{Level::kScalar, positions, mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, regroup, count_bytes, mask_expand};
+                            first_of_group, regroup,   count_bytes,    mask_expand};
 
 }  // namespace
 

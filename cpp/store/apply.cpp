@@ -1,7 +1,8 @@
+#include "store/apply.hpp"
+
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "store/apply.hpp"
 
 namespace cdp {
 namespace {

@@ -35,7 +35,7 @@ struct ApplyResult {
   std::uint64_t last_sequence = 0;
   std::uint64_t accepted = 0;
   std::uint64_t duplicates = 0;
-  std::vector<ApplyReject> rejects;       // ascending by record
+  std::vector<ApplyReject> rejects;  // ascending by record
 };
 
 class Applier {
@@ -68,11 +68,11 @@ class Applier {
   Links links_;
   ProfileStore profiles_;
   std::uint64_t sequence_ = 0;
-  std::uint64_t order_ = 0;       // of the next accepted event
+  std::uint64_t order_ = 0;  // of the next accepted event
   std::uint64_t operation_order_ = 0;
   std::uint64_t conflicts_ = 0;
   std::uint32_t origin_count_ = 0;
-  std::int32_t day_ = 0;          // of receipt, never decreasing
+  std::int32_t day_ = 0;  // of receipt, never decreasing
 };
 
 }  // namespace cdp

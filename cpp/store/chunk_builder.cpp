@@ -96,7 +96,8 @@ std::vector<NameId> compact_names(std::span<const std::uint16_t> row_names, std:
 }
 
 template <class T>
-void fill_profiles(const RowKeys& keys, std::span<const std::uint32_t> rows, std::uint32_t first_id, std::vector<T>& out) {
+void fill_profiles(const RowKeys& keys, std::span<const std::uint32_t> rows, std::uint32_t first_id,
+                   std::vector<T>& out) {
   out = padded<T>(rows.size());
   for (std::size_t at = 0; at < rows.size(); ++at) out[at] = static_cast<T>(keys.id[rows[at]] - first_id);
 }
@@ -157,7 +158,8 @@ void fill_origins(const ChunkPlace& place, const RowKeys& keys, std::span<const 
     foreign.row.push_back(static_cast<std::uint32_t>(at));
     foreign.origin.push_back(keys.origin[row]);
   }
-  chunk.foreign = {{foreign.row.begin(), foreign.row.end()}, {foreign.origin.begin(), foreign.origin.end()}};  // no slack
+  chunk.foreign = {{foreign.row.begin(), foreign.row.end()},
+                   {foreign.origin.begin(), foreign.origin.end()}};  // no slack
 }
 
 template <class T>

@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint32_t kBucketKeys = 7;
 constexpr std::uint32_t kBucketsFirst = 2, kBucketsMax = (1u << 20) / 128;
 constexpr std::uint32_t kDepthMax = 24;
-constexpr std::size_t kGroup = 32; // keys whose cache misses overlap
+constexpr std::size_t kGroup = 32;  // keys whose cache misses overlap
 constexpr std::int32_t kDayMax = std::numeric_limits<std::uint16_t>::max();
 
 struct alignas(64) Bucket {
@@ -34,7 +34,7 @@ static_assert(sizeof(Bucket) == 128);
 struct Table {
   Table(std::uint32_t depth_, std::uint32_t buckets_) : depth(depth_), buckets(buckets_) {}
 
-  std::uint32_t depth; // bits of the hash that all its entries share
+  std::uint32_t depth;  // bits of the hash that all its entries share
   std::uint32_t count = 0;
   std::uint16_t oldest_day = std::numeric_limits<std::uint16_t>::max();
   std::vector<Bucket> buckets;
@@ -75,7 +75,7 @@ void prefetch(const Bucket& bucket) noexcept {
   return static_cast<std::uint16_t>(std::clamp(day, 0, kDayMax));
 }
 
-} // namespace
+}  // namespace
 
 struct EventIdIndex::State {
   State(std::int32_t days, std::uint64_t key) : window_days(days), hash_key(key) {
@@ -85,8 +85,8 @@ struct EventIdIndex::State {
 
   const std::int32_t window_days;
   const std::uint64_t hash_key;
-  std::uint32_t depth = 0; // of the directory
-  std::vector<Table*> directory; // 2^depth entries
+  std::uint32_t depth = 0;        // of the directory
+  std::vector<Table*> directory;  // 2^depth entries
   std::vector<std::unique_ptr<Table>> tables;
   std::uint64_t count = 0;
   std::size_t sweep_at = 0;
@@ -207,7 +207,7 @@ void EventIdIndex::insert(std::span<const EventKey> keys, std::int32_t day, std:
       const Table& table = *state.directory[state.entry(hashes[i])];
       prefetch(table.buckets[table.place(hashes[i])]);
     }
-    for (std::size_t i = 0; i < count; ++i) { // nearly half of the buckets are full: their next ones, together too
+    for (std::size_t i = 0; i < count; ++i) {  // nearly half of the buckets are full: their next ones, together too
       const Table& table = *state.directory[state.entry(hashes[i])];
       const std::uint32_t at = table.place(hashes[i]);
       if (table.buckets[at].count == kBucketKeys && at + 1 < table.buckets.size()) prefetch(table.buckets[at + 1]);
@@ -254,4 +254,4 @@ std::size_t EventIdIndex::size_bytes() const noexcept {
   return bytes;
 }
 
-} // namespace cdp
+}  // namespace cdp

@@ -34,4 +34,4 @@ class EventIdIndex {
   std::unique_ptr<State> state_;
 };
 
-} // namespace cdp
+}  // namespace cdp

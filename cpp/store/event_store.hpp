@@ -47,7 +47,7 @@ struct Row {
   const Chunk* chunk = nullptr;  // null: a tail row
   std::uint32_t spine_row = 0;   // in the chunk
   const TailBatch* batch = nullptr;
-  std::uint32_t event = 0;       // index into batch->event
+  std::uint32_t event = 0;  // index into batch->event
 };
 
 // Every row of the profile whose home this is, over all layers and the tail, in event order (time, origin, log order),

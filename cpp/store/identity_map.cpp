@@ -20,7 +20,7 @@ namespace cdp {
 
 namespace {
 
-constexpr std::size_t kGroup = 32; // keys whose cache misses overlap
+constexpr std::size_t kGroup = 32;  // keys whose cache misses overlap
 constexpr std::size_t kHeaderBytes = 6;
 constexpr std::uint32_t kKindsMax = 65'535;
 
@@ -46,12 +46,12 @@ struct Kind {
   [[nodiscard]] std::string_view text() const noexcept { return {data, size}; }
 };
 
-struct OriginList { // numbers + 1, 0 = none
+struct OriginList {  // numbers + 1, 0 = none
   std::atomic<std::uint32_t> first;
-  std::uint32_t last; // writer only
+  std::uint32_t last;  // writer only
 };
 
-} // namespace
+}  // namespace
 
 struct IdentityMap::State {
   explicit State(std::uint64_t key) : hash_key(key) {}
@@ -59,7 +59,7 @@ struct IdentityMap::State {
   const std::uint64_t hash_key;
   ByteArena arena;
   SegmentedArray<Kind> kinds;
-  std::uint32_t kind_count = 0; // writer only: readers reach kinds through identities
+  std::uint32_t kind_count = 0;  // writer only: readers reach kinds through identities
   SegmentedArray<const char*> identities;
   SegmentedArray<std::atomic<std::uint32_t>> next;
   SegmentedArray<OriginList> lists;
@@ -172,4 +172,4 @@ std::size_t IdentityMap::size_bytes() const noexcept {
          state.origin_count.load(std::memory_order_relaxed) * sizeof(OriginList) + state.index.size_bytes();
 }
 
-} // namespace cdp
+}  // namespace cdp

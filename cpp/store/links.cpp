@@ -25,19 +25,19 @@ namespace {
 
 constexpr std::uint32_t kOriginsPerPage = 1'024, kComponentsPerPage = 64, kLinksPerPage = 64;
 
-using Component = std::shared_ptr<const Origin[]>; // counts and link numbers as Origin: one array, one allocation
+using Component = std::shared_ptr<const Origin[]>;  // counts and link numbers as Origin: one array, one allocation
 
 struct StoredLink {
   Link link;
-  std::uint32_t before_winner = 0; // number + 1 of the link that touched the winner before, 0 = none
+  std::uint32_t before_winner = 0;  // number + 1 of the link that touched the winner before, 0 = none
   std::uint32_t before_loser = 0;
 };
 struct LinkPage {
   std::array<StoredLink, kLinksPerPage> links{};
 };
 struct OriginPage {
-  std::array<std::uint32_t, kOriginsPerPage> home{}; // + 1, 0 = itself
-  std::array<std::uint32_t, kOriginsPerPage> newest{}; // link number + 1
+  std::array<std::uint32_t, kOriginsPerPage> home{};    // + 1, 0 = itself
+  std::array<std::uint32_t, kOriginsPerPage> newest{};  // link number + 1
   std::array<std::uint8_t, kOriginsPerPage> frayed{};
 };
 struct ComponentPage {
@@ -207,7 +207,7 @@ class PinnedLinks final : public LinkView {
   mutable std::unordered_map<std::uint32_t, std::shared_ptr<const std::vector<Origin>>> relatives_;
 };
 
-} // namespace
+}  // namespace
 
 struct Links::State {
   CowPages<LinkPage> links;
@@ -216,7 +216,7 @@ struct Links::State {
   std::uint32_t link_count = 0;
   std::shared_ptr<Changes> changes = std::make_shared<Changes>();
   std::uint32_t change_count = 0;
-  std::shared_ptr<const LinkView> pinned; // of the state as it is; null when something changed since
+  std::shared_ptr<const LinkView> pinned;  // of the state as it is; null when something changed since
 
   [[nodiscard]] auto reading() const noexcept {
     return Reading<CowPages<LinkPage>, CowPages<OriginPage>, CowPages<ComponentPage>>{links, origins, components};
@@ -381,4 +381,4 @@ std::shared_ptr<const LinkView> Links::view() const {
   return state.pinned;
 }
 
-} // namespace cdp
+}  // namespace cdp

@@ -17,18 +17,18 @@
 namespace cdp {
 
 struct Link {
-  Origin winner{}; // the home of its side when the link was made
+  Origin winner{};  // the home of its side when the link was made
   Origin loser{};
-  std::uint64_t sequence = 0; // of the record that made it
+  std::uint64_t sequence = 0;  // of the record that made it
   std::int64_t time_ms = 0;
-  std::uint64_t dead_sequence = 0; // of the unmerge, 0 while alive
+  std::uint64_t dead_sequence = 0;  // of the unmerge, 0 while alive
   std::int64_t dead_from_ms = 0;
 };
 
 class LinkView {
  public:
   virtual ~LinkView() = default;
-  [[nodiscard]] virtual Origin home(Origin origin) const noexcept = 0; // itself when never linked; O(1), ~2 ns
+  [[nodiscard]] virtual Origin home(Origin origin) const noexcept = 0;  // itself when never linked; O(1), ~2 ns
   // Origins of the profile whose home this is, ascending; one origin (itself) when unlinked. REQUIRES: home(home) == home.
   // The span lives as long as the view.
   [[nodiscard]] virtual std::span<const Origin> members(const Origin& home) const noexcept = 0;
@@ -40,8 +40,8 @@ class LinkView {
   // The relatives of every origin touched by a link or unlink after `sequence`, ascending, each once. Rows of layers built
   // at homed_sequence h can be misplaced only for origins in changed_since(h). O(answer).
   [[nodiscard]] virtual std::vector<Origin> changed_since(std::uint64_t sequence) const = 0;
-  [[nodiscard]] virtual std::uint64_t last_change() const noexcept = 0; // sequence; 0 = none
-  [[nodiscard]] virtual std::vector<Link> all() const = 0; // dead ones too, by sequence: for digest
+  [[nodiscard]] virtual std::uint64_t last_change() const noexcept = 0;  // sequence; 0 = none
+  [[nodiscard]] virtual std::vector<Link> all() const = 0;               // dead ones too, by sequence: for digest
   // Every link, alive or dead, between relatives of this origin, by sequence: for `as_of`. O(answer).
   [[nodiscard]] virtual std::vector<Link> history_of(Origin origin) const {
     std::vector<Link> links = all();
@@ -76,4 +76,4 @@ class Links {
   std::unique_ptr<State> state_;
 };
 
-} // namespace cdp
+}  // namespace cdp

@@ -54,8 +54,8 @@ const Chunk* chunk_of(const Layer& layer, std::uint32_t local_id) {
 }
 
 struct Moves {
-  std::vector<Move> rows;           // by (from_id, layer, spine row)
-  std::uint64_t homed_sequence = 0; // links up to which every row lies where it belongs once these have moved
+  std::vector<Move> rows;            // by (from_id, layer, spine row)
+  std::uint64_t homed_sequence = 0;  // links up to which every row lies where it belongs once these have moved
 };
 
 // A row whose home is in another shard now stays where it is, and so the result knows no newer links than its layers:
@@ -104,7 +104,8 @@ std::vector<BlockRows> count_blocks(Layers layers, std::span<const Move> moves) 
   std::vector<BlockRows> blocks;
   for (std::size_t first = 0, last; first < counts.size(); first = last) {
     std::int64_t rows = 0;
-    for (last = first; last < counts.size() && counts[last].first == counts[first].first; ++last) rows += counts[last].second;
+    for (last = first; last < counts.size() && counts[last].first == counts[first].first; ++last)
+      rows += counts[last].second;
     if (rows != 0) blocks.push_back({counts[first].first, static_cast<std::uint32_t>(rows)});
   }
   return blocks;
@@ -211,7 +212,8 @@ class LayerMerge {
   }
 
   void add_range(const Chunk& chunk, const ChunkCut& cut) {
-    const std::uint32_t chunk_first = chunk.first_id / limits::kBlockIds, chunk_last = chunk.last_id / limits::kBlockIds;
+    const std::uint32_t chunk_first = chunk.first_id / limits::kBlockIds,
+                        chunk_last = chunk.last_id / limits::kBlockIds;
     const std::uint32_t first = std::max(chunk_first, cut.first_block), last = std::min(chunk_last, cut.last_block);
     if (first >= last) return;
     Piece piece{&chunk, chunk.block_offset[first - chunk_first], chunk.block_offset[last - chunk_first], {}, 0};
@@ -261,7 +263,8 @@ class LayerMerge {
       const std::uint32_t size = rank_of_[code] - seen[name_of_[code]];
       seen[name_of_[code]] = rank_of_[code];
       if (size == 0) continue;
-      parts_.push_back({name_of_[code], &chunk.slices[code], cursor == nullptr ? 0 : cursor->slice_row[code], size, {}});
+      parts_.push_back(
+          {name_of_[code], &chunk.slices[code], cursor == nullptr ? 0 : cursor->slice_row[code], size, {}});
       if (cursor == nullptr) parts_.back().picked = picked_of(piece, code);
     }
     if (cursor != nullptr) advance(piece);
@@ -335,7 +338,8 @@ class LayerMerge {
         continue;
       }
       // Moves out of this piece's ids, which are a range of `moves_`.
-      const std::uint32_t first_id = piece.chunk->local_id(piece.first), last_id = piece.chunk->local_id(piece.last - 1);
+      const std::uint32_t first_id = piece.chunk->local_id(piece.first),
+                          last_id = piece.chunk->local_id(piece.last - 1);
       auto move = std::lower_bound(moves_.begin(), moves_.end(), first_id,
                                    [](const Move& at, std::uint32_t id) { return at.from_id < id; });
       for (; move != moves_.end() && move->from_id <= last_id; ++move) {
@@ -409,8 +413,7 @@ class LayerMerge {
       if (count == 0) return;
     }
     const Column& any = *sources.front().values;
-    out.columns.push_back(
-        build_column(any.key, any.type, out.row_count, std::span{bits_}.first(count), present_));
+    out.columns.push_back(build_column(any.key, any.type, out.row_count, std::span{bits_}.first(count), present_));
   }
 
   void read_dense(const Source& source) {

@@ -47,8 +47,9 @@ std::vector<Partition> partitions_of(const Version& version) {
 }
 
 MergeChoice choice_of(const Partition& partition, std::size_t first, std::size_t last) {
-  return {partition.shard, {partition.layers.begin() + static_cast<std::ptrdiff_t>(first),
-                            partition.layers.begin() + static_cast<std::ptrdiff_t>(last)}};
+  return {partition.shard,
+          {partition.layers.begin() + static_cast<std::ptrdiff_t>(first),
+           partition.layers.begin() + static_cast<std::ptrdiff_t>(last)}};
 }
 
 std::uint64_t rows_of_layers(LayerSpan layers) {
@@ -60,9 +61,9 @@ std::uint64_t rows_of_layers(LayerSpan layers) {
 // --- rule 1
 
 struct Stale {
-  std::vector<Origin> changed;   // since the oldest links that a layer knows
+  std::vector<Origin> changed;  // since the oldest links that a layer knows
   std::uint64_t homed_least = 0;
-  std::size_t stride = 1;        // every stride-th is looked up
+  std::size_t stride = 1;  // every stride-th is looked up
 };
 
 struct SplitRows {
@@ -134,7 +135,8 @@ MergeChoice choose_whole(const Partition& partition, std::uint64_t newest_order)
     latest = std::max(latest, layer->last_order);
   }
   const bool worthwhile = (rows_of_layers(partition.layers) - largest) * kWorthwhile >= largest;
-  return worthwhile && latest + kQuietRows < newest_order ? choice_of(partition, 0, partition.layers.size()) : MergeChoice{};
+  return worthwhile && latest + kQuietRows < newest_order ? choice_of(partition, 0, partition.layers.size())
+                                                          : MergeChoice{};
 }
 
 std::uint64_t newest_order_of(const Version& version) {
@@ -142,7 +144,8 @@ std::uint64_t newest_order_of(const Version& version) {
   for (const ShardLayers& shard : version.shards) {
     for (const auto& layer : shard.layers) order = std::max(order, layer->last_order);
   }
-  for (const auto& batch : version.tail) order = std::max<std::uint64_t>(order, batch->first_order + batch->event.size());
+  for (const auto& batch : version.tail)
+    order = std::max<std::uint64_t>(order, batch->first_order + batch->event.size());
   return order;
 }
 

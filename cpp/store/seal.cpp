@@ -100,8 +100,8 @@ class Buckets {
   std::vector<Latest> latest_;
 };
 
-void place_rows(std::span<const std::shared_ptr<const TailBatch>> tail, const Placement& placement, const LinkView& links,
-                SealRows& out, Buckets& buckets) {
+void place_rows(std::span<const std::shared_ptr<const TailBatch>> tail, const Placement& placement,
+                const LinkView& links, SealRows& out, Buckets& buckets) {
   std::size_t row_count = 0;
   for (const auto& batch : tail) row_count += batch->event.size();
   out.id.resize(row_count), out.time.resize(row_count), out.origin.resize(row_count);
@@ -140,7 +140,8 @@ class ColumnGather {
     group_rows();
     find_fields();
     std::size_t columns = 0;
-    for (std::size_t at = 0; at < fields_.size(); ++at) columns += at == 0 || fields_[at].column != fields_[at - 1].column;
+    for (std::size_t at = 0; at < fields_.size(); ++at)
+      columns += at == 0 || fields_[at].column != fields_[at - 1].column;
     out.reserve(columns);
     for (std::size_t first = 0, last; first < fields_.size(); first = last) {
       for (last = first + 1; last < fields_.size() && fields_[last].column == fields_[first].column;) ++last;

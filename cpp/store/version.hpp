@@ -20,10 +20,10 @@
 
 namespace cdp {
 
-class Dictionary;        // column/dictionary.hpp: append-only, readable while it grows
-class IdentityMap;       // store/identity_map.hpp
-class LinkView;          // store/links.hpp: immutable components
-class ProfileView;       // store/profile_store.hpp: immutable trait pages and histories
+class Dictionary;   // column/dictionary.hpp: append-only, readable while it grows
+class IdentityMap;  // store/identity_map.hpp
+class LinkView;     // store/links.hpp: immutable components
+class ProfileView;  // store/profile_store.hpp: immutable trait pages and histories
 
 // Placement. Origins spread round-robin over the shards, so local ids are dense in origin order without a table and no
 // choice of identities can overload one shard (what the design wanted of a keyed hash).
@@ -42,9 +42,9 @@ struct Placement {
 struct Layer {
   std::int32_t partition = 0;
   std::uint64_t row_count = 0;
-  std::uint64_t first_order = 0;    // log order of its rows: layers of a partition never interleave
+  std::uint64_t first_order = 0;  // log order of its rows: layers of a partition never interleave
   std::uint64_t last_order = 0;
-  std::uint64_t homed_sequence = 0; // links up to this sequence were known when it was built
+  std::uint64_t homed_sequence = 0;                  // links up to this sequence were known when it was built
   std::vector<std::shared_ptr<const Chunk>> chunks;  // ascending first_id, disjoint
 };
 
@@ -55,12 +55,12 @@ struct ShardLayers {
 // One batch of the tail behind apply: which rows were accepted and what its local indexes mean in the store.
 struct TailBatch {
   std::shared_ptr<const CanonicalBatch> batch;
-  std::uint64_t first_order = 0;            // log order of its first accepted event
-  std::vector<std::uint32_t> event;         // accepted events: index into batch->events, in log order
-  std::vector<Origin> origin;               // of each accepted event
-  std::vector<std::uint32_t> string_id;     // batch string index -> StringId; kNone where the string is no value
-  std::vector<std::uint32_t> shape_name;    // shape -> NameId
-  std::vector<std::uint32_t> field_key;     // field -> KeyId
+  std::uint64_t first_order = 0;          // log order of its first accepted event
+  std::vector<std::uint32_t> event;       // accepted events: index into batch->events, in log order
+  std::vector<Origin> origin;             // of each accepted event
+  std::vector<std::uint32_t> string_id;   // batch string index -> StringId; kNone where the string is no value
+  std::vector<std::uint32_t> shape_name;  // shape -> NameId
+  std::vector<std::uint32_t> field_key;   // field -> KeyId
 };
 
 struct ScanPlan;  // query/scan_plan.hpp
@@ -103,10 +103,10 @@ class ScanPlanSlot {
 };
 
 struct Version {
-  std::uint64_t watermark = 0;       // highest record sequence applied
-  std::int64_t tick_ms = 0;          // engine time: the last tick or received time
+  std::uint64_t watermark = 0;  // highest record sequence applied
+  std::int64_t tick_ms = 0;     // engine time: the last tick or received time
   std::uint32_t origin_count = 0;
-  std::uint64_t event_count = 0;     // rows visible, tail included
+  std::uint64_t event_count = 0;  // rows visible, tail included
   Placement placement;
   std::vector<ShardLayers> shards;
   std::vector<std::shared_ptr<const TailBatch>> tail;

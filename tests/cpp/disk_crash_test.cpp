@@ -21,7 +21,7 @@ namespace {
 
 // What a client knows of the log: payloads acknowledged, and the counts at which groups end.
 struct Client {
-  std::uint64_t next = 0;          // payloads acknowledged
+  std::uint64_t next = 0;           // payloads acknowledged
   std::set<std::uint64_t> ends{0};  // where groups end, those tried included
 
   void append(OpenStore& store, std::uint64_t count) {
@@ -177,8 +177,9 @@ TEST("every crash state at every change of the disk opens with all that was ackn
     if (judge.random() % 2 == 0) store.writer->close();
   }
   env.on_change({});
-  std::printf("        %llu changes, %llu states, %llu of them inside recovery\n", static_cast<unsigned long long>(changes),
-              static_cast<unsigned long long>(judge.states), static_cast<unsigned long long>(judge.nested));
+  std::printf("        %llu changes, %llu states, %llu of them inside recovery\n",
+              static_cast<unsigned long long>(changes), static_cast<unsigned long long>(judge.states),
+              static_cast<unsigned long long>(judge.nested));
   CHECK(client.next > 20);
 }
 
@@ -215,8 +216,7 @@ TEST("a long history of crashes, each life continuing what the last left, loses 
     env = std::move(next_env);
   }
   CHECK(client.next > 200);
-  std::printf("        %llu payloads over %zu lives\n",
-              static_cast<unsigned long long>(client.next), 400 * effort());
+  std::printf("        %llu payloads over %zu lives\n", static_cast<unsigned long long>(client.next), 400 * effort());
 }
 
 TEST("a fault at every operation: an error, no acknowledged loss, and never a second sync believed") {
@@ -235,9 +235,11 @@ TEST("a fault at every operation: an error, no acknowledged loss, and never a se
             env.fail(kind, index, error_number, stays, short_bytes);
             const std::string code = code_of([&] { live(env, client); });
             is_reached = env.count(kind) > index;
-            if (code.empty()) CHECK(!is_reached || kind == DiskOperation::kRemove || kind == DiskOperation::kTruncate ||
-                                    kind == DiskOperation::kOpen);
-            else CHECK(code == code::kDiskFailed || code == code::kLogFailed || code == code::kLogSpace);
+            if (code.empty())
+              CHECK(!is_reached || kind == DiskOperation::kRemove || kind == DiskOperation::kTruncate ||
+                    kind == DiskOperation::kOpen);
+            else
+              CHECK(code == code::kDiskFailed || code == code::kLogFailed || code == code::kLogSpace);
             env.heal();
             judge.check_state(*env.crash(judge.any(), true), client, runs % 16 == 0);
             judge.check_state(*env.crash([](std::uint64_t) { return 0; }), client, false);
@@ -297,7 +299,11 @@ TEST("a full disk refuses groups while reserving and takes them again once there
     CHECK_EQ(code_of(fill), code::kLogSpace);
     env.fail(kind, 0, ENOSPC, true);
     for (int i = 0; i < 3; ++i) {
-      CHECK_EQ(code_of([&] { while (store.writer->reserve_step()) {} }), code::kLogSpace);
+      CHECK_EQ(code_of([&] {
+                 while (store.writer->reserve_step()) {
+                 }
+               }),
+               code::kLogSpace);
       CHECK_EQ(code_of(fill), code::kLogSpace);
     }
     CHECK(!store.writer->failed());
@@ -315,7 +321,10 @@ TEST("a full disk refuses groups while reserving and takes them again once there
 TEST("a full disk at the MANIFEST leaves the log usable; an open outcome of its rename does not") {
   FaultyEnv env;
   OpenStore store = open_store(env);
-  const auto reserve = [&] { while (store.writer->reserve_step()) {} };
+  const auto reserve = [&] {
+    while (store.writer->reserve_step()) {
+    }
+  };
   // Writes of a file of 64 KiB: one a step of 16 KiB, the header, the MANIFEST.
   env.fail(DiskOperation::kWrite, 5, ENOSPC);
   CHECK_EQ(code_of(reserve), code::kLogSpace);

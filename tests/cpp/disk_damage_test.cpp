@@ -21,8 +21,8 @@ struct Reading {
   Reading reading;
   std::vector<std::string> read;
   try {
-    static_cast<void>(LogReader(directory).read(
-        0, [&](std::uint64_t, Payload payload) { read.emplace_back(text_of(payload)); }));
+    static_cast<void>(
+        LogReader(directory).read(0, [&](std::uint64_t, Payload payload) { read.emplace_back(text_of(payload)); }));
     reading.count = read.empty() || read[0] == payload_text(0) ? count_of(read) : -1;
   } catch (const Error& error) {
     if (error.family() != Family::kCorruption) throw;

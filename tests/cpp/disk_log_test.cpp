@@ -189,9 +189,13 @@ TEST("a second opener is told that the store is locked") {
 }
 
 TEST("a newer FORMAT is refused by name, a damaged one is corruption") {
-  for (const auto& [text, code] : std::vector<std::pair<std::string, std::string_view>>{
-           {"cdpstore 2\n", code::kStoreFormat}, {"cdpstore 1", code::kLogCorrupt}, {"", code::kLogCorrupt},
-           {"cdpstore 0\n", code::kLogCorrupt}, {"cdpstore 1\n ", code::kLogCorrupt}, {"hello", code::kLogCorrupt}}) {
+  for (const auto& [text, code] :
+       std::vector<std::pair<std::string, std::string_view>>{{"cdpstore 2\n", code::kStoreFormat},
+                                                             {"cdpstore 1", code::kLogCorrupt},
+                                                             {"", code::kLogCorrupt},
+                                                             {"cdpstore 0\n", code::kLogCorrupt},
+                                                             {"cdpstore 1\n ", code::kLogCorrupt},
+                                                             {"hello", code::kLogCorrupt}}) {
     FaultyEnv env;
     static_cast<void>(DataDirectory::open(env, "store", kNowMs));
     const auto bytes = bytes_of(text);

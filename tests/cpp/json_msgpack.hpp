@@ -50,7 +50,8 @@ class JsonPacker {
       if (map) value();
     }
     ++at_;
-    for (int i = 0; i < 4; ++i) out_[head + 1 + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(count >> (24 - 8 * i));
+    for (int i = 0; i < 4; ++i)
+      out_[head + 1 + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(count >> (24 - 8 * i));
   }
   void string() {
     const char* begin = ++at_;

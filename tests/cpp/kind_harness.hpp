@@ -57,7 +57,8 @@ class FakeProfiles : public ProfileView {
     return mixed % 5 == 1 ? Value{ValueType::kInt, mixed % 3} : Value{ValueType::kString, mixed % 4};
   }
   void traits(Origin first, KeyId key, std::span<Value> out) const noexcept override {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = trait(Origin{raw(first) + static_cast<std::uint32_t>(i)}, key);
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = trait(Origin{raw(first) + static_cast<std::uint32_t>(i)}, key);
   }
   [[nodiscard]] std::vector<KeyId> keys() const override { return {KeyId{1}}; }
   [[nodiscard]] std::vector<StoredOperation> history(std::span<const Origin>) const override { return {}; }
@@ -80,7 +81,12 @@ struct History {
     }
     // Valid both as a string and as the msgpack of a list of one integer.
     for (std::uint32_t i = 0; i <= 1 + shapes.strings * 70'002; ++i) {
-      const char packed[] = {'\x91', '\xce', static_cast<char>(i >> 24), static_cast<char>(i >> 16), static_cast<char>(i >> 8), static_cast<char>(i)};
+      const char packed[] = {'\x91',
+                             '\xce',
+                             static_cast<char>(i >> 24),
+                             static_cast<char>(i >> 16),
+                             static_cast<char>(i >> 8),
+                             static_cast<char>(i)};
       strings.intern(std::string_view(packed, 6));
     }
     version.placement.shard_count = shards;
@@ -95,9 +101,10 @@ struct History {
   void seal_all() {
     for (const SealedLayer& sealed : seal(version.tail, version.placement, *version.links)) {
       auto& layers = version.shards[sealed.shard].layers;
-      const auto at = std::upper_bound(layers.begin(), layers.end(), sealed.layer, [](const auto& left, const auto& right) {
-        return std::tie(left->partition, left->first_order) < std::tie(right->partition, right->first_order);
-      });
+      const auto at =
+          std::upper_bound(layers.begin(), layers.end(), sealed.layer, [](const auto& left, const auto& right) {
+            return std::tie(left->partition, left->first_order) < std::tie(right->partition, right->first_order);
+          });
       layers.insert(at, sealed.layer);
     }
     version.tail.clear();

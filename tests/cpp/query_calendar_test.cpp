@@ -18,18 +18,22 @@ std::int64_t utc(int year, unsigned month, unsigned day, int hour = 0, int minut
 }
 
 const Zone& new_york() {
-  static const Zone zone("New_York", {{utc(2023, 11, 5, 6), -5 * kHour}, {utc(2024, 3, 10, 7), -4 * kHour},
-                                      {utc(2024, 11, 3, 6), -5 * kHour}, {utc(2025, 3, 9, 7), -4 * kHour}});
+  static const Zone zone("New_York", {{utc(2023, 11, 5, 6), -5 * kHour},
+                                      {utc(2024, 3, 10, 7), -4 * kHour},
+                                      {utc(2024, 11, 3, 6), -5 * kHour},
+                                      {utc(2025, 3, 9, 7), -4 * kHour}});
   return zone;
 }
 const Zone& lord_howe() {  // changes by half an hour
-  static const Zone zone("Lord_Howe", {{utc(2023, 10, 1), 11 * kHour}, {utc(2024, 4, 6, 15), 10 * kHour + 30 * kMinute},
+  static const Zone zone("Lord_Howe", {{utc(2023, 10, 1), 11 * kHour},
+                                       {utc(2024, 4, 6, 15), 10 * kHour + 30 * kMinute},
                                        {utc(2024, 10, 5, 15, 30), 11 * kHour}});
   return zone;
 }
 const Zone& sao_paulo() {  // midnight does not exist on one day, and comes twice around another
-  static const Zone zone("Sao_Paulo", {{utc(2017, 1, 1), -2 * kHour}, {utc(2018, 2, 18, 2), -3 * kHour},
-                                       {utc(2018, 11, 4, 3), -2 * kHour}});
+  static const Zone zone(
+      "Sao_Paulo",
+      {{utc(2017, 1, 1), -2 * kHour}, {utc(2018, 2, 18, 2), -3 * kHour}, {utc(2018, 11, 4, 3), -2 * kHour}});
   return zone;
 }
 const Zone& kathmandu() {
@@ -129,7 +133,7 @@ TEST("a repeated hour is a bucket of its own, and days have 23 and 25 of them") 
   CHECK_EQ(days.next_start(autumn) - autumn, 25 * kHour);
   CHECK_EQ(hours.distance(autumn, days.next_start(autumn)), 25);
   const Calendar howe(lord_howe(), {Unit::Type::kHour, 0}, 0);
-  CHECK_EQ(howe.bucket_start(utc(2024, 4, 6, 15, 29)), utc(2024, 4, 6, 15));   // 01:30 to 02:00 again
+  CHECK_EQ(howe.bucket_start(utc(2024, 4, 6, 15, 29)), utc(2024, 4, 6, 15));  // 01:30 to 02:00 again
   CHECK_EQ(howe.next_start(utc(2024, 4, 6, 15)), utc(2024, 4, 6, 15, 30));
   const Calendar nepal(kathmandu(), {Unit::Type::kHour, 0}, 0);
   CHECK_EQ(nepal.bucket_start(utc(2024, 4, 6, 15, 20)), utc(2024, 4, 6, 15, 15));
@@ -142,7 +146,8 @@ TEST("slot tables agree with exact times where no border falls into the slot, an
       const std::int64_t first_ms = utc(2024, 1, 20), last_ms = utc(2024, 4, 20);
       const Buckets buckets(Calendar(*zone, unit, 0), first_ms, last_ms);
       for (int i = 0; i < 2'000; ++i) {
-        const std::int64_t time = first_ms + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(last_ms - first_ms));
+        const std::int64_t time =
+            first_ms + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(last_ms - first_ms));
         const std::uint32_t bucket = buckets.bucket_of(time);
         CHECK_EQ(buckets.start_ms(bucket), Calendar(*zone, unit, 0).bucket_start(time));
       }
@@ -159,8 +164,8 @@ TEST("slot tables agree with exact times where no border falls into the slot, an
 }
 
 TEST("a table of transitions that cannot be is refused") {
-  for (const std::vector<ZoneTransition>& bad : std::vector<std::vector<ZoneTransition>>{
-           {}, {{10, 0}, {10, 0}}, {{0, 27 * kHour}}, {{5, 0}, {1, kHour}}}) {
+  for (const std::vector<ZoneTransition>& bad :
+       std::vector<std::vector<ZoneTransition>>{{}, {{10, 0}, {10, 0}}, {{0, 27 * kHour}}, {{5, 0}, {1, kHour}}}) {
     bool refused = false;
     try {
       const Zone zone("Bad", bad);

@@ -44,7 +44,8 @@ std::uint32_t deepest_from(const Funnel& funnel, const std::vector<const ModelRo
   for (std::size_t next = at + 1; next < rows.size(); ++next) {
     if (funnel.window != INT64_MAX && rows[next]->time_ms - entry > funnel.window) break;
     if (funnel.strictly && rows[next]->time_ms == rows[at]->time_ms) continue;
-    if (selects(funnel.steps[step], *rows[next])) best = std::max(best, deepest_from(funnel, rows, next, step + 1, entry));
+    if (selects(funnel.steps[step], *rows[next]))
+      best = std::max(best, deepest_from(funnel, rows, next, step + 1, entry));
     if (best == funnel.steps.size()) break;
   }
   return best;
@@ -84,13 +85,15 @@ void grow(History& history, int rounds, std::uint32_t events, int joins) {
 TEST("a funnel by tasks, by rows and by brute force is one") {
   std::size_t late = 0;
   for (std::uint64_t round = 0; round < 24; ++round) {
-    Shapes shapes{.names = 4, .strings = 3, .origins = 60 + 40 * static_cast<std::uint32_t>(round % 3), .fields_max = 2};
+    Shapes shapes{
+        .names = 4, .strings = 3, .origins = 60 + 40 * static_cast<std::uint32_t>(round % 3), .fields_max = 2};
     shapes.span_ms = round % 2 == 0 ? 40 * 24 * kHour : 3 * limits::kPartitionMs;
     shapes.step_ms = round % 4 == 0 ? 12 * kHour : kHour;
     History history(test::seed() + round, shapes, round % 3 == 0 ? 4 : 1);
     grow(history, 6, 150, round % 5 == 4 ? 0 : 2);
     const std::vector<std::vector<std::vector<std::uint32_t>>> shapes_of_steps = {
-        {{1}, {4}, {7}}, {{1}, {1}}, {{4}, {4}, {4}, {1}}, {{1, 4}, {4, 7}}, {{}, {1}}, {{1}, {}, {10}}, {{44}, {1}}, {{10}, {7}, {4}, {1}}};
+        {{1}, {4}, {7}}, {{1}, {1}},      {{4}, {4}, {4}, {1}}, {{1, 4}, {4, 7}},
+        {{}, {1}},       {{1}, {}, {10}}, {{44}, {1}},          {{10}, {7}, {4}, {1}}};
     for (const auto& steps : shapes_of_steps) {
       for (const bool strictly : {false, true}) {
         Funnel funnel{steps, INT64_MAX, strictly};
@@ -119,9 +122,9 @@ TEST("a funnel with conditions, breakdown and a set of profiles is the same by t
     grow(history, 6, 400, 3);
     CommonSpec common;
     common.breakdown = {{true, "key 1"}, {true, "never seen"}};
-    const Node steps = list({event(text("name 1"), {condition("key 1", "gt", integer(20'000))}),
-                             event(list({text("name 1"), text("name 4")}), {condition("key 3", "exists", Node{})}),
-                             text("name 7")});
+    const Node steps =
+        list({event(text("name 1"), {condition("key 1", "gt", integer(20'000))}),
+              event(list({text("name 1"), text("name 4")}), {condition("key 3", "exists", Node{})}), text("name 7")});
     Node node = map({{"steps", steps}, {"window", integer(20 * 24 * kHour)}});
     node.fields[0].second.items[1].fields[1].second.items[0].fields.pop_back();  // exists has no value
     Question question(history, "funnel", std::move(node), common);

@@ -43,7 +43,8 @@ class FakeProfiles : public ProfileView {
     return at == values.end() ? Value() : at->second;
   }
   void traits(Origin first, KeyId key, std::span<Value> out) const noexcept override {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = trait(Origin{raw(first) + static_cast<std::uint32_t>(i)}, key);
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = trait(Origin{raw(first) + static_cast<std::uint32_t>(i)}, key);
   }
   [[nodiscard]] std::vector<KeyId> keys() const override { return {}; }
   [[nodiscard]] std::vector<StoredOperation> history(std::span<const Origin>) const override { return {}; }
@@ -56,11 +57,11 @@ class FakeProfiles : public ProfileView {
 struct QueryShape {
   std::uint32_t shards = 1;
   std::uint32_t origins = 400;
-  std::uint32_t names = 5;       // "event 0" ..
-  std::uint32_t keys = 4;        // "key 0" ..
+  std::uint32_t names = 5;  // "event 0" ..
+  std::uint32_t keys = 4;   // "key 0" ..
   std::int64_t start_ms = 1'704'067'200'000;
   std::int64_t span_ms = 70LL * 86'400'000;
-  std::int64_t step_ms = 1;      // times are multiples of it after start: ties
+  std::int64_t step_ms = 1;  // times are multiples of it after start: ties
   double late = 0.05;
 };
 
@@ -114,9 +115,10 @@ class QueryModel {
     version.tail.clear();
     for (const SealedLayer& each : sealed) {
       auto& layers = version.shards[each.shard].layers;
-      const auto at = std::upper_bound(layers.begin(), layers.end(), each.layer, [](const auto& left, const auto& right) {
-        return std::tie(left->partition, left->first_order) < std::tie(right->partition, right->first_order);
-      });
+      const auto at =
+          std::upper_bound(layers.begin(), layers.end(), each.layer, [](const auto& left, const auto& right) {
+            return std::tie(left->partition, left->first_order) < std::tie(right->partition, right->first_order);
+          });
       layers.insert(at, each.layer);
     }
   }
@@ -151,18 +153,21 @@ class QueryModel {
     for (const PlainRow& row : rows) out[links.home(row.origin)].push_back(&row);
     for (auto& [home, mine] : out) {
       std::stable_sort(mine.begin(), mine.end(), [](const PlainRow* left, const PlainRow* right) {
-        return std::tie(left->time_ms, left->origin, left->order) < std::tie(right->time_ms, right->origin, right->order);
+        return std::tie(left->time_ms, left->origin, left->order) <
+               std::tie(right->time_ms, right->origin, right->order);
       });
     }
     return out;
   }
   [[nodiscard]] PlainValue plain(const Value& value) const {
-    if (value.type == ValueType::kString) return {value.type, 0, std::string(strings.at(static_cast<std::uint32_t>(value.bits))), {}};
+    if (value.type == ValueType::kString)
+      return {value.type, 0, std::string(strings.at(static_cast<std::uint32_t>(value.bits))), {}};
     return {value.type, value.bits, {}, {}};
   }
   [[nodiscard]] std::int64_t end_ms() const { return shape.start_ms + shape.span_ms; }
 
-  [[nodiscard]] Table query(std::string_view json, std::int64_t now_ms, bool force_rows = false, Pool* pool = nullptr) const {
+  [[nodiscard]] Table query(std::string_view json, std::int64_t now_ms, bool force_rows = false,
+                            Pool* pool = nullptr) const {
     QueryOptions options;
     options.now_ms = now_ms;
     options.force_rows = force_rows;
@@ -194,8 +199,13 @@ class QueryModel {
     if (key == 1) return {ValueType::kString, 0, "v" + std::to_string(below(6)), {}};
     switch (below(8)) {
       case 0: return {ValueType::kBool, below(2), {}, {}};
-      case 1: return {ValueType::kInt, below(4) == 0 ? (std::uint64_t{1} << 62) + below(9) : std::uint64_t{below(12)} - 4, {}, {}};
-      case 2: return {ValueType::kFloat, std::bit_cast<std::uint64_t>((static_cast<double>(below(90)) - 40) / 4), {}, {}};
+      case 1:
+        return {ValueType::kInt,
+                below(4) == 0 ? (std::uint64_t{1} << 62) + below(9) : std::uint64_t{below(12)} - 4,
+                {},
+                {}};
+      case 2:
+        return {ValueType::kFloat, std::bit_cast<std::uint64_t>((static_cast<double>(below(90)) - 40) / 4), {}, {}};
       case 3: return {ValueType::kFloat, std::bit_cast<std::uint64_t>(0.1 * below(10)), {}, {}};
       case 4: return {ValueType::kDatetime, static_cast<std::uint64_t>(shape.start_ms) + below(1'000'000), {}, {}};
       case 5: return draw_list();
@@ -257,7 +267,8 @@ class QueryModel {
     for (const auto& [key, value] : row.properties) {
       events.fields.push_back({local(key, kNone), value.type});
       tail.field_key.push_back(*keys.find(key));
-      events.values.push_back(is_dictionary_type(value.type) ? local(value.text, strings.intern(value.text)) : value.bits);
+      events.values.push_back(is_dictionary_type(value.type) ? local(value.text, strings.intern(value.text))
+                                                             : value.bits);
     }
   }
 

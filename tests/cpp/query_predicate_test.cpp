@@ -62,7 +62,8 @@ bool naive_passes(const PlainValue& value, const Test& test) {
     return !naive_passes(value, positive);
   }
   if (value.type == ValueType::kList) {
-    return std::any_of(value.items.begin(), value.items.end(), [&](const PlainValue& item) { return naive_passes(item, test); });
+    return std::any_of(value.items.begin(), value.items.end(),
+                       [&](const PlainValue& item) { return naive_passes(item, test); });
   }
   if (test.op == Op::kIn) {
     return std::any_of(test.values.begin(), test.values.end(),
@@ -102,7 +103,8 @@ struct NaiveSum {
 
 // The nearest double of scaled · 2^-58 / count, by long division in 128 bits; ties do not occur with these values.
 double nearest(__int128 scaled, int count) {
-  double guess = static_cast<double>(std::ldexp(static_cast<long double>(scaled) / static_cast<long double>(count), -58));
+  double guess =
+      static_cast<double>(std::ldexp(static_cast<long double>(scaled) / static_cast<long double>(count), -58));
   const auto error = [&](double candidate) {
     const __int128 product = static_cast<__int128>(std::ldexp(candidate, 58)) * count;
     return scaled > product ? scaled - product : product - scaled;
@@ -154,8 +156,8 @@ bool in_window(const RangeSpec& window, std::int64_t time_ms, std::int64_t now_m
   return window.type == RangeSpec::Type::kAll || (time_ms >= window.start_ms && time_ms < window.end_ms);
 }
 
-bool naive_holds(const QueryModel& model, const PredicateSpec& spec, Origin home, const std::vector<const PlainRow*>& rows,
-                 std::int64_t now_ms) {
+bool naive_holds(const QueryModel& model, const PredicateSpec& spec, Origin home,
+                 const std::vector<const PlainRow*>& rows, std::int64_t now_ms) {
   const auto child_holds = [&](const PredicateSpec& child) { return naive_holds(model, child, home, rows, now_ms); };
   switch (spec.type) {
     case PredicateSpec::Type::kAnd: return std::all_of(spec.children.begin(), spec.children.end(), child_holds);
@@ -190,7 +192,8 @@ std::string random_literal(QueryModel& model) {
 }
 
 std::string random_test(QueryModel& model) {
-  static const char* const kOps[] = {"eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "between", "contains", "starts", "ends", "exists", "not_exists"};
+  static const char* const kOps[] = {"eq", "ne",      "in",       "not_in", "lt",   "le",     "gt",
+                                     "ge", "between", "contains", "starts", "ends", "exists", "not_exists"};
   const std::uint32_t op = model.below(14);
   std::string out = std::string("\"op\": \"") + kOps[op] + "\"";
   if (model.below(3) == 0) out += ", \"ignore_case\": true";
@@ -217,8 +220,8 @@ std::string random_window(QueryModel& model) {
     case 2: return ", \"window\": {\"last\": " + std::to_string(1 + model.below(2'000'000'000)) + "}";
     default: {
       const std::int64_t start = model.shape.start_ms + model.below(3'000'000) * std::int64_t{1'000};
-      return ", \"window\": {\"start_ms\": " + std::to_string(start) + ", \"end_ms\": " +
-             std::to_string(start + model.below(3'000'000) * std::int64_t{1'000}) + "}";
+      return ", \"window\": {\"start_ms\": " + std::to_string(start) +
+             ", \"end_ms\": " + std::to_string(start + model.below(3'000'000) * std::int64_t{1'000}) + "}";
     }
   }
 }
@@ -243,12 +246,13 @@ std::string random_predicate(QueryModel& model, int depth) {
   std::string out = "{\"did\": " + name + where + random_window(model);
   static const char* const kOps[] = {"ge", "le", "eq", "ne", "gt", "lt"};
   if (model.below(2) == 0) {
-    out += std::string(", \"count\": {\"op\": \"") + kOps[model.below(6)] + "\", \"value\": " + std::to_string(model.below(6)) + "}";
+    out += std::string(", \"count\": {\"op\": \"") + kOps[model.below(6)] +
+           "\", \"value\": " + std::to_string(model.below(6)) + "}";
   }
   static const char* const kMeasures[] = {"sum", "mean", "min", "max", "distinct"};
   if (model.below(3) == 0) {
-    out += std::string(", \"") + kMeasures[model.below(5)] + "\": {\"property\": \"key " + std::to_string(model.below(5)) +
-           "\", \"op\": \"" + kOps[model.below(6)] + "\", \"value\": " +
+    out += std::string(", \"") + kMeasures[model.below(5)] + "\": {\"property\": \"key " +
+           std::to_string(model.below(5)) + "\", \"op\": \"" + kOps[model.below(6)] + "\", \"value\": " +
            (model.below(2) == 0 ? std::to_string(model.below(60)) : std::to_string(model.below(40) / 4.0)) + "}";
   }
   return out + "}";
@@ -322,7 +326,8 @@ TEST("a truth stands until valid_until, whatever the time in between") {
       if (probe == 0) at = truth.valid_until_ms - 1;
       if (at < now_ms || at >= truth.valid_until_ms || at > model.end_ms() + 400LL * 86'400'000) continue;
       if (naive_holds(model, *spec, home, rows, at) != truth.value) {
-        std::printf("predicate %s now %lld at %lld\n", json.c_str(), static_cast<long long>(now_ms), static_cast<long long>(at));
+        std::printf("predicate %s now %lld at %lld\n", json.c_str(), static_cast<long long>(now_ms),
+                    static_cast<long long>(at));
         CHECK(false);
       }
     }
@@ -336,7 +341,9 @@ TEST("profiles come in pages with the exact count") {
   std::vector<std::uint64_t> paged;
   std::string after;
   for (;;) {
-    const Table page = model.query(R"({"kind": "profiles", "where": {"trait": "trait", "op": "exists"}, "limit": 7)" + after + "}", model.end_ms());
+    const Table page =
+        model.query(R"({"kind": "profiles", "where": {"trait": "trait", "op": "exists"}, "limit": 7)" + after + "}",
+                    model.end_ms());
     CHECK(page.notes[0].second == NoteValue(static_cast<std::int64_t>(all.row_count())));
     const auto ids = ids_of(page);
     paged.insert(paged.end(), ids.begin(), ids.end());

@@ -90,7 +90,8 @@ TEST("retention by tasks, by rows and by definition is one") {
             common.now_ms = shapes.start_ms + (25 + history.model.below(60)) * 24 * kHour;
           }
           const Question question(history, "retention", std::move(node), common);
-          CHECK_EQ(check_equal(question), defined(asked, history, question.range(), common.now_ms.value_or(INT64_MAX / 4)));
+          CHECK_EQ(check_equal(question),
+                   defined(asked, history, question.range(), common.now_ms.value_or(INT64_MAX / 4)));
           late += question.late;
         }
       }
@@ -112,7 +113,8 @@ TEST("retention with conditions, overlapping selectors and a set of profiles is 
     const Node start = event(list({text("name 1"), text("name 4")}), {condition("key 1", "gt", integer(3'000))});
     const Node back = event(list({text("name 4"), text("name 7")}));
     for (const bool any : {false, true}) {
-      Question question(history, "retention", map({{"start", start}, {"return", any ? event(Node{}) : back}, {"interval", text("week")}}));
+      Question question(history, "retention",
+                        map({{"start", start}, {"return", any ? event(Node{}) : back}, {"interval", text("week")}}));
       check_equal(question);
       const ProfileMask mask = some_profiles(history);
       question.where(mask);

@@ -33,15 +33,20 @@ TEST("a spec is refused with the code and the path of its fault") {
   CHECK_EQ(failure(R"({"kind": "nonsense"})"), "query.invalid kind");
   CHECK_EQ(failure(R"({"kind": "rfm"})"), "query.unsupported kind");
   CHECK_EQ(failure(R"({"kind": "profiles"})"), "query.invalid where");
-  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "colour": 1})"), "query.field.unknown colour");
-  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "as_of_ms": 1})"), "query.unsupported as_of_ms");
-  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "limit": -1})"), "query.invalid limit");
-  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "week_start": "funday"})"), "query.invalid week_start");
+  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "colour": 1})"),
+           "query.field.unknown colour");
+  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "as_of_ms": 1})"),
+           "query.unsupported as_of_ms");
+  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "limit": -1})"),
+           "query.invalid limit");
+  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "week_start": "funday"})"),
+           "query.invalid week_start");
   CHECK_EQ(where_failure(R"({"trait": "a", "op": "exists"})"), "accepted");
   CHECK_EQ(where_failure(R"({})"), "query.invalid where");
   CHECK_EQ(where_failure(R"({"and": []})"), "query.invalid where.and");
   CHECK_EQ(where_failure(R"({"trait": "a", "did": "b", "op": "exists"})"), "query.invalid where.did");
-  CHECK_EQ(where_failure(R"({"and": [{"trait": "a", "op": "exists"}, {"trait": "a", "op": "is"}]})"), "query.invalid where.and[1].op");
+  CHECK_EQ(where_failure(R"({"and": [{"trait": "a", "op": "exists"}, {"trait": "a", "op": "is"}]})"),
+           "query.invalid where.and[1].op");
   CHECK_EQ(where_failure(R"({"trait": "a", "op": "eq"})"), "query.invalid where.value");
   CHECK_EQ(where_failure(R"({"trait": "a", "op": "eq", "value": null})"), "query.invalid where.value");
   CHECK_EQ(where_failure(R"({"trait": "a", "op": "exists", "value": 1})"), "query.invalid where.value");
@@ -50,13 +55,16 @@ TEST("a spec is refused with the code and the path of its fault") {
   CHECK_EQ(where_failure(R"({"trait": "", "op": "exists"})"), "query.invalid where.trait");
   CHECK_EQ(where_failure(R"({"did": {"event": "a"}})"), "query.invalid where.did");
   CHECK_EQ(where_failure(R"({"did": "a", "window": {"last": "30y"}})"), "query.invalid where.window.last");
-  CHECK_EQ(where_failure(R"({"did": "a", "window": {"last": "30d", "start_ms": 1}})"), "query.field.unknown where.window.start_ms");
-  CHECK_EQ(where_failure(R"({"did": "a", "window": {"start_ms": 2, "end_ms": 1}})"), "query.invalid where.window.end_ms");
+  CHECK_EQ(where_failure(R"({"did": "a", "window": {"last": "30d", "start_ms": 1}})"),
+           "query.field.unknown where.window.start_ms");
+  CHECK_EQ(where_failure(R"({"did": "a", "window": {"start_ms": 2, "end_ms": 1}})"),
+           "query.invalid where.window.end_ms");
   CHECK_EQ(where_failure(R"({"did": "a", "sum": {"op": "ge", "value": 1}})"), "query.invalid where.sum.property");
   CHECK_EQ(where_failure(R"({"did": "a", "count": {"op": "ge", "value": "1"}})"), "query.invalid where.count.value");
   CHECK_EQ(where_failure(R"({"did": "a", "count": {"op": "contains", "value": "1"}})"), "query.invalid where.count.op");
   CHECK_EQ(where_failure(R"({"did_not": "a", "count": {"op": "ge", "value": 1}})"), "query.field.unknown where.count");
-  CHECK_EQ(where_failure(R"({"did": "a", "where": [{"property": "p", "op": "in", "value": [1, [2]]}]})"), "query.invalid where.where[0].value[1]");
+  CHECK_EQ(where_failure(R"({"did": "a", "where": [{"property": "p", "op": "in", "value": [1, [2]]}]})"),
+           "query.invalid where.where[0].value[1]");
 }
 
 TEST("predicates nest to a bound and no further") {
@@ -121,10 +129,12 @@ TEST("damaged and random bytes throw BadQuery or parse, and do nothing else") {
       CHECK(error.family() == Family::kBadQuery);
     }
   };
-  for (std::size_t length = 0; length < good.size(); ++length) attempt({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)});
+  for (std::size_t length = 0; length < good.size(); ++length)
+    attempt({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)});
   for (int round = 0; round < 20'000; ++round) {
     std::vector<std::uint8_t> bytes = good;
-    for (std::uint64_t i = 0; i <= random() % 4; ++i) bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
+    for (std::uint64_t i = 0; i <= random() % 4; ++i)
+      bytes[random() % bytes.size()] = static_cast<std::uint8_t>(random());
     attempt(bytes);
     for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
     attempt(bytes);

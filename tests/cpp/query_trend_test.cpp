@@ -14,7 +14,8 @@ namespace {
 constexpr std::int64_t kHour = 3'600'000;
 
 // total, unique and the integer sum of "key 1" by definition, one interval, no breakdown.
-std::string defined(std::uint32_t name, const std::optional<Unit>& unit, const History& history, const TimeRange& range) {
+std::string defined(std::uint32_t name, const std::optional<Unit>& unit, const History& history,
+                    const TimeRange& range) {
   std::map<std::int64_t, std::vector<const ModelRow*>> buckets;
   const Calendar calendar(Zone::utc(), unit.value_or(Unit{}), 0, std::max<std::int64_t>(range.start_ms, 0));
   for (const ModelRow& row : history.model.rows()) {
@@ -26,7 +27,8 @@ std::string defined(std::uint32_t name, const std::optional<Unit>& unit, const H
   for (const auto& [start, rows] : buckets) {
     std::set<Origin> profiles;
     for (const ModelRow* row : rows) profiles.insert(history.version.links->home(row->origin));
-    out += "\n" + (unit ? std::to_string(start) + " " : std::string()) + std::to_string(rows.size()) + " " + std::to_string(profiles.size()) + " ";
+    out += "\n" + (unit ? std::to_string(start) + " " : std::string()) + std::to_string(rows.size()) + " " +
+           std::to_string(profiles.size()) + " ";
   }
   return out;
 }
@@ -52,13 +54,14 @@ CommonSpec some_range(History& history, const Shapes& shapes) {
 }  // namespace
 
 TEST("a trend of one event by tasks, by rows and by definition is one") {
-  const std::vector<std::pair<Node, std::optional<Unit>>> units = {{Node{}, std::nullopt},
-                                                                   {text("hour"), Unit{Unit::Type::kHour, 0}},
-                                                                   {text("day"), Unit{Unit::Type::kDay, 0}},
-                                                                   {text("week"), Unit{Unit::Type::kWeek, 0}},
-                                                                   {text("month"), Unit{Unit::Type::kMonth, 0}},
-                                                                   {text("year"), Unit{Unit::Type::kYear, 0}},
-                                                                   {map({{"days", integer(30)}}), Unit{Unit::Type::kDays, 30}}};
+  const std::vector<std::pair<Node, std::optional<Unit>>> units = {
+      {Node{}, std::nullopt},
+      {text("hour"), Unit{Unit::Type::kHour, 0}},
+      {text("day"), Unit{Unit::Type::kDay, 0}},
+      {text("week"), Unit{Unit::Type::kWeek, 0}},
+      {text("month"), Unit{Unit::Type::kMonth, 0}},
+      {text("year"), Unit{Unit::Type::kYear, 0}},
+      {map({{"days", integer(30)}}), Unit{Unit::Type::kDays, 30}}};
   for (std::uint64_t round = 0; round < 16; ++round) {
     Shapes shapes{.names = 4, .strings = 3, .origins = 90, .fields_max = 2};
     shapes.span_ms = round % 2 == 0 ? 45 * 24 * kHour : 4 * limits::kPartitionMs;
@@ -66,9 +69,10 @@ TEST("a trend of one event by tasks, by rows and by definition is one") {
     History history(test::seed() + round, shapes, round % 3 == 0 ? 4 : 1);
     grown(history, 250, static_cast<int>(round % 4));
     for (const auto& [node, unit] : units) {
-      const Question question(history, "trend",
-                              map({{"event", text("name 4")}, {"measures", list({text("total"), text("unique")})}, {"interval", node}}),
-                              some_range(history, shapes));
+      const Question question(
+          history, "trend",
+          map({{"event", text("name 4")}, {"measures", list({text("total"), text("unique")})}, {"interval", node}}),
+          some_range(history, shapes));
       CHECK_EQ(check_equal(question), defined(4, unit, history, question.range()));
     }
   }
@@ -80,20 +84,28 @@ TEST("several intervals of any events are those of each alone") {
     shapes.step_ms = kHour / 3;
     History history(test::seed() + 200 + round, shapes, round % 2 == 0 ? 1 : 4);
     grown(history, 400, static_cast<int>(round % 3));
-    const std::vector<Node> units = {text("day"), text("week"), map({{"days", integer(30)}}), text("month"), text("hour")};
+    const std::vector<Node> units = {text("day"), text("week"), map({{"days", integer(30)}}), text("month"),
+                                     text("hour")};
     const std::vector<Node> events = {event(Node{}), event(list({text("name 1"), text("name 7"), text("name 10")})),
                                       event(Node{}, {condition("key 1", "ge", integer(500))})};
     for (const Node& asked : events) {
       CommonSpec common = some_range(history, shapes);
       if (round % 4 == 3) common.breakdown = {{true, "key 1"}};
-      Question all(history, "trend", map({{"event", asked}, {"measures", list({text("unique"), text("total")})}, {"interval", list(units)}}), common);
+      Question all(
+          history, "trend",
+          map({{"event", asked}, {"measures", list({text("unique"), text("total")})}, {"interval", list(units)}}),
+          common);
       const std::string together = check_equal(all);
       std::string expected;
       for (std::size_t i = 0; i < units.size(); ++i) {
-        const Question one(history, "trend", map({{"event", asked}, {"measures", list({text("unique"), text("total")})}, {"interval", units[i]}}), common);
+        const Question one(
+            history, "trend",
+            map({{"event", asked}, {"measures", list({text("unique"), text("total")})}, {"interval", units[i]}}),
+            common);
         std::string lines = one.by_rows();
         lines.erase(0, lines.find('\n') == std::string::npos ? lines.size() : lines.find('\n'));
-        for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2) lines.insert(at + 1, std::to_string(i) + " ");
+        for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2)
+          lines.insert(at + 1, std::to_string(i) + " ");
         expected += lines;
       }
       const std::size_t body = together.find('\n');
@@ -111,8 +123,9 @@ TEST("number measures, property breakdowns, ranks and limits are the same by tas
     shapes.step_ms = kHour / 3;
     History history(test::seed() + 400 + round, shapes, round % 2 == 0 ? 1 : 4);
     grown(history, 300, static_cast<int>(round % 3));
-    const Node measures = list({map({{"sum", text("key 1")}}), text("total"), map({{"mean", text("key 1")}}), map({{"min", text("key 3")}}),
-                                map({{"max", text("key 1")}}), map({{"sum", text("never seen")}})});
+    const Node measures =
+        list({map({{"sum", text("key 1")}}), text("total"), map({{"mean", text("key 1")}}),
+              map({{"min", text("key 3")}}), map({{"max", text("key 1")}}), map({{"sum", text("never seen")}})});
     const std::vector<Node> intervals = {Node{}, text("week"), list({text("day"), text("hour")})};
     for (const Node& interval : intervals) {
       for (int kind = 0; kind < 4; ++kind) {
@@ -121,8 +134,12 @@ TEST("number measures, property breakdowns, ranks and limits are the same by tas
         if (kind == 2) common.breakdown = {{true, "key 1"}, {false, "key 5"}};
         if (kind == 3) common.breakdown = {{false, "key 5"}, {true, "key 1"}, {false, "unknown"}};
         if (history.model.below(2) == 0) common.limit = 3;
-        const Node selector = event(list({text("name 1"), text("name 4")}), {condition("key 1", "lt", integer(80'000))});
-        Node fields = map({{"event", selector}, {"measures", measures}, {"interval", interval}, {"order", integer(history.model.below(6))}});
+        const Node selector =
+            event(list({text("name 1"), text("name 4")}), {condition("key 1", "lt", integer(80'000))});
+        Node fields = map({{"event", selector},
+                           {"measures", measures},
+                           {"interval", interval},
+                           {"order", integer(history.model.below(6))}});
         check_equal(Question(history, "trend", fields, common));
         common.limit.reset();
         fields.fields[1].second.items.push_back(text("unique"));
@@ -144,7 +161,10 @@ TEST("a limit of a trait breakdown leaves one exact rest") {
   CommonSpec common;
   common.breakdown = {{true, "key 1"}};
   common.limit = 2;
-  const Question question(history, "trend", map({{"event", event(Node{})}, {"measures", list({text("unique"), text("total")})}, {"interval", text("week")}}), common);
+  const Question question(
+      history, "trend",
+      map({{"event", event(Node{})}, {"measures", list({text("unique"), text("total")})}, {"interval", text("week")}}),
+      common);
   const std::string answer = check_equal(question);
   CHECK(answer.find("s111.116.104.101.114.") != std::string::npos);
 }

@@ -1,18 +1,18 @@
-#include "simd/primitives.hpp"
-
 #include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "check.hpp"
+#include "simd/primitives.hpp"
 
 using namespace cdp;
 using namespace cdp::simd;
 
 namespace {
 
-constexpr std::uint32_t kCounts[] = {0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1000, 16384, 40001};
+constexpr std::uint32_t kCounts[] = {0,  1,   2,   15,  16,  17,  31,  32,   33,    63,   64,
+                                     65, 127, 128, 129, 255, 256, 257, 1000, 16384, 40001};
 
 std::mt19937_64& random_source() {
   static std::mt19937_64 source(test::seed());
@@ -68,7 +68,8 @@ TEST("positions and mask positions are the same at every level") {
 }
 
 TEST("a division into equal buckets is exact at every border and end") {
-  for (const std::uint32_t length : {2u, 1000u, 60'000u, 3'600'000u, 86'400'000u, 604'800'000u, 1u << 20, 1u << 31, 99'999'998u}) {
+  for (const std::uint32_t length :
+       {2u, 1000u, 60'000u, 3'600'000u, 86'400'000u, 604'800'000u, 1u << 20, 1u << 31, 99'999'998u}) {
     const BucketRule plain = BucketRule::equal(length, 0);
     for (std::uint32_t i = 0; i < kBucketsMax; ++i) {
       const std::uint64_t border = std::uint64_t{i} * length;
@@ -99,7 +100,8 @@ TEST("times and slots fall into the same buckets at every level") {
         for (std::uint32_t b = 0; b < rule.border_count; ++b) rule.border[b] = below(2'419'200'000u);
       }
       if (round > 2) rule.low = below(1'000'000'000), rule.high = 1'000'000'000 + below(1'419'200'000);
-      const auto time = make<std::uint32_t>(count, [&] { return below(8) == 0 ? rule.low - below(2) : below(2'419'200'000u); });
+      const auto time =
+          make<std::uint32_t>(count, [&] { return below(8) == 0 ? rule.low - below(2) : below(2'419'200'000u); });
       const auto slot = make<std::uint16_t>(count, [&] { return below(2688); });
       const auto slots = make<std::uint8_t>(2688, [&] { return below(128); });
       std::vector<std::uint8_t> expected, expected_slots;
@@ -151,10 +153,12 @@ TEST("the first row of each profile and bucket, and of each coarser bucket, is t
         CHECK(cut(again, plain) == expected);
         CHECK(cut(out, found) == expected);
         CHECK(cut(at, found) == expected_at);
-        const std::uint32_t kept = table->regroup(out.data(), at.data(), found, coarse.data(), again.data(), again_at.data());
+        const std::uint32_t kept =
+            table->regroup(out.data(), at.data(), found, coarse.data(), again.data(), again_at.data());
         CHECK(cut(again, kept) == expected_coarse);
         CHECK(cut(again_at, kept) == coarse_at);
-        const std::uint32_t in_place = table->regroup(out.data(), at.data(), found, coarse.data(), out.data(), at.data());
+        const std::uint32_t in_place =
+            table->regroup(out.data(), at.data(), found, coarse.data(), out.data(), at.data());
         CHECK(cut(out, in_place) == expected_coarse);
         CHECK(cut(at, in_place) == coarse_at);
         CHECK_EQ(table->regroup(again.data(), nullptr, kept, coarse.data(), again.data(), nullptr) <= kept, true);
@@ -166,7 +170,8 @@ TEST("the first row of each profile and bucket, and of each coarser bucket, is t
 TEST("bytes and mask bits are counted the same at every level") {
   for (const std::uint32_t count : kCounts) {
     for (const std::uint32_t limit : {0u, 3u, 7u, 27u, 60u, 126u}) {
-      const auto values = make<std::uint8_t>(count, [&] { return (below(10) == 0 ? 127 : below(limit + 1)) | (below(2) << 7); });
+      const auto values =
+          make<std::uint8_t>(count, [&] { return (below(10) == 0 ? 127 : below(limit + 1)) | (below(2) << 7); });
       const auto masks = make<std::uint64_t>(count, [&] { return random_source()() & random_source()(); });
       std::vector<std::uint64_t> expected(128, 5), expected_bits(64, 7);
       for (const std::uint8_t value : values) ++expected[value & 127];

@@ -425,15 +425,16 @@ TEST("draining leaves no misplaced row and every layer up to date") {
 }
 
 TEST("many changed links are drained when nothing else is to merge") {
-  Model model(test::seed(), {.names = 2,
-                              .origins = 200'000, .fields_max = 1, .span_ms = limits::kPartitionMs / 4});
+  Model model(test::seed(), {.names = 2, .origins = 200'000, .fields_max = 1, .span_ms = limits::kPartitionMs / 4});
   Store store(1);
   store.version.tail.push_back(model.add_batch(4'000));
   store.seal_tail(1);
   for (std::uint32_t pair = 0; pair < 300; ++pair) store.links.join(Origin{pair * 600}, Origin{pair * 600 + 7});
   store.publish_links();
   const auto& layers = store.version.shards[0].layers;
-  const auto up_to_date = [&](const auto& layer) { return layer->homed_sequence == store.version.links->last_change(); };
+  const auto up_to_date = [&](const auto& layer) {
+    return layer->homed_sequence == store.version.links->last_change();
+  };
   merge_chosen(store.version);
   CHECK(!std::all_of(layers.begin(), layers.end(), up_to_date));  // few: not worth a rewrite
   for (std::uint32_t pair = 0; pair < 300; ++pair) store.links.join(Origin{pair * 600 + 20}, Origin{pair * 600 + 27});

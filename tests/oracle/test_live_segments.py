@@ -30,7 +30,9 @@ def _borders(node: Any) -> Iterator[int]:
 
 def _instants(history: list[Batch], predicates: Any, after_ms: int, until_ms: int) -> list[int]:
     """Every instant in (after, until) at which time alone can change an answer, and its neighbours."""
-    times = {record["time_ms"] for batch in history for record in batch.records if isinstance(record.get("time_ms"), int)}
+    times = {
+        record["time_ms"] for batch in history for record in batch.records if isinstance(record.get("time_ms"), int)
+    }
     times |= {batch.received_ms for batch in history}
     turns = {time_ms + window_ms for time_ms in times for window_ms in WINDOWS_MS} | set(_borders(predicates))
     near = {turn + step for turn in turns for step in (-1, 0, 1)}

@@ -49,17 +49,19 @@ std::vector<Value> values_of(const Found& found, KeyId key) {
 std::int64_t count_until(const BoundMeasure& measure, const Found& found, bool truth, std::int64_t window_ms) {
   const std::int64_t count = static_cast<std::int64_t>(found.times.size());
   const auto leaves = [&](std::int64_t index) {  // when the row `index` has left
-    return window_ms == kNever || index < 0 || index >= count ? kNever : found.times[static_cast<std::size_t>(index)] + window_ms;
+    return window_ms == kNever || index < 0 || index >= count
+               ? kNever
+               : found.times[static_cast<std::size_t>(index)] + window_ms;
   };
   const std::int64_t any_change = std::min(leaves(0), found.next_ms);
   const auto interval = measure.test.int_interval();
   if (!interval) return any_change;
   if (interval->lo > interval->hi) return kNever;
-  if (interval->hi == std::numeric_limits<std::int64_t>::max()) {      // at least lo
+  if (interval->hi == std::numeric_limits<std::int64_t>::max()) {  // at least lo
     if (!truth) return found.next_ms;
     return interval->lo <= 0 ? kNever : leaves(count - interval->lo);  // the lo-th newest
   }
-  if (interval->lo <= 0) {                                             // at most hi
+  if (interval->lo <= 0) {  // at most hi
     if (truth) return found.next_ms;
     return interval->hi < 0 ? kNever : leaves(count - interval->hi - 1);
   }
@@ -92,9 +94,8 @@ Truth DidClause::evaluate(std::span<const Row> rows, std::int64_t now_ms) const 
   for (const BoundMeasure& measure : measures) {
     const std::vector<Value> values = measure.key ? values_of(found, *measure.key) : std::vector<Value>();
     const bool truth = measure_holds(measure, found.times.size(), values);
-    const std::int64_t until = measure.measure == Measure::kCount
-                                   ? count_until(measure, found, truth, window_ms)
-                                   : std::min(oldest_leaves, found.next_ms);
+    const std::int64_t until = measure.measure == Measure::kCount ? count_until(measure, found, truth, window_ms)
+                                                                  : std::min(oldest_leaves, found.next_ms);
     all &= truth;
     if (truth) {
       true_until = std::min(true_until, until);

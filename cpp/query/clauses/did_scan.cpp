@@ -17,7 +17,10 @@ namespace {
 class IntegerSums {
  public:
   IntegerSums(std::uint32_t size, Scratch& scratch)
-      : size_(size), scratch_(scratch), narrow_(scratch.zeroed<std::int64_t>(size)), counts_(scratch.zeroed<std::uint32_t>(size)) {}
+      : size_(size),
+        scratch_(scratch),
+        narrow_(scratch.zeroed<std::int64_t>(size)),
+        counts_(scratch.zeroed<std::uint32_t>(size)) {}
 
   // Adds the values of the selected rows. REQUIRES: an integer column.
   void add(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count) {
@@ -88,12 +91,14 @@ struct Gathered {
 class MeasureScan {
  public:
   MeasureScan(const BoundMeasure& measure, std::uint32_t size, Scratch& scratch) : measure_(measure) {
-    if (measure.key && (measure.measure == Measure::kSum || measure.measure == Measure::kMean)) sums_.emplace(size, scratch);
+    if (measure.key && (measure.measure == Measure::kSum || measure.measure == Measure::kMean))
+      sums_.emplace(size, scratch);
   }
 
   void add(const SliceView& view, const std::uint32_t* rows, std::uint32_t count) {
     if (!measure_.key) return;
-    const auto columns = std::equal_range(view.slice->columns.begin(), view.slice->columns.end(), *measure_.key, ByKey());
+    const auto columns =
+        std::equal_range(view.slice->columns.begin(), view.slice->columns.end(), *measure_.key, ByKey());
     for (auto column = columns.first; column != columns.second; ++column) {
       if (column->type == ValueType::kNull) continue;
       if (!sums_) {
@@ -186,7 +191,10 @@ CountsIn choose_counts_in() noexcept {
 class DidScan {
  public:
   DidScan(const DidClause& clause, const Task& task, std::int64_t now_ms, Scratch& scratch)
-      : clause_(clause), task_(task), range_(resolve_range(clause.window, now_ms)), scratch_(scratch),
+      : clause_(clause),
+        task_(task),
+        range_(resolve_range(clause.window, now_ms)),
+        scratch_(scratch),
         counts_(scratch.zeroed<std::uint32_t>(limits::kStripeIds)) {
     for (const BoundMeasure& measure : clause.measures) {
       if (measure.measure != Measure::kCount) measures_.emplace_back(measure, limits::kStripeIds, scratch);

@@ -14,7 +14,7 @@ struct BoundMeasure {
   Measure measure = Measure::kCount;
   std::optional<KeyId> key;  // empty: count, or a property never seen
   BoundTest test;
-  bool datetimes = false;    // min, max compared with datetimes: only datetimes take part; else only numbers
+  bool datetimes = false;  // min, max compared with datetimes: only datetimes take part; else only numbers
 };
 
 [[nodiscard]] BoundMeasure bind_measure(const MeasureSpec& spec, const Version& version);

@@ -60,9 +60,11 @@ int compare_values(const Value& left, const Value& right, const Dictionary& stri
   if (left.type != right.type) return compare(left.type, right.type);
   if (left.bits == right.bits) return 0;
   if (is_dictionary_type(left.type)) {
-    return strings.at(static_cast<std::uint32_t>(left.bits)).compare(strings.at(static_cast<std::uint32_t>(right.bits)));
+    return strings.at(static_cast<std::uint32_t>(left.bits))
+        .compare(strings.at(static_cast<std::uint32_t>(right.bits)));
   }
-  return left.type == ValueType::kFloat ? compare(left.as_float(), right.as_float()) : compare(left.as_int(), right.as_int());
+  return left.type == ValueType::kFloat ? compare(left.as_float(), right.as_float())
+                                        : compare(left.as_int(), right.as_int());
 }
 
 void push_value(TableColumn& column, const Value& value, const Dictionary& strings) {
@@ -162,8 +164,7 @@ void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, 
   }
 }
 
-Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, std::int64_t now_ms)
-    : now_ms_(now_ms) {
+Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, std::int64_t now_ms) : now_ms_(now_ms) {
   for (const Operand& operand : operands) {
     Bound bound{operand.is_trait, std::nullopt, operand.key};
     if (const auto id = version.keys->find(operand.key)) bound.key = KeyId{*id};
@@ -185,7 +186,8 @@ Breakdown::TaskTraits::TaskTraits(const Breakdown& breakdown, const Task& task, 
       const bool is_plain = version.profiles->latest_ms(*operand.key) <= breakdown.now_ms_;
       if (is_plain && version.placement.shard_count == 1) {
         const std::uint32_t known = version.origin_count > first ? version.origin_count - first : 0;
-        version.profiles->traits(task.origin(0), *operand.key, values.span().first(std::min<std::size_t>(known, task.size())));
+        version.profiles->traits(task.origin(0), *operand.key,
+                                 values.span().first(std::min<std::size_t>(known, task.size())));
       } else {
         for (std::uint32_t i = 0; i < task.size() && raw(task.origin(i)) < version.origin_count; ++i) {
           const Origin home = task.origin(i);

@@ -40,7 +40,8 @@ class GroupTable {
   [[nodiscard]] Value value(std::uint32_t id) const noexcept { return values_[id]; }
   [[nodiscard]] std::uint32_t prefix(std::uint32_t id) const noexcept { return prefixes_[id]; }
   [[nodiscard]] std::size_t size_bytes() const noexcept {
-    return values_.capacity() * sizeof(Value) + prefixes_.capacity() * 4 + slots_.capacity() * 4 + direct_.capacity() * 4;
+    return values_.capacity() * sizeof(Value) + prefixes_.capacity() * 4 + slots_.capacity() * 4 +
+           direct_.capacity() * 4;
   }
 
  private:

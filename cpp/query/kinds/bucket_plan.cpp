@@ -48,7 +48,8 @@ bool on_slots(const PartitionBuckets& buckets) {
   constexpr auto kLast = static_cast<std::uint32_t>(limits::kPartitionMs - 1);
   if (buckets.low > buckets.high) return true;
   const bool ends = buckets.low % kSlot == 0 && (buckets.high >= kLast || (buckets.high + 1) % kSlot == 0);
-  return ends && std::all_of(buckets.border.begin(), buckets.border.end(), [](std::uint32_t at) { return at % kSlot == 0; });
+  return ends &&
+         std::all_of(buckets.border.begin(), buckets.border.end(), [](std::uint32_t at) { return at % kSlot == 0; });
 }
 
 }  // namespace
@@ -58,8 +59,8 @@ std::uint16_t PartitionBuckets::bucket(std::uint32_t time) const noexcept {
   return static_cast<std::uint16_t>(std::upper_bound(border.begin(), border.end(), time) - border.begin());
 }
 
-std::optional<std::pair<std::uint32_t, std::uint32_t>> PartitionBuckets::touched(std::uint32_t time_min,
-                                                                               std::uint32_t time_max) const noexcept {
+std::optional<std::pair<std::uint32_t, std::uint32_t>> PartitionBuckets::touched(
+    std::uint32_t time_min, std::uint32_t time_max) const noexcept {
   const std::uint32_t first = std::max(time_min, low), last = std::min(time_max, high);
   if (first > last) return std::nullopt;
   return std::pair<std::uint32_t, std::uint32_t>{bucket(first), bucket(last)};
@@ -93,7 +94,8 @@ BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start,
   const std::int64_t first_ms = std::max(rows.start_ms, extent.start_ms);
   const std::int64_t last_ms = std::min(rows.end_ms, extent.end_ms) - 1;
   // An end behind which no row lies cuts nothing: then slots stay whole.
-  rows_ = {rows.start_ms <= extent.start_ms ? INT64_MIN : rows.start_ms, rows.end_ms >= extent.end_ms ? INT64_MAX : rows.end_ms};
+  rows_ = {rows.start_ms <= extent.start_ms ? INT64_MIN : rows.start_ms,
+           rows.end_ms >= extent.end_ms ? INT64_MAX : rows.end_ms};
   if (first_ms > last_ms) {
     rows_ = {0, 0};
     starts_ = {0};
@@ -111,7 +113,8 @@ BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start,
 
 std::optional<std::uint32_t> BucketPlan::bucket_of(std::int64_t time_ms) const noexcept {
   if (!rows_.contains(time_ms)) return std::nullopt;
-  return static_cast<std::uint32_t>(std::upper_bound(starts_.begin() + 1, starts_.end(), time_ms) - starts_.begin()) - 1;
+  return static_cast<std::uint32_t>(std::upper_bound(starts_.begin() + 1, starts_.end(), time_ms) - starts_.begin()) -
+         1;
 }
 
 PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
@@ -146,7 +149,8 @@ PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
   out.slot_byte.resize(limits::kSlotsPerPartition);
   for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot) {
     const std::uint16_t of_slot = out.slot_bucket[slot];
-    out.slot_byte[slot] = of_slot == PartitionBuckets::kOutside ? simd::kOutsideBucket : static_cast<std::uint8_t>(of_slot);
+    out.slot_byte[slot] =
+        of_slot == PartitionBuckets::kOutside ? simd::kOutsideBucket : static_cast<std::uint8_t>(of_slot);
   }
   return out;
 }

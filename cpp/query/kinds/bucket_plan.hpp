@@ -19,14 +19,14 @@ struct PartitionBuckets {
 
   std::uint32_t first_bucket = 0;
   std::uint32_t bucket_count = 1;
-  std::vector<std::uint32_t> border;        // first millisecond (from the partition's start) of bucket 1, 2, ..
-  std::uint32_t low = 0;                    // times in the range: [low, high], both in it; low > high when none is
+  std::vector<std::uint32_t> border;  // first millisecond (from the partition's start) of bucket 1, 2, ..
+  std::uint32_t low = 0;              // times in the range: [low, high], both in it; low > high when none is
   std::uint32_t high = UINT32_MAX;
-  bool by_bytes = false;                    // `rule` holds; at most simd::kBucketsMax buckets
+  bool by_bytes = false;  // `rule` holds; at most simd::kBucketsMax buckets
   simd::BucketRule rule;
-  bool by_slot = false;                     // borders and range lie on slots: the tables below hold
-  std::vector<std::uint16_t> slot_bucket;   // kSlotsPerPartition
-  std::vector<std::uint8_t> slot_byte;      // the same as bytes; filled when by_bytes
+  bool by_slot = false;                    // borders and range lie on slots: the tables below hold
+  std::vector<std::uint16_t> slot_bucket;  // kSlotsPerPartition
+  std::vector<std::uint8_t> slot_byte;     // the same as bytes; filled when by_bytes
 
   // Local bucket of a time, kOutside when not in the range. O(log buckets).
   [[nodiscard]] std::uint16_t bucket(std::uint32_t time) const noexcept;
@@ -48,7 +48,8 @@ class BucketPlan {
     return partitions_[static_cast<std::size_t>(partition - first_partition_)];
   }
   [[nodiscard]] bool covers(std::int32_t partition) const noexcept {
-    return partition >= first_partition_ && partition - first_partition_ < static_cast<std::int32_t>(partitions_.size());
+    return partition >= first_partition_ &&
+           partition - first_partition_ < static_cast<std::int32_t>(partitions_.size());
   }
   // Bucket of an instant in the range; none outside.
   [[nodiscard]] std::optional<std::uint32_t> bucket_of(std::int64_t time_ms) const noexcept;

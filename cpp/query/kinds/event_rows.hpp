@@ -20,7 +20,9 @@ class EventRows {
   // Index into the view.
   [[nodiscard]] std::uint32_t row(std::uint32_t i) const noexcept { return rows_ == nullptr ? i : rows_[i]; }
   // Index into the task's arrays.
-  [[nodiscard]] std::uint32_t profile(std::uint32_t i) const noexcept { return view_->profile[row(i)] + view_->id_offset; }
+  [[nodiscard]] std::uint32_t profile(std::uint32_t i) const noexcept {
+    return view_->profile[row(i)] + view_->id_offset;
+  }
   [[nodiscard]] std::uint16_t slot(std::uint32_t i) const noexcept { return view_->slot[row(i)]; }
   [[nodiscard]] std::uint32_t spine_row(std::uint32_t i) const noexcept {  // of the chunk
     return view_->slice->posting(view_->first_row + row(i));

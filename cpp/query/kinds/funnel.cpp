@@ -43,21 +43,21 @@ struct FunnelPartial final : Partial {
 
 // What the codes of one chunk mean: steps of a code without conditions, and those that a condition decides.
 struct ChunkSteps {
-  std::vector<std::uint32_t> plain;        // a bit a step
+  std::vector<std::uint32_t> plain;  // a bit a step
   std::vector<std::uint32_t> conditional;
   bool any = false;
   bool conditions = false;
-  bool several = false;                    // some code stands for several steps
+  bool several = false;  // some code stands for several steps
 };
 
 // --- the hot loop
 struct PlainRun {
   const SpineView& spine;
-  const std::uint32_t* rows;   // of the spine, ascending
+  const std::uint32_t* rows;  // of the spine, ascending
   std::uint32_t count;
-  const std::uint8_t* level;   // step of a code
+  const std::uint8_t* level;  // step of a code
   std::int64_t base_ms;
-  std::int64_t* start;         // of each step of each profile, `steps` numbers a profile; valid where the step is reached
+  std::int64_t* start;  // of each step of each profile, `steps` numbers a profile; valid where the step is reached
   std::uint32_t steps;
   TimeRange range;
   std::int64_t window;
@@ -87,14 +87,16 @@ template <bool kInside, bool kLate, class Code, class Mask>
     const std::uint32_t profile = profiles[row];
     const std::int64_t time = base_ms + times[row];
     const std::uint32_t level = levels[codes[row]];
-    std::int64_t* const at = starts + profile * steps + level;  // at[0]: the step before (nobody's for step 0), at[1]: this one
+    std::int64_t* const at =
+        starts + profile * steps + level;  // at[0]: the step before (nobody's for step 0), at[1]: this one
     if constexpr (kLate) late.see(profile + id_offset, time);
     std::uint64_t enters = 1;
     if constexpr (!kInside) enters = (time >= range.start_ms) & (time < range.end_ms);
     const std::uint64_t mask = masks[profile];
     const std::int64_t start = select(level == 0, time, at[0]);
     // Unsigned: what was never set may hold anything, and then the bit says no.
-    const bool in_window = static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(start) <= static_cast<std::uint64_t>(window);
+    const bool in_window =
+        static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(start) <= static_cast<std::uint64_t>(window);
     const std::uint64_t ok = (((mask << 1) | enters) >> level) & in_window;
     at[1] = select((ok & 1) != 0, start, at[1]);
     masks[profile] = static_cast<Mask>(mask | (ok & 1) << level);
@@ -104,7 +106,9 @@ template <bool kInside, bool kLate, class Code, class Mask>
 class FunnelKind final : public Kind {
  public:
   FunnelKind(const Binding& binding, std::span<const Selector> steps, std::int64_t window, bool strictly_later)
-      : breakdown_(binding.common.breakdown, binding.version, binding.now_ms), window_(window), strictly_later_(strictly_later) {
+      : breakdown_(binding.common.breakdown, binding.version, binding.now_ms),
+        window_(window),
+        strictly_later_(strictly_later) {
     for (const Selector& step : steps) steps_.push_back(bind_selector(step, binding.version));
     names_ = names_of(steps_);
   }
@@ -133,7 +137,8 @@ class FunnelKind final : public Kind {
     for (const Row& row : rows) {
       if (row.time_ms > context.now_ms) continue;
       std::uint32_t mask = 0;
-      for (std::uint32_t step = 0; step < step_count(); ++step) mask |= std::uint32_t{steps_[step].matches(row)} << step;
+      for (std::uint32_t step = 0; step < step_count(); ++step)
+        mask |= std::uint32_t{steps_[step].matches(row)} << step;
       advance(chains.data(), mask, row.time_ms, context.range.contains(row.time_ms), window_, strictly_later_);
     }
     const std::uint32_t depth = depth_of(chains.data(), step_count());
@@ -147,7 +152,8 @@ class FunnelKind final : public Kind {
     const auto& right = static_cast<const FunnelPartial&>(from);
     const std::vector<std::uint32_t> group = right.groups.merge_into(left.groups);
     for (std::size_t i = 0; i < right.depths.size(); ++i) {
-      if (right.depths[i] != 0) left.add(group[i / step_count()], static_cast<std::uint32_t>(i % step_count()) + 1, right.depths[i]);
+      if (right.depths[i] != 0)
+        left.add(group[i / step_count()], static_cast<std::uint32_t>(i % step_count()) + 1, right.depths[i]);
     }
   }
 
@@ -159,9 +165,8 @@ class FunnelKind final : public Kind {
       Line line{total.groups.key(group), reached(total, group)};
       if (line.reached[0] != 0 || breakdown_.empty()) lines.push_back(std::move(line));
     }
-    std::sort(lines.begin(), lines.end(), [&](const Line& left, const Line& right) {
-      return compare_keys(left.key, right.key, strings) < 0;
-    });
+    std::sort(lines.begin(), lines.end(),
+              [&](const Line& left, const Line& right) { return compare_keys(left.key, right.key, strings) < 0; });
     Table table;
     std::vector<const std::vector<Value>*> keys;
     for (const Line& line : lines) keys.push_back(&line.key);
@@ -215,9 +220,11 @@ class FunnelKind final : public Kind {
   }
 
   // Rows of the view whose code is wanted and that are visible.
-  static std::uint32_t wanted_rows(const SpineView& spine, const ChunkSteps& steps, std::uint32_t time_max, std::uint32_t* out) {
+  static std::uint32_t wanted_rows(const SpineView& spine, const ChunkSteps& steps, std::uint32_t time_max,
+                                   std::uint32_t* out) {
     std::vector<std::uint8_t> wanted(std::max<std::size_t>(steps.plain.size(), 256));
-    for (std::size_t code = 0; code < steps.plain.size(); ++code) wanted[code] = (steps.plain[code] | steps.conditional[code]) != 0;
+    for (std::size_t code = 0; code < steps.plain.size(); ++code)
+      wanted[code] = (steps.plain[code] | steps.conditional[code]) != 0;
     const std::uint32_t count = wanted_positions(spine, wanted.data(), out);
     if (time_max == UINT32_MAX) return count;
     std::uint32_t kept = 0;
@@ -254,7 +261,8 @@ class FunnelKind final : public Kind {
       }
       const auto rows = scratch.lease<std::uint32_t>(spine.size() + simd::kSlack);
       const std::uint32_t count = wanted_rows(spine, steps[i], time_max_of(chunk, seen), rows.data());
-      const PlainRun run{spine, rows.data(), count, level.data(), chunk.start_ms(), starts.data(), step_count(), context.range, window_};
+      const PlainRun run{spine,         rows.data(),  count,         level.data(), chunk.start_ms(),
+                         starts.data(), step_count(), context.range, window_};
       const auto go = [&](auto* codes) {
         if (!chunk.crosses(context.range)) {
           late.tracked() ? run_codes<true, true>(run, codes, reached.data(), late)
@@ -277,7 +285,8 @@ class FunnelKind final : public Kind {
   }
 
   // Adds the profiles that have two of these rows in one millisecond; returns how many pairs.
-  static std::uint32_t mark_ties(const SpineView& spine, const std::uint32_t* rows, std::uint32_t count, LateRows& late) {
+  static std::uint32_t mark_ties(const SpineView& spine, const std::uint32_t* rows, std::uint32_t count,
+                                 LateRows& late) {
     std::uint32_t ties = 0;
     if (!has_equal_neighbours(spine.time)) return ties;
     for (std::uint32_t i = 1; i < count; ++i) {

@@ -17,9 +17,9 @@ class Zone;
 struct Binding {
   const Version& version;
   const CommonSpec& common;
-  TimeRange range;          // resolved, end ≤ now + 1
+  TimeRange range;  // resolved, end ≤ now + 1
   std::int64_t now_ms = 0;
-  const Zone& zone;         // of common.zone
+  const Zone& zone;  // of common.zone
 };
 
 // A kind's own fields, parsed and validated without any store.

@@ -70,7 +70,9 @@ class NumberCells {
 class Cells {
  public:
   Cells(std::uint32_t buckets, std::vector<NumberCells> numbers)
-      : page_bits_(buckets == 1 ? 0 : 4), pages_a_group_(((buckets - 1) >> page_bits_) + 1), numbers_(std::move(numbers)) {}
+      : page_bits_(buckets == 1 ? 0 : 4),
+        pages_a_group_(((buckets - 1) >> page_bits_) + 1),
+        numbers_(std::move(numbers)) {}
 
   // The cell, made when new.
   [[nodiscard]] std::uint32_t at(std::uint32_t group, std::uint32_t bucket) {

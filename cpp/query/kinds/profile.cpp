@@ -42,12 +42,14 @@ void parse_events(const Node& node, const Path& path, ProfileSpec& out) {
     const std::vector<Node>& items = read_array(*names, at, 0, limits::kQueryNames);
     for (std::size_t i = 0; i < items.size(); ++i) out.names.push_back(parse_key(items[i], at.item(i)));
   }
-  if (const Node* newest = fields.take("newest_first")) out.newest_first = read_bool(*newest, fields.path("newest_first"));
+  if (const Node* newest = fields.take("newest_first"))
+    out.newest_first = read_bool(*newest, fields.path("newest_first"));
   fields.done();
 }
 
 Origin find_origin(const Version& version, const ProfileSpec& spec) {
-  if (spec.profile) return *spec.profile < version.origin_count ? Origin{static_cast<std::uint32_t>(*spec.profile)} : kNoOrigin;
+  if (spec.profile)
+    return *spec.profile < version.origin_count ? Origin{static_cast<std::uint32_t>(*spec.profile)} : kNoOrigin;
   for (const auto& [kind, value] : spec.ids) {
     const Origin origin = version.identities->find(kind, value);
     // The map runs ahead of the version: an origin behind its count is not there yet.
@@ -120,7 +122,8 @@ class ProfileReader {
     answer_.events.push_back({version_.names->at(raw(row.name)), row.time_ms,
                               static_cast<std::uint32_t>(answer_.properties.size()),
                               static_cast<std::uint32_t>(properties_.size())});
-    for (const auto& [key, value] : properties_) answer_.properties.emplace_back(version_.keys->at(raw(key)), resolve(value));
+    for (const auto& [key, value] : properties_)
+      answer_.properties.emplace_back(version_.keys->at(raw(key)), resolve(value));
   }
 
   const Version& version_;
@@ -141,7 +144,8 @@ ProfileSpec parse_profile(Fields& fields, const CommonSpec& common) {
   out.now_ms = common.now_ms;
   const Node* ids = fields.take("ids");
   const Node* profile = fields.take("profile");
-  if ((ids == nullptr) == (profile == nullptr)) fail_invalid(fields.path("ids"), "expected ids or profile, one of the two");
+  if ((ids == nullptr) == (profile == nullptr))
+    fail_invalid(fields.path("ids"), "expected ids or profile, one of the two");
   if (ids != nullptr) parse_ids(*ids, fields.path("ids"), out);
   if (profile != nullptr) {
     out.profile = static_cast<std::uint64_t>(read_int(*profile, fields.path("profile"), 0, INT64_MAX));

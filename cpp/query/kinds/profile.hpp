@@ -43,7 +43,7 @@ struct AnswerEvent {
 
 struct ProfileAnswer {
   std::uint64_t profile_id = 0;
-  std::vector<IdentityEntry> identities;  // by origin, then order of first sight
+  std::vector<IdentityEntry> identities;                         // by origin, then order of first sight
   std::vector<std::pair<std::string_view, AnswerValue>> traits;  // by key's number
   std::vector<AnswerOperation> trait_history;                    // by time
   std::vector<AnswerEvent> events;
@@ -54,8 +54,8 @@ struct ProfileAnswer {
 };
 
 struct ProfileSpec {
-  std::optional<std::uint64_t> profile;                     // one of the two
-  std::vector<std::pair<std::string, std::string>> ids;     // normalised, highest rank first
+  std::optional<std::uint64_t> profile;                  // one of the two
+  std::vector<std::pair<std::string, std::string>> ids;  // normalised, highest rank first
   bool with_events = false;
   std::uint64_t limit = UINT64_MAX;
   std::vector<std::string> names;  // empty: all

@@ -13,7 +13,8 @@ namespace cdp {
 class ProfileFilter {
  public:
   ProfileFilter(const QueryContext& context, const Task& task, Scratch& scratch)
-      : everybody_(context.where == nullptr && task.slow.empty()), words_(scratch.lease<std::uint64_t>((task.size() + 63) / 64)) {
+      : everybody_(context.where == nullptr && task.slow.empty()),
+        words_(scratch.lease<std::uint64_t>((task.size() + 63) / 64)) {
     std::uint64_t* words = words_.data();
     const std::size_t count = words_.size();
     std::fill_n(words, count, ~std::uint64_t{0});

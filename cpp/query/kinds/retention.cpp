@@ -25,7 +25,7 @@
 namespace cdp {
 namespace {
 
-constexpr std::uint32_t kShortBits = 15;     // periods of a 16-bit mask, the highest bit for rows outside
+constexpr std::uint32_t kShortBits = 15;  // periods of a 16-bit mask, the highest bit for rows outside
 constexpr std::uint32_t kLongBits = 63;
 constexpr std::uint32_t kDensePeriods = 1024;  // a grid of cells up to here, a map beyond
 
@@ -49,7 +49,8 @@ class Grid {
   void each(Visit&& visit) const {
     for (const auto& [at, count] : sparse_) visit(at.first, at.second, count);
     for (std::size_t i = 0; i < cells_.size(); ++i) {
-      if (cells_[i] != 0) visit(static_cast<std::uint32_t>(i / buckets_), static_cast<std::uint32_t>(i % buckets_), cells_[i]);
+      if (cells_[i] != 0)
+        visit(static_cast<std::uint32_t>(i / buckets_), static_cast<std::uint32_t>(i % buckets_), cells_[i]);
     }
   }
   void merge(const Grid& other) {
@@ -73,7 +74,7 @@ struct RetentionPartial final : Partial {
 // What is known of a profile's start.
 struct Birth {
   std::int64_t time_ms = INT64_MAX;
-  std::uint32_t chunk = 0;      // of the task
+  std::uint32_t chunk = 0;  // of the task
   std::uint32_t spine_row = 0;
 };
 
@@ -81,7 +82,9 @@ struct Birth {
 class ActivePeriods {
  public:
   ActivePeriods(std::uint32_t buckets, std::uint32_t profiles, Scratch& scratch)
-      : profiles_(profiles), words_((buckets + 63) / 64), by_bits_(buckets <= kDensePeriods),
+      : profiles_(profiles),
+        words_((buckets + 63) / 64),
+        by_bits_(buckets <= kDensePeriods),
         bits_(scratch.zeroed<std::uint64_t>(by_bits_ ? std::size_t{profiles} * words_ : 0)) {}
   void add(std::uint32_t profile, std::uint32_t bucket) {
     if (by_bits_) {
@@ -129,7 +132,9 @@ class RetentionKind final : public Kind {
       : plan_(binding.version, binding.zone, binding.common.week_start, fields.unit,
               {binding.range.start_ms, binding.now_ms + 1}, std::max<std::int64_t>(binding.range.start_ms, 0)),
         start_(bind_selector(fields.start, binding.version)),
-        same_(!fields.returned), first_ever_(fields.first_ever), periods_(fields.periods) {
+        same_(!fields.returned),
+        first_ever_(fields.first_ever),
+        periods_(fields.periods) {
     return_ = same_ ? start_ : bind_selector(*fields.returned, binding.version);
     names_ = names_of(std::vector{start_, return_});
   }
@@ -180,7 +185,8 @@ class RetentionKind final : public Kind {
 
   [[nodiscard]] Table finish(const QueryContext&, std::unique_ptr<Partial> partial) const override {
     auto& total = static_cast<RetentionPartial&>(*partial);
-    for (std::uint32_t mask = 1; mask < total.short_masks.size(); ++mask) add_mask(mask, total.short_masks[mask], total.grid);
+    for (std::uint32_t mask = 1; mask < total.short_masks.size(); ++mask)
+      add_mask(mask, total.short_masks[mask], total.grid);
     Table table;
     for (const char* name : {"cohort_ms", "period", "profiles", "eligible"}) table.add(name, ColumnType::kInt64);
     total.grid.each([&](std::uint32_t cohort, std::uint32_t bucket, std::uint64_t count) {
@@ -215,7 +221,8 @@ class RetentionKind final : public Kind {
     bool cut = false;
     for (const Chunk* chunk : task.chunks) {
       const std::int64_t start_ms = partition_start_ms(chunk->partition);
-      if (start_ms + chunk->time_min < context.range.start_ms || start_ms + chunk->time_max >= context.range.end_ms) cut = true;
+      if (start_ms + chunk->time_min < context.range.start_ms || start_ms + chunk->time_max >= context.range.end_ms)
+        cut = true;
     }
     if (cut) std::fill_n(started.data(), started.size(), 0);
     for (const Chunk* each : task.chunks) {
@@ -235,7 +242,8 @@ class RetentionKind final : public Kind {
     count_masks(context, task, scratch, masks.data(), partial);
   }
 
-  void mark_started(const ChunkView& chunk, const EventRows& rows, const QueryContext& context, std::uint8_t* started) const {
+  void mark_started(const ChunkView& chunk, const EventRows& rows, const QueryContext& context,
+                    std::uint8_t* started) const {
     for (std::uint32_t i = 0; i < rows.count(); ++i) {
       const std::int64_t time = chunk.start_ms() + rows.time(i);
       if (time > context.now_ms) continue;
@@ -258,7 +266,8 @@ class RetentionKind final : public Kind {
     const auto bit_of_slot = scratch.lease<Mask>(limits::kSlotsPerPartition);
     for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot) {
       const std::uint16_t bucket = buckets.slot_bucket[slot];
-      bit_of_slot[slot] = static_cast<Mask>(one << (bucket == PartitionBuckets::kOutside ? kDummy : buckets.first_bucket + bucket));
+      bit_of_slot[slot] =
+          static_cast<Mask>(one << (bucket == PartitionBuckets::kOutside ? kDummy : buckets.first_bucket + bucket));
     }
     // Four streams far apart: neighbours are of one profile, and a load waits for the store just before it.
     const std::uint16_t* const slot = rows.view().slot;
@@ -272,7 +281,8 @@ class RetentionKind final : public Kind {
         of[profile[at]] = static_cast<Mask>(of[profile[at]] | bits[slot[at]]);
       }
     }
-    for (std::uint32_t i = 4 * quarter; i < rows.count(); ++i) of[profile[i]] = static_cast<Mask>(of[profile[i]] | bits[slot[i]]);
+    for (std::uint32_t i = 4 * quarter; i < rows.count(); ++i)
+      of[profile[i]] = static_cast<Mask>(of[profile[i]] | bits[slot[i]]);
   }
 
   void count_masks(const QueryContext& context, const Task& task, Scratch& scratch, std::uint16_t* masks,
@@ -285,7 +295,8 @@ class RetentionKind final : public Kind {
       for (std::uint32_t profile = 0; profile < task.size(); ++profile) ++counts[masks[profile] & kBits];
       return;
     }
-    for (std::uint32_t profile = 0; profile < task.size(); ++profile) counts[masks[profile] & kBits] += filter.has(profile);
+    for (std::uint32_t profile = 0; profile < task.size(); ++profile)
+      counts[masks[profile] & kBits] += filter.has(profile);
   }
 
   // Sorts the masks by cohort, shifted to it, and counts the bits of each cohort's at once.
@@ -385,7 +396,8 @@ class RetentionKind final : public Kind {
     const ProfileFilter filter(context, task, scratch);
     const auto counts = [&](std::uint32_t profile) {
       const bool late = !task.late.empty() && ((task.late[profile >> 6] >> (profile & 63)) & 1) != 0;
-      return births[profile].time_ms != INT64_MAX && births[profile].time_ms != INT64_MIN && filter.has(profile) && !late;
+      return births[profile].time_ms != INT64_MAX && births[profile].time_ms != INT64_MIN && filter.has(profile) &&
+             !late;
     };
     const auto cohorts = scratch.lease<std::uint32_t>(task.size());
     for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
@@ -423,8 +435,8 @@ bool same_condition(const Condition& left, const Condition& right) {
   };
   return left.property == right.property && left.test.op == right.test.op &&
          left.test.ignore_case == right.test.ignore_case &&
-         std::equal(left.test.values.begin(), left.test.values.end(), right.test.values.begin(), right.test.values.end(),
-                    same_literal);
+         std::equal(left.test.values.begin(), left.test.values.end(), right.test.values.begin(),
+                    right.test.values.end(), same_literal);
 }
 
 bool same_selector(const Selector& left, const Selector& right) {

@@ -9,7 +9,7 @@
 
 namespace cdp {
 
-inline constexpr std::int64_t kNoStart = -(std::int64_t{1} << 62);    // time − kNoStart exceeds every window
+inline constexpr std::int64_t kNoStart = -(std::int64_t{1} << 62);  // time − kNoStart exceeds every window
 inline constexpr std::int64_t kNoWindow = std::int64_t{1} << 61;
 inline constexpr std::uint32_t kStepsMax = 32;
 

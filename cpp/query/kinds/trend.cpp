@@ -59,7 +59,11 @@ Cells empty_cells(const TrendPlan& plan, std::uint32_t buckets) {
 class TrendKind final : public Kind {
  public:
   TrendKind(TrendPlan plan, std::size_t order, bool lists_intervals, bool has_starts, std::optional<std::int64_t> limit)
-      : plan_(std::move(plan)), order_(order), lists_intervals_(lists_intervals), has_starts_(has_starts), limit_(limit),
+      : plan_(std::move(plan)),
+        order_(order),
+        lists_intervals_(lists_intervals),
+        has_starts_(has_starts),
+        limit_(limit),
         names_(names_of(std::span(&plan_.event, 1))) {}
 
   [[nodiscard]] std::unique_ptr<Partial> make_partial() const override { return std::make_unique<TrendPartial>(plan_); }
@@ -134,7 +138,9 @@ class TrendKind final : public Kind {
     std::vector<std::vector<Number>> measure;    // one a measure
   };
 
-  [[nodiscard]] std::size_t asked_intervals() const noexcept { return plan_.intervals.size() - (plan_.ranks_whole ? 1 : 0); }
+  [[nodiscard]] std::size_t asked_intervals() const noexcept {
+    return plan_.intervals.size() - (plan_.ranks_whole ? 1 : 0);
+  }
 
   static void charge(const QueryContext& context, TrendPartial& partial) {
     if (context.budget == nullptr) return;
@@ -168,7 +174,8 @@ class TrendKind final : public Kind {
   }
 
   // The best `shown` to the front, in order, with their keys.
-  static void order_best(std::vector<Ranked>& ranked, std::size_t shown, const Groups& groups, const Dictionary& strings) {
+  static void order_best(std::vector<Ranked>& ranked, std::size_t shown, const Groups& groups,
+                         const Dictionary& strings) {
     const auto better = [&](const Ranked& left, const Ranked& right) {
       const bool left_none = left.rank.type == Number::Type::kNone, right_none = right.rank.type == Number::Type::kNone;
       if (left_none != right_none) return right_none;
@@ -180,13 +187,15 @@ class TrendKind final : public Kind {
     for (auto at = ranked.begin(); at != end; ++at) at->key = groups.key(at->group);
   }
 
-  void add_lines(std::size_t interval, const Cells& cells, std::uint32_t group, const std::vector<Value>* key, Lines& lines) const {
+  void add_lines(std::size_t interval, const Cells& cells, std::uint32_t group, const std::vector<Value>* key,
+                 Lines& lines) const {
     lines.measure.resize(plan_.measures.size());
     cells.each(group, [&](std::uint32_t bucket, std::uint32_t cell) {
       lines.interval.push_back(static_cast<std::int64_t>(interval));
       lines.start_ms.push_back(plan_.intervals[interval].start_ms(bucket));
       lines.key.push_back(key);
-      for (std::size_t m = 0; m < plan_.measures.size(); ++m) lines.measure[m].push_back(measured(plan_.measures[m], cells, cell));
+      for (std::size_t m = 0; m < plan_.measures.size(); ++m)
+        lines.measure[m].push_back(measured(plan_.measures[m], cells, cell));
     });
   }
 
@@ -194,13 +203,13 @@ class TrendKind final : public Kind {
     if (plan_.uniques && plan_.breakdown.reads_properties()) {
       // A profile may be in several groups of the rest, so their counts do not add up.
       throw Error(Family::kBadQuery, code::kQueryUnsupported,
-                  "unique under a limit that leaves groups out is not built yet for a breakdown by a property", "limit");
+                  "unique under a limit that leaves groups out is not built yet for a breakdown by a property",
+                  "limit");
     }
     Cells other = empty_cells(plan_, plan_.intervals[interval].size());
     for (const Ranked& ranked : rest) {
-      cells.each(ranked.group, [&](std::uint32_t bucket, std::uint32_t cell) {
-        other.merge_cell(other.at(0, bucket), cells, cell);
-      });
+      cells.each(ranked.group,
+                 [&](std::uint32_t bucket, std::uint32_t cell) { other.merge_cell(other.at(0, bucket), cells, cell); });
     }
     add_lines(interval, other, 0, nullptr, lines);
   }
@@ -212,7 +221,8 @@ class TrendKind final : public Kind {
     lines.start_ms.push_back(0);
     lines.key.push_back(nullptr);
     lines.measure.resize(plan_.measures.size());
-    for (std::size_t m = 0; m < plan_.measures.size(); ++m) lines.measure[m].push_back(measured(plan_.measures[m], none, cell));
+    for (std::size_t m = 0; m < plan_.measures.size(); ++m)
+      lines.measure[m].push_back(measured(plan_.measures[m], none, cell));
   }
 
   [[nodiscard]] Table table_of(Lines& lines, const Dictionary& strings) const {
@@ -221,7 +231,8 @@ class TrendKind final : public Kind {
     if (lists_intervals_) add_ints(table, "interval", lines.interval);
     if (has_starts_) add_ints(table, "start_ms", lines.start_ms);
     plan_.breakdown.add_columns(table, lines.key, strings);
-    for (std::size_t m = 0; m < plan_.measures.size(); ++m) add_number_column(table, title(plan_.measures[m]), lines.measure[m]);
+    for (std::size_t m = 0; m < plan_.measures.size(); ++m)
+      add_number_column(table, title(plan_.measures[m]), lines.measure[m]);
     return table;
   }
 
@@ -242,13 +253,18 @@ class TrendKind final : public Kind {
 struct TrendSpec final : KindSpec {
   Selector event;
   std::vector<TrendMeasure> measures;
-  std::vector<Unit> intervals;   // empty: null
+  std::vector<Unit> intervals;  // empty: null
   bool lists_intervals = false;
   std::size_t order = 0;
 
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
     const Version& version = binding.version;
-    TrendPlan plan{bind_selector(event, version), Breakdown(binding.common.breakdown, version, binding.now_ms), measures, {}, {}, {}};
+    TrendPlan plan{bind_selector(event, version),
+                   Breakdown(binding.common.breakdown, version, binding.now_ms),
+                   measures,
+                   {},
+                   {},
+                   {}};
     for (TrendMeasure& measure : plan.measures) bind_measure(measure, version, plan);
     const auto add = [&](const std::optional<Unit>& unit) {
       plan.intervals.emplace_back(version, binding.zone, binding.common.week_start, unit, binding.range,
@@ -256,13 +272,15 @@ struct TrendSpec final : KindSpec {
     };
     for (const Unit& unit : intervals) add(unit);
     if (intervals.empty()) add(std::nullopt);
-    plan.ranks_whole = !intervals.empty() && !plan.breakdown.empty() && measures[order].type == TrendMeasure::Type::kUnique;
+    plan.ranks_whole =
+        !intervals.empty() && !plan.breakdown.empty() && measures[order].type == TrendMeasure::Type::kUnique;
     if (plan.ranks_whole) add(std::nullopt);
     for (std::size_t i = 0; i < plan.intervals.size(); ++i) plan.order.push_back(i);
     std::stable_sort(plan.order.begin(), plan.order.end(), [&](std::size_t left, std::size_t right) {
       return plan.intervals[left].size() > plan.intervals[right].size();
     });
-    return std::make_unique<TrendKind>(std::move(plan), order, lists_intervals, !intervals.empty(), binding.common.limit);
+    return std::make_unique<TrendKind>(std::move(plan), order, lists_intervals, !intervals.empty(),
+                                       binding.common.limit);
   }
 
  private:
@@ -270,7 +288,8 @@ struct TrendSpec final : KindSpec {
     plan.totals |= measure.type == TrendMeasure::Type::kTotal;
     plan.uniques |= measure.type == TrendMeasure::Type::kUnique;
     if (measure.key.empty()) return;
-    const auto found = std::find_if(plan.keys.begin(), plan.keys.end(), [&](const TrendKey& key) { return key.name == measure.key; });
+    const auto found =
+        std::find_if(plan.keys.begin(), plan.keys.end(), [&](const TrendKey& key) { return key.name == measure.key; });
     measure.numbers = static_cast<std::size_t>(found - plan.keys.begin());
     if (found == plan.keys.end()) {
       plan.keys.push_back({measure.key, std::nullopt, false, false});
@@ -307,7 +326,8 @@ std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec&) {
   const Path measures_path = fields.path("measures");
   if (const Node* node = fields.take("measures")) {
     const std::vector<Node>& items = read_array(*node, measures_path, 1, kMeasuresMax);
-    for (std::size_t i = 0; i < items.size(); ++i) spec->measures.push_back(parse_measure(items[i], measures_path.item(i)));
+    for (std::size_t i = 0; i < items.size(); ++i)
+      spec->measures.push_back(parse_measure(items[i], measures_path.item(i)));
   } else {
     spec->measures.push_back({});
   }
@@ -316,7 +336,8 @@ std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec&) {
     spec->lists_intervals = node->type == Node::Type::kArray;
     if (spec->lists_intervals) {
       const std::vector<Node>& items = read_array(*node, interval_path, 1, kIntervalsMax);
-      for (std::size_t i = 0; i < items.size(); ++i) spec->intervals.push_back(parse_unit(items[i], interval_path.item(i)));
+      for (std::size_t i = 0; i < items.size(); ++i)
+        spec->intervals.push_back(parse_unit(items[i], interval_path.item(i)));
     } else {
       spec->intervals.push_back(parse_unit(*node, interval_path));
     }

@@ -16,8 +16,8 @@ namespace cdp {
 struct TrendMeasure {
   enum class Type : std::uint8_t { kTotal, kUnique, kSum, kMean, kMin, kMax };
   Type type = Type::kTotal;
-  std::string key;            // of a number measure
-  std::size_t numbers = 0;    // index of its key in TrendPlan::keys
+  std::string key;          // of a number measure
+  std::size_t numbers = 0;  // index of its key in TrendPlan::keys
 };
 
 // A property that some measure reads.
@@ -30,8 +30,8 @@ struct TrendKey {
 
 // How an interval's buckets follow from a finer one's in one partition: fine bucket -> own, for first_of_group's output.
 struct Nesting {
-  std::size_t finer = 0;               // index into TrendPlan::order
-  std::vector<std::uint8_t> map;       // 128 entries
+  std::size_t finer = 0;          // index into TrendPlan::order
+  std::vector<std::uint8_t> map;  // 128 entries
 };
 
 // The bound question, immutable while tasks run.
@@ -40,9 +40,9 @@ struct TrendPlan {
   Breakdown breakdown;
   std::vector<TrendMeasure> measures;
   std::vector<TrendKey> keys;
-  std::vector<BucketPlan> intervals;   // as asked; behind them one of a single bucket when `ranks_whole`
-  std::vector<std::size_t> order;      // intervals, finest first
-  bool ranks_whole = false;            // the breakdown is ranked by unique over the whole range
+  std::vector<BucketPlan> intervals;  // as asked; behind them one of a single bucket when `ranks_whole`
+  std::vector<std::size_t> order;     // intervals, finest first
+  bool ranks_whole = false;           // the breakdown is ranked by unique over the whole range
   bool totals = false;
   bool uniques = false;
 
@@ -57,10 +57,11 @@ struct TrendPartial final : Partial {
     for (const BucketPlan& interval : plan.intervals) cells.emplace_back(interval.size(), numbers);
   }
   Groups groups;
-  std::vector<Cells> cells;            // one an interval
-  std::uint64_t charged_bytes = 0;     // of the budget
+  std::vector<Cells> cells;         // one an interval
+  std::uint64_t charged_bytes = 0;  // of the budget
 };
 
-void scan_trend(const TrendPlan& plan, const QueryContext& context, Task& task, Scratch& scratch, TrendPartial& partial);
+void scan_trend(const TrendPlan& plan, const QueryContext& context, Task& task, Scratch& scratch,
+                TrendPartial& partial);
 
 }  // namespace cdp

@@ -22,8 +22,8 @@
 namespace cdp {
 namespace {
 
-constexpr std::size_t kByteSets = 64;      // sets of a byte a profile (a plain store) up to so many, of bits beyond
-constexpr std::size_t kPairedPlaces = 256; // places of a task compared pair by pair; with more, all buckets are shared
+constexpr std::size_t kByteSets = 64;       // sets of a byte a profile (a plain store) up to so many, of bits beyond
+constexpr std::size_t kPairedPlaces = 256;  // places of a task compared pair by pair; with more, all buckets are shared
 constexpr std::uint32_t kUnshared = kNone;
 
 // A place that rows of the task come from: a chunk, or a slice of it. Ids are of the shard, buckets of an interval.
@@ -65,7 +65,8 @@ class SharedBuckets {
       }
       for (std::size_t j = 0; j < i; ++j) {
         if (places[i].first_id >= places[j].last_id || places[j].first_id >= places[i].last_id) continue;
-        share(std::max(places[i].first_bucket, places[j].first_bucket), std::min(places[i].last_bucket, places[j].last_bucket));
+        share(std::max(places[i].first_bucket, places[j].first_bucket),
+              std::min(places[i].last_bucket, places[j].last_bucket));
       }
     }
     by_bytes_ = shared_.size() <= kByteSets;
@@ -85,7 +86,8 @@ class SharedBuckets {
     return by_bytes_ ? bytes_.data() + std::size_t{set_[bucket]} * profiles_ : nullptr;
   }
   [[nodiscard]] bool any_shared(std::uint32_t first, std::uint32_t last) const noexcept {
-    return std::any_of(set_.begin() + first, set_.begin() + last + 1, [](std::uint32_t set) { return set != kUnshared; });
+    return std::any_of(set_.begin() + first, set_.begin() + last + 1,
+                       [](std::uint32_t set) { return set != kUnshared; });
   }
   // REQUIRES: shared(bucket).
   void add(std::uint32_t bucket, std::uint32_t profile) noexcept {
@@ -134,8 +136,8 @@ class SharedBuckets {
     }
   }
 
-  std::vector<std::uint32_t> set_;      // of a bucket; kUnshared
-  std::vector<std::uint32_t> shared_;   // bucket of a set
+  std::vector<std::uint32_t> set_;     // of a bucket; kUnshared
+  std::vector<std::uint32_t> shared_;  // bucket of a set
   std::uint32_t profiles_;
   bool by_bytes_ = true;
   Scratch::Lease<std::uint8_t> bytes_;
@@ -155,8 +157,14 @@ struct Feed {
 // --- by profile
 class ProfileScan {
  public:
-  ProfileScan(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch, TrendPartial& partial)
-      : plan_(plan), context_(context), task_(task), scratch_(scratch), partial_(partial), filter_(context, task, scratch),
+  ProfileScan(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch,
+              TrendPartial& partial)
+      : plan_(plan),
+        context_(context),
+        task_(task),
+        scratch_(scratch),
+        partial_(partial),
+        filter_(context, task, scratch),
         primitives_(simd::primitives()) {
     if (!filter_.everybody()) {
       excluded_ = scratch.lease<std::uint8_t>(task.size());
@@ -214,9 +222,8 @@ class ProfileScan {
   void feed_slices(ChunkView& chunk) {
     for_each_event(chunk, plan_.event, scratch_, [&](const EventRows& rows) {
       Feed feed{chunk.chunk().partition, rows.count(), nullptr, nullptr, rows.view().profile, rows.view().id_offset};
-      const bool slots = std::all_of(plan_.intervals.begin(), plan_.intervals.end(), [&](const BucketPlan& interval) {
-        return interval.of(feed.partition).by_slot;
-      });
+      const bool slots = std::all_of(plan_.intervals.begin(), plan_.intervals.end(),
+                                     [&](const BucketPlan& interval) { return interval.of(feed.partition).by_slot; });
       Scratch::Lease<std::uint16_t> profiles, slots_copy;
       Scratch::Lease<std::uint32_t> times;
       if (!rows.whole()) {
@@ -250,7 +257,8 @@ class ProfileScan {
     if (selected == 0) return;
     const SpineView spine = chunk.spine();
     if (selected == slices.size()) {
-      return take(chunk, {chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile, spine.id_offset});
+      return take(chunk,
+                  {chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile, spine.id_offset});
     }
     const auto rows = scratch_.lease<std::uint32_t>(spine.size() + simd::kSlack);
     const std::uint32_t count = wanted_positions(spine, wanted.data(), rows.data());
@@ -268,7 +276,7 @@ class ProfileScan {
     bool valid = false;
     std::uint32_t count = 0;
     Scratch::Lease<std::uint8_t> bytes;
-    Scratch::Lease<std::uint16_t> profile;      // as in the feed; empty when not wanted
+    Scratch::Lease<std::uint16_t> profile;  // as in the feed; empty when not wanted
     std::uint64_t totals[128] = {};
   };
 
@@ -296,7 +304,8 @@ class ProfileScan {
   [[nodiscard]] bool touches_shared(std::size_t interval, const PartitionBuckets& buckets, const Chunk& chunk) const {
     if (!plan_.uniques) return false;
     const auto touched = buckets.touched(chunk.time_min, chunk.time_max);
-    return touched && shared_[interval].any_shared(buckets.first_bucket + touched->first, buckets.first_bucket + touched->second);
+    return touched &&
+           shared_[interval].any_shared(buckets.first_bucket + touched->first, buckets.first_bucket + touched->second);
   }
 
   // Does some interval behind this one in the order need to know rows?
@@ -308,7 +317,8 @@ class ProfileScan {
   }
 
   // The place in the order of an interval whose firsts can be regrouped into those of place i; i itself when none can.
-  [[nodiscard]] std::size_t finer_of(std::size_t i, std::int32_t partition, const std::vector<Firsts>& firsts, bool profiles) const {
+  [[nodiscard]] std::size_t finer_of(std::size_t i, std::int32_t partition, const std::vector<Firsts>& firsts,
+                                     bool profiles) const {
     const std::vector<std::uint32_t>& own = plan_.intervals[plan_.order[i]].of(partition).border;
     for (std::size_t j = i; j-- > 0;) {
       const Firsts& finer = firsts[plan_.order[j]];
@@ -340,7 +350,8 @@ class ProfileScan {
   }
 
   // Totals of rows by bucket; with a breakdown they go to their cells at once.
-  void count_totals(const PartitionBuckets& buckets, const Feed& feed, const std::uint8_t* bytes, std::uint64_t* totals) {
+  void count_totals(const PartitionBuckets& buckets, const Feed& feed, const std::uint8_t* bytes,
+                    std::uint64_t* totals) {
     if (plan_.breakdown.empty()) return primitives_.count_bytes(bytes, feed.count, buckets.bucket_count - 1, totals);
   }
 
@@ -351,11 +362,13 @@ class ProfileScan {
     std::fill_n(table, 128, simd::kOutsideBucket);
     for (std::uint32_t bucket = 0; bucket < fine.bucket_count; ++bucket) {
       const std::uint32_t start = bucket == 0 ? 0 : fine.border[bucket - 1];
-      table[bucket] = static_cast<std::uint8_t>(std::upper_bound(own.border.begin(), own.border.end(), start) - own.border.begin());
+      table[bucket] =
+          static_cast<std::uint8_t>(std::upper_bound(own.border.begin(), own.border.end(), start) - own.border.begin());
     }
     const Firsts& from = firsts[finer];
     Firsts& out = firsts[interval];
-    for (std::uint32_t bucket = 0; bucket < fine.bucket_count; ++bucket) out.totals[table[bucket]] += from.totals[bucket];
+    for (std::uint32_t bucket = 0; bucket < fine.bucket_count; ++bucket)
+      out.totals[table[bucket]] += from.totals[bucket];
     out.valid = true;
     if (!plan_.uniques) return;
     out.bytes = scratch_.lease<std::uint8_t>(from.count + simd::kSlack);
@@ -365,7 +378,8 @@ class ProfileScan {
                                     out.bytes.data(), known ? out.profile.data() : nullptr);
   }
 
-  void count_firsts(std::size_t interval, const PartitionBuckets& buckets, const Feed& feed, bool profiles, const Firsts& firsts) {
+  void count_firsts(std::size_t interval, const PartitionBuckets& buckets, const Feed& feed, bool profiles,
+                    const Firsts& firsts) {
     Cells& cells = partial_.cells[interval];
     if (!plan_.breakdown.empty()) return count_grouped(interval, buckets, feed, firsts);
     for (std::uint32_t bucket = 0; plan_.totals && bucket < buckets.bucket_count; ++bucket) {
@@ -391,7 +405,8 @@ class ProfileScan {
       if (shared.in_reach(buckets.first_bucket + bucket)) set[bucket] = shared.bytes_of(buckets.first_bucket + bucket);
     }
     if (shared.by_bytes()) {
-      for (std::uint32_t k = 0; k < firsts.count; ++k) set[firsts.bytes[k] & 127u][firsts.profile[k] + feed.id_offset] = 1;
+      for (std::uint32_t k = 0; k < firsts.count; ++k)
+        set[firsts.bytes[k] & 127u][firsts.profile[k] + feed.id_offset] = 1;
       return;
     }
     for (std::uint32_t k = 0; k < firsts.count; ++k) {
@@ -427,7 +442,8 @@ class ProfileScan {
     }
   }
 
-  [[nodiscard]] static std::uint16_t bucket_of(const PartitionBuckets& buckets, const Feed& feed, std::uint32_t row) noexcept {
+  [[nodiscard]] static std::uint16_t bucket_of(const PartitionBuckets& buckets, const Feed& feed,
+                                               std::uint32_t row) noexcept {
     if (feed.slot != nullptr) return buckets.slot_bucket[feed.slot[row]];
     return buckets.by_slot ? buckets.slot_bucket[feed.time[row] / limits::kSlotMs] : buckets.bucket(feed.time[row]);
   }
@@ -442,7 +458,8 @@ class ProfileScan {
       if (local == PartitionBuckets::kOutside || !filter_.has(profile)) continue;
       const std::uint32_t bucket = buckets.first_bucket + local;
       if (plan_.totals) ++cells.total(cells.at(plan_.breakdown.empty() ? 0 : groups_[profile], bucket));
-      if (plan_.uniques && (profile != last_profile || bucket != last_bucket)) note_unique(cells, shared_[interval], bucket, profile);
+      if (plan_.uniques && (profile != last_profile || bucket != last_bucket))
+        note_unique(cells, shared_[interval], bucket, profile);
       last_profile = profile;
       last_bucket = bucket;
     }
@@ -456,7 +473,8 @@ class ProfileScan {
           if (count != 0) cells.unique(cells.at(0, bucket)) += count;
         });
       } else {
-        shared_[interval].each([&](std::uint32_t bucket, std::uint32_t profile) { ++cells.unique(cells.at(groups_[profile], bucket)); });
+        shared_[interval].each(
+            [&](std::uint32_t bucket, std::uint32_t profile) { ++cells.unique(cells.at(groups_[profile], bucket)); });
       }
     }
   }
@@ -468,17 +486,23 @@ class ProfileScan {
   TrendPartial& partial_;
   ProfileFilter filter_;
   const simd::Primitives& primitives_;
-  Scratch::Lease<std::uint8_t> excluded_;   // of a profile: kOutsideBucket when it does not count
-  Scratch::Lease<std::uint32_t> groups_;    // of a profile, with a breakdown
-  std::vector<SharedBuckets> shared_;       // one an interval, when uniques are asked for
+  Scratch::Lease<std::uint8_t> excluded_;  // of a profile: kOutsideBucket when it does not count
+  Scratch::Lease<std::uint32_t> groups_;   // of a profile, with a breakdown
+  std::vector<SharedBuckets> shared_;      // one an interval, when uniques are asked for
 };
 
 // --- by row
 class RowScan {
  public:
   RowScan(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch, TrendPartial& partial)
-      : plan_(plan), context_(context), task_(task), scratch_(scratch), partial_(partial), filter_(context, task, scratch),
-        traits_(plan.breakdown, task, scratch), seen_(plan.uniques ? plan.intervals.size() : 0) {}
+      : plan_(plan),
+        context_(context),
+        task_(task),
+        scratch_(scratch),
+        partial_(partial),
+        filter_(context, task, scratch),
+        traits_(plan.breakdown, task, scratch),
+        seen_(plan.uniques ? plan.intervals.size() : 0) {}
 
   void run() {
     for (const Chunk* each : task_.chunks) {
@@ -579,7 +603,8 @@ class RowScan {
 
 }  // namespace
 
-void scan_trend(const TrendPlan& plan, const QueryContext& context, Task& task, Scratch& scratch, TrendPartial& partial) {
+void scan_trend(const TrendPlan& plan, const QueryContext& context, Task& task, Scratch& scratch,
+                TrendPartial& partial) {
   if (plan.reads_rows()) {
     RowScan(plan, context, task, scratch, partial).run();
   } else {

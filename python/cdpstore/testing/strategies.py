@@ -188,7 +188,13 @@ def hostile_records() -> st.SearchStrategy[dict[str, Any]]:
 
 def records(*, hostile: bool = False, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Any record; events most often."""
-    usual = events(future=future) | events(future=future) | events(future=future) | trait_records(future=future) | link_records()
+    usual = (
+        events(future=future)
+        | events(future=future)
+        | events(future=future)
+        | trait_records(future=future)
+        | link_records()
+    )
     return usual | hostile_records() if hostile else usual
 
 
