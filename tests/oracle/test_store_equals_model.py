@@ -100,7 +100,6 @@ def test_answers_do_not_depend_on_how_rows_lie(history: Any, one: Any, other: An
         for question in questions:
             answers = [twins.real.query(question, now_ms=twins.now_ms) for twins in (first, second)]
             assert table_key(answers[0]) == table_key(answers[1])
-        assert first.real.digest() == second.real.digest()
     finally:
         first.close()
         second.close()
