@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 CPP = ROOT / "cpp"
 
@@ -84,7 +82,6 @@ def test_cpp_includes_have_no_cycle() -> None:
 
 def test_python_imports_only_go_down() -> None:
     linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
-    if linter is None:
-        pytest.skip("import-linter is not installed")
+    assert linter is not None, "import-linter is missing: it comes with the dev group of pyproject.toml"
     done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
