@@ -66,8 +66,8 @@ Chunk::Rows Chunk::rows_of(std::uint32_t local_id) const noexcept {
 
 std::size_t Chunk::size_bytes() const noexcept {
   std::size_t size = sizeof(Chunk) + bytes_of(time) + bytes_of(code8) + bytes_of(code16) + bytes_of(profile16) +
-                     bytes_of(profile32) + bytes_of(block_offset) + bytes_of(foreign.row) + bytes_of(foreign.origin) +
-                     slices.capacity() * sizeof(Slice);
+                     bytes_of(profile32) + bytes_of(profile_start) + bytes_of(start_profile) + bytes_of(block_offset) +
+                     bytes_of(foreign.row) + bytes_of(foreign.origin) + slices.capacity() * sizeof(Slice);
   for (const Slice& slice : slices) size += size_of(slice);
   return size;
 }

@@ -67,6 +67,9 @@ struct Chunk {
   std::vector<std::uint16_t> code16;  // when the chunk has over 255 names
   std::vector<std::uint16_t> profile16;
   std::vector<std::uint32_t> profile32;
+  // Where each profile's rows begin, a bit a row, and the profile of each bit set. Empty in a chunk of wide ids.
+  std::vector<std::uint64_t> profile_start;
+  std::vector<std::uint16_t> start_profile;
   std::vector<std::uint32_t> block_offset;  // spine row at which each block starts; blocks + 1 entries
   ForeignOrigins foreign;                   // empty when every row belongs to the origin of its place
   std::vector<Slice> slices;                // ascending by name

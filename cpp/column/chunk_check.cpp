@@ -106,6 +106,22 @@ std::string check_spine(const Chunk& chunk) {
   return low == chunk.time_min && high == chunk.time_max ? "" : "time bounds";
 }
 
+std::string check_starts(const Chunk& chunk) {
+  if (chunk.wide_ids()) return chunk.profile_start.empty() && chunk.start_profile.empty() ? "" : "starts of wide ids";
+  if (chunk.profile_start.size() != (std::size_t{chunk.row_count} + 63) / 64) return "starts of the wrong size";
+  std::size_t seen = 0;
+  for (std::uint32_t row = 0; row < chunk.profile_start.size() * 64; ++row) {
+    const bool marked = ((chunk.profile_start[row / 64] >> (row % 64)) & 1) != 0;
+    const bool starts = row < chunk.row_count && (row == 0 || chunk.profile16[row] != chunk.profile16[row - 1]);
+    if (marked != starts) return "a wrong start";
+    if (!marked) continue;
+    if (seen == chunk.start_profile.size() || chunk.start_profile[seen] != chunk.profile16[row])
+      return "a start's profile";
+    ++seen;
+  }
+  return seen == chunk.start_profile.size() ? "" : "profiles of no start";
+}
+
 std::string check_blocks(const Chunk& chunk) {
   if (chunk.first_id % limits::kBlockIds != 0 || chunk.last_id % limits::kBlockIds != 0)
     return "borders off the blocks";
@@ -126,6 +142,7 @@ std::string check_blocks(const Chunk& chunk) {
 std::string check(const Chunk& chunk) {
   if (chunk.row_count == 0) return "an empty chunk";
   if (std::string problem = check_spine(chunk); !problem.empty()) return problem;
+  if (std::string problem = check_starts(chunk); !problem.empty()) return problem;
   if (std::string problem = check_blocks(chunk); !problem.empty()) return problem;
   std::vector<bool> seen(chunk.row_count);
   for (std::uint32_t code = 0; code < chunk.slices.size(); ++code) {

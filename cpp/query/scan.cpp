@@ -39,6 +39,10 @@ SpineView ChunkView::spine() {
   view.profile = rows.profile;
   view.id_offset = rows.offset;
   view.first_row = first_row_;
+  if (inside_) {
+    view.profile_start = chunk_->profile_start.data();
+    view.start_profile = chunk_->start_profile.data();
+  }
   return view;
 }
 

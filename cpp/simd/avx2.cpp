@@ -204,6 +204,36 @@ CDP_AVX2 std::uint32_t first_of_group(const std::uint8_t* bucket, const std::uin
                                 : first_of_group_as<true>(bucket, profile, count, out, out_profile);
 }
 
+// By blocks whose buckets stay in L1, the last bucket of the block before in front.
+CDP_AVX2 std::uint32_t first_of_times(const std::uint32_t* time, const std::uint64_t* starts, std::uint32_t count,
+                                      const BucketRule& rule, std::uint8_t* out) {
+  constexpr std::uint32_t kBlock = 512;
+  alignas(32) std::uint8_t bucket[32 + kBlock];
+  std::uint32_t found = 0;
+  bucket[31] = 0;
+  for (std::uint32_t begin = 0; begin < count; begin += kBlock) {
+    const std::uint32_t rows = count - begin < kBlock ? count - begin : kBlock;
+    std::uint8_t* const block = bucket + 32;
+    time_to_bucket(time + begin, rows, rule, block);
+    std::uint32_t i = 0;
+    for (; i + 32 <= rows; i += 32) {
+      const std::uint32_t row = begin + i;
+      const __m256i value = load(block + i);
+      const std::uint32_t start = static_cast<std::uint32_t>(starts[row >> 6] >> (row & 32)) | (row == 0 ? 1u : 0u);
+      const auto same = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(value, load(block + i - 1))));
+      found += put_bytes(~same | start, _mm256_or_si256(value, flag_bytes(start)), out + found);
+    }
+    for (; i < rows; ++i) {
+      const std::uint32_t row = begin + i;
+      const bool start = row == 0 || ((starts[row >> 6] >> (row & 63)) & 1) != 0;
+      out[found] = static_cast<std::uint8_t>(block[i] | (start ? kStart : 0u));
+      found += start | (block[i] != block[static_cast<std::ptrdiff_t>(i) - 1]);
+    }
+    bucket[31] = block[rows - 1];
+  }
+  return found;
+}
+
 // A table of 128 bytes is eight shuffles and more in AVX2; the scalar loads win.
 std::uint32_t regroup(const std::uint8_t* in, const std::uint16_t* in_profile, std::uint32_t count,
                       const std::uint8_t* table, std::uint8_t* out, std::uint16_t* out_profile) {
@@ -266,8 +296,8 @@ CDP_AVX2 void mask_expand(const std::uint64_t* masks, std::uint32_t count, std::
   }
 }
 
-constexpr Primitives kTable{Level::kAvx2,   positions, mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, regroup,   count_bytes,    mask_expand};
+constexpr Primitives kTable{Level::kAvx2,   positions,      mask_positions, time_to_bucket, slot_to_bucket,
+                            first_of_group, first_of_times, regroup,        count_bytes,    mask_expand};
 
 }  // namespace
 

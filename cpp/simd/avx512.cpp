@@ -1,5 +1,7 @@
 // AVX-512 (F, BW, DQ, VL, VBMI, VBMI2). Tails by masked loads; results by compress in a register and a plain store, which
 // is faster than the compressing store on every processor measured.
+#include <type_traits>
+
 #include "simd/variants.hpp"
 
 #if defined(__x86_64__)
@@ -83,48 +85,107 @@ CDP_AVX512 inline __m512i count_borders(__m512i time, const __m512i* border, std
 
 enum class Divide { kNot, kPlain, kShifted };
 
-// kCut: the range cuts, so times must be compared with its ends.
+// A rule in registers. kCut: the range cuts, so times must be compared with its ends.
 template <Divide kDivide, bool kCut>
-CDP_AVX512 void time_to_bucket_as(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule,
-                                  std::uint8_t* out) {
-  const __m512i low = all(rule.low), high = all(rule.high), outside = all(kOutsideBucket);
-  const __m512i add = all(rule.add), shift = all(rule.shift), multiplier = all(rule.multiplier),
-                post = all(rule.post_shift);
-  __m512i border[BucketRule::kBorders];
-  for (std::uint32_t b = 0; b < BucketRule::kBorders; ++b) border[b] = all(rule.border[b]);
-  for (std::uint32_t i = 0; i < count; i += 16) {
-    const auto valid = static_cast<__mmask16>(first_bits(count - i));
-    const __m512i t = _mm512_maskz_loadu_epi32(valid, time + i);
+struct Bucketer {
+  CDP_AVX512 explicit Bucketer(const BucketRule& rule) noexcept
+      : low(all(rule.low)),
+        high(all(rule.high)),
+        add(all(rule.add)),
+        shift(all(rule.shift)),
+        multiplier(all(rule.multiplier)),
+        post(all(rule.post_shift)),
+        border_count(rule.border_count) {
+    for (std::uint32_t b = 0; b < BucketRule::kBorders; ++b) border[b] = all(rule.border[b]);
+  }
+  // Bytes of the sixteen times at `time` that are valid.
+  CDP_AVX512 [[gnu::always_inline]] inline __m128i sixteen(const std::uint32_t* time, __mmask16 valid) const noexcept {
+    const __m512i t = _mm512_maskz_loadu_epi32(valid, time);
     __m512i bucket;
     if constexpr (kDivide == Divide::kNot) {
-      bucket = count_borders(t, border, rule.border_count);
+      bucket = count_borders(t, border, border_count);
     } else {
       bucket = divide<kDivide == Divide::kShifted>(t, add, shift, multiplier, post);
     }
     if constexpr (kCut) {
       const __mmask16 inside = _mm512_cmpge_epu32_mask(t, low) & _mm512_cmple_epu32_mask(t, high);
-      bucket = _mm512_mask_blend_epi32(inside, outside, bucket);
+      bucket = _mm512_mask_blend_epi32(inside, all(kOutsideBucket), bucket);
     }
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm512_cvtepi32_epi8(bucket));
+    return _mm512_cvtepi32_epi8(bucket);
   }
-}
+  // Of 64 times.
+  CDP_AVX512 [[gnu::always_inline]] inline __m512i four(const std::uint32_t* time, __mmask64 valid) const noexcept {
+    const __m256i first = _mm256_set_m128i(sixteen(time + 16, static_cast<__mmask16>(valid >> 16)),
+                                           sixteen(time, static_cast<__mmask16>(valid)));
+    const __m256i second = _mm256_set_m128i(sixteen(time + 48, static_cast<__mmask16>(valid >> 48)),
+                                            sixteen(time + 32, static_cast<__mmask16>(valid >> 32)));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+  }
+  __m512i low, high, add, shift, multiplier, post;
+  __m512i border[BucketRule::kBorders];
+  std::uint32_t border_count;
+};
 
-template <Divide kDivide>
-CDP_AVX512 void time_to_bucket_by(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule,
+template <Divide kDivide, bool kCut>
+CDP_AVX512 void time_to_bucket_as(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule,
                                   std::uint8_t* out) {
-  if (rule.low == 0 && rule.high == UINT32_MAX) {
-    time_to_bucket_as<kDivide, false>(time, count, rule, out);
-  } else {
-    time_to_bucket_as<kDivide, true>(time, count, rule, out);
+  const Bucketer<kDivide, kCut> buckets(rule);
+  for (std::uint32_t i = 0; i < count; i += 64) {
+    _mm512_storeu_si512(out + i, buckets.four(time + i, first_bits(count - i)));
   }
 }
 
-CDP_AVX512 void time_to_bucket(const std::uint32_t* time, std::uint32_t count, const BucketRule& given,
-                               std::uint8_t* out) {
+// The previous block's buckets carry over by one byte, so that each row sees the one before it.
+CDP_AVX512 inline __m512i one_up(__m512i value, __m512i carried) noexcept {
+  const __m512i rotate = _mm512_set_epi64(6, 5, 4, 3, 2, 1, 0, 7);  // words of eight bytes, one place up
+  const __m512i words = _mm512_mask_permutexvar_epi64(_mm512_permutexvar_epi64(rotate, value), 0x01, rotate, carried);
+  return _mm512_shldi_epi64(value, words, 8);
+}
+
+template <Divide kDivide, bool kCut>
+CDP_AVX512 std::uint32_t first_of_times_as(const std::uint32_t* time, const std::uint64_t* starts, std::uint32_t count,
+                                           const BucketRule& rule, std::uint8_t* out) {
+  constexpr std::uint32_t kAhead = 1024;  // rows: the processor's own prefetching ends at each page
+  const Bucketer<kDivide, kCut> buckets(rule);
+  const __m512i flag = _mm512_set1_epi8(static_cast<char>(kStart));
+  __m512i carried = _mm512_setzero_si512();
+  std::uint32_t found = 0;
+  for (std::uint32_t i = 0; i < count; i += 64) {
+    for (std::uint32_t line = 0; line < 4; ++line) _mm_prefetch(time + i + kAhead + 16 * line, _MM_HINT_T0);
+    const __mmask64 valid = first_bits(count - i);
+    const __m512i value = buckets.four(time + i, valid);
+    const std::uint64_t start = (starts[i >> 6] | (i == 0 ? 1u : 0u)) & valid;
+    const std::uint64_t firsts = (_mm512_cmpneq_epi8_mask(value, one_up(value, carried)) & valid) | start;
+    const __m512i flagged = _mm512_or_si512(value, _mm512_maskz_mov_epi8(start, flag));
+    _mm512_storeu_si512(out + found, _mm512_maskz_compress_epi8(firsts, flagged));
+    found += static_cast<std::uint32_t>(__builtin_popcountll(firsts));
+    carried = value;
+  }
+  return found;
+}
+
+// use(divide, cut) with the rule's case as constants.
+template <class Use>
+auto with_rule(const BucketRule& rule, Use use) {
+  const auto by = [&](auto divides) {
+    const bool cut = rule.low != 0 || rule.high != UINT32_MAX;
+    return cut ? use(divides, std::true_type{}) : use(divides, std::false_type{});
+  };
+  if (!rule.divides) return by(std::integral_constant<Divide, Divide::kNot>{});
+  if (rule.shift == 0) return by(std::integral_constant<Divide, Divide::kPlain>{});
+  return by(std::integral_constant<Divide, Divide::kShifted>{});
+}
+
+void time_to_bucket(const std::uint32_t* time, std::uint32_t count, const BucketRule& given, std::uint8_t* out) {
   const BucketRule rule = given;
-  if (!rule.divides) return time_to_bucket_by<Divide::kNot>(time, count, rule, out);
-  if (rule.shift == 0) return time_to_bucket_by<Divide::kPlain>(time, count, rule, out);
-  time_to_bucket_by<Divide::kShifted>(time, count, rule, out);
+  with_rule(rule, [&](auto divides, auto cut) { time_to_bucket_as<divides, cut>(time, count, rule, out); });
+}
+
+std::uint32_t first_of_times(const std::uint32_t* time, const std::uint64_t* starts, std::uint32_t count,
+                             const BucketRule& given, std::uint8_t* out) {
+  const BucketRule rule = given;
+  return with_rule(
+      rule, [&](auto divides, auto cut) { return first_of_times_as<divides, cut>(time, starts, count, rule, out); });
 }
 
 // A table of bytes by gathers costs more than scalar loads; slots repeat within a profile, so the lines are warm.
@@ -195,17 +256,14 @@ CDP_AVX512 std::uint32_t regroup_as(const std::uint8_t* in, const std::uint16_t*
   std::uint32_t found = 0;
   const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
   const __m512i flag = _mm512_set1_epi8(static_cast<char>(kStart));
-  const __m512i rotate = _mm512_set_epi64(6, 5, 4, 3, 2, 1, 0, 7);  // words of eight bytes, one place up
-  __m512i carried = _mm512_setzero_si512();                         // the mapped values of the block before
+  __m512i carried = _mm512_setzero_si512();  // the mapped values of the block before
   for (std::uint32_t i = 0; i < count; i += 64) {
     const __mmask64 valid = first_bits(count - i);
     const __m512i byte = _mm512_maskz_loadu_epi8(valid, in + i);
     const __mmask64 starts = _mm512_movepi8_mask(byte);
     const __m512i value = _mm512_permutex2var_epi8(t0, byte, t1);  // bit 7 of an index is not looked at
-    // previous = value one byte up, the last byte of the block before coming in.
-    const __m512i words = _mm512_mask_permutexvar_epi64(_mm512_permutexvar_epi64(rotate, value), 0x01, rotate, carried);
-    const __m512i previous = _mm512_shldi_epi64(value, words, 8);
-    const std::uint64_t firsts = (_mm512_cmpneq_epi8_mask(value, previous) | starts | (i == 0 ? 1u : 0u)) & valid;
+    const std::uint64_t firsts =
+        (_mm512_cmpneq_epi8_mask(value, one_up(value, carried)) | starts | (i == 0 ? 1u : 0u)) & valid;
     const __m512i flagged = _mm512_or_si512(value, _mm512_maskz_mov_epi8(starts, flag));
     _mm512_storeu_si512(out + found, _mm512_maskz_compress_epi8(firsts, flagged));
     if constexpr (kProfile) put_profiles(firsts, in_profile + i, valid, out_profile + found);
@@ -264,8 +322,8 @@ CDP_AVX512 void mask_expand(const std::uint64_t* masks, std::uint32_t count, std
   }
 }
 
-constexpr Primitives kTable{Level::kAvx512, positions, mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, regroup,   count_bytes,    mask_expand};
+constexpr Primitives kTable{Level::kAvx512, positions,      mask_positions, time_to_bucket, slot_to_bucket,
+                            first_of_group, first_of_times, regroup,        count_bytes,    mask_expand};
 
 }  // namespace
 

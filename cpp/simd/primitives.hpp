@@ -2,7 +2,7 @@
 //
 //   positions        rows of a column of codes whose code is wanted
 //   slot_to_bucket   times or quarter-hour slots to bucket numbers
-//   first_of_group   the first row of each (profile, bucket) run, compressed, ready to be counted
+//   first_of_group   the first row of each (profile, bucket) run, compressed, ready to be counted (first_of_times: from times)
 //   mask_expand      how often each bit is set over an array of 64-bit masks
 // and count_bytes, the histogram that first_of_group's output wants.
 //
@@ -74,6 +74,10 @@ struct Primitives {
   // starts are never lost). Buckets are < 128. `out_profile` (may be null) gets the profile of each. Returns how many.
   std::uint32_t (*first_of_group)(const std::uint8_t* bucket, const std::uint16_t* profile, std::uint32_t count,
                                   std::uint8_t* out, std::uint16_t* out_profile);
+  // Both steps in one for a whole chunk whose profile starts are known, a bit a row: neither buckets nor profiles pass
+  // through memory. The profile of an output is the number of kStart up to it. Row 0 is a start whatever its bit.
+  std::uint32_t (*first_of_times)(const std::uint32_t* time, const std::uint64_t* starts, std::uint32_t count,
+                                  const BucketRule& rule, std::uint8_t* out);
   // The same over such an output, its buckets mapped by `table` (128 entries) to coarser ones. `in` may be `out`, and
   // `in_profile` `out_profile`; both profiles may be null.
   std::uint32_t (*regroup)(const std::uint8_t* in, const std::uint16_t* in_profile, std::uint32_t count,

@@ -87,6 +87,20 @@ std::uint32_t first_of_group(const std::uint8_t* bucket, const std::uint16_t* pr
                                 : first_of_group_as<true>(bucket, profile, count, out, out_profile);
 }
 
+std::uint32_t first_of_times(const std::uint32_t* time, const std::uint64_t* starts, std::uint32_t count,
+                             const BucketRule& rule, std::uint8_t* out) {
+  const BucketRule local = rule;
+  std::uint32_t found = 0, last = UINT32_MAX;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t value = local.bucket(time[i]);
+    const bool start = i == 0 || ((starts[i >> 6] >> (i & 63)) & 1) != 0;
+    out[found] = static_cast<std::uint8_t>(value | (start ? kStart : 0u));
+    found += start | (value != last);
+    last = value;
+  }
+  return found;
+}
+
 template <bool kProfile>
 std::uint32_t regroup_as(const std::uint8_t* in, const std::uint16_t* in_profile, std::uint32_t count,
                          const std::uint8_t* table, std::uint8_t* out, std::uint16_t* out_profile) {
@@ -128,8 +142,8 @@ void mask_expand(const std::uint64_t* masks, std::uint32_t count, std::uint64_t*
   }
 }
 
-constexpr Primitives kTable{Level::kScalar, positions, mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, regroup,   count_bytes,    mask_expand};
+constexpr Primitives kTable{Level::kScalar, positions,      mask_positions, time_to_bucket, slot_to_bucket,
+                            first_of_group, first_of_times, regroup,        count_bytes,    mask_expand};
 
 }  // namespace
 

@@ -148,6 +148,23 @@ void fill_block_offsets(const std::vector<T>& ids, Chunk& chunk) {
   chunk.block_offset[blocks] = row;
 }
 
+void fill_starts(Chunk& chunk) {
+  const std::vector<std::uint16_t>& profile = chunk.profile16;
+  chunk.profile_start.assign((std::size_t{chunk.row_count} + 63) / 64, 0);
+  std::uint32_t starts = 0;
+  for (std::uint32_t row = 0; row < chunk.row_count; ++row) {
+    const bool first = row == 0 || profile[row] != profile[row - 1];
+    chunk.profile_start[row / 64] |= std::uint64_t{first} << (row % 64);
+    starts += first;
+  }
+  chunk.start_profile.reserve(starts);
+  for (std::uint32_t word = 0; word < chunk.profile_start.size(); ++word) {
+    for (std::uint64_t bits = chunk.profile_start[word]; bits != 0; bits &= bits - 1) {
+      chunk.start_profile.push_back(profile[word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits))]);
+    }
+  }
+}
+
 // Rows whose origin is not that of their profile's number.
 void fill_origins(const ChunkPlace& place, const RowKeys& keys, std::span<const std::uint32_t> rows, Chunk& chunk) {
   if (keys.origin.empty()) return;
@@ -296,6 +313,7 @@ Chunk build_chunk(const ChunkPlace& place, const ChunkCut& cut, const RowKeys& k
   } else {
     fill_profiles(keys, rows, chunk.first_id, chunk.profile16);
     fill_block_offsets(chunk.profile16, chunk);
+    fill_starts(chunk);
   }
   const std::vector<NameId> used = fill_names(keys, names, rows, chunk);
   fill_origins(place, keys, rows, chunk);

@@ -167,6 +167,43 @@ TEST("the first row of each profile and bucket, and of each coarser bucket, is t
   }
 }
 
+TEST("the first row of each profile and bucket of time is what the two steps give, at every level") {
+  for (const std::uint32_t count : kCounts) {
+    for (int round = 0; round < 12; ++round) {
+      BucketRule rule = BucketRule::equal(86'400'000, below(86'400'000));
+      if (round % 3 == 0) {
+        rule = BucketRule();
+        rule.border_count = below(5);
+        for (std::uint32_t b = 0; b < rule.border_count; ++b) rule.border[b] = below(2'419'200'000u);
+      }
+      if (round % 4 == 1) rule.low = below(1'000'000'000), rule.high = 1'000'000'000 + below(1'419'200'000);
+      const auto time = make<std::uint32_t>(count, [&] { return below(2'419'200'000u); });
+      std::vector<std::uint16_t> profile(count);
+      auto starts = make<std::uint64_t>((count + 63) / 64, [] { return 0; });
+      std::uint32_t id = 0;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const bool first = below(1 + static_cast<std::uint32_t>(round)) == 0;
+        id += first;
+        profile[i] = static_cast<std::uint16_t>(id);
+        if (first) starts[i / 64] |= std::uint64_t{1} << (i % 64);
+      }
+      std::vector<std::uint8_t> expected;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const bool start = i == 0 || profile[i] != profile[i - 1];
+        const std::uint8_t value = rule.bucket(time[i]);
+        if (start || value != rule.bucket(time[i - 1])) {
+          expected.push_back(static_cast<std::uint8_t>(value | (start ? kStart : 0)));
+        }
+      }
+      for (const Primitives* table : levels()) {
+        std::vector<std::uint8_t> out(count + kSlack);
+        const std::uint32_t found = table->first_of_times(time.data(), starts.data(), count, rule, out.data());
+        CHECK(cut(out, found) == expected);
+      }
+    }
+  }
+}
+
 TEST("bytes and mask bits are counted the same at every level") {
   for (const std::uint32_t count : kCounts) {
     for (const std::uint32_t limit : {0u, 3u, 7u, 27u, 60u, 126u}) {

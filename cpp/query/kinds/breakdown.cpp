@@ -105,6 +105,12 @@ void GroupTable::grow() {
   slots_ = std::move(slots);
 }
 
+void GroupTable::grow_direct(std::vector<std::uint32_t>& direct, std::uint64_t bits) {
+  std::size_t count = std::max<std::size_t>(direct.size(), 1'024);
+  while (count <= bits) count *= 2;
+  direct.resize(std::min(count, kDirect), kNone);
+}
+
 std::uint32_t GroupTable::find_or_add_hashed(std::uint32_t prefix, Value value) {
   if ((values_.size() + 1) * 2 > slots_.size()) grow();
   std::size_t at = hash_group(prefix, value) & (slots_.size() - 1);

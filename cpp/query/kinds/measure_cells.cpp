@@ -119,8 +119,11 @@ void Cells::add_page(std::size_t page) {
     pages_.resize(groups * pages_a_group_, kNoPage);
   }
   pages_[page] = page_count_++;
-  const std::size_t needed = std::size_t{page_count_} << page_bits_;
-  if (needed <= total_.size()) return;
+  const std::size_t needed = std::size_t{page_count_} << kPageBits;
+  if (needed > total_.size()) grow(needed);
+}
+
+void Cells::grow(std::size_t needed) {
   const std::size_t cells = std::max<std::size_t>(2 * total_.size(), needed);
   total_.resize(cells);
   unique_.resize(cells);

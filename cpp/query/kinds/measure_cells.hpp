@@ -66,19 +66,26 @@ class NumberCells {
   std::vector<Extremes> extreme_;
 };
 
-// The cells of one interval.
+// The cells of one interval. With a single bucket a cell has its group's number; else cells come in pages of 16 buckets,
+// for a group of many buckets may hold rows in few.
 class Cells {
  public:
   Cells(std::uint32_t buckets, std::vector<NumberCells> numbers)
-      : page_bits_(buckets == 1 ? 0 : 4),
-        pages_a_group_(((buckets - 1) >> page_bits_) + 1),
-        numbers_(std::move(numbers)) {}
+      : pages_a_group_(buckets == 1 ? 0 : ((buckets - 1) >> kPageBits) + 1), numbers_(std::move(numbers)) {}
 
   // The cell, made when new.
   [[nodiscard]] std::uint32_t at(std::uint32_t group, std::uint32_t bucket) {
-    const std::size_t page = std::size_t{group} * pages_a_group_ + (bucket >> page_bits_);
+    if (is_single()) {
+      make_groups(group + 1);
+      return group;
+    }
+    const std::size_t page = std::size_t{group} * pages_a_group_ + (bucket >> kPageBits);
     if (page >= pages_.size() || pages_[page] == kNoPage) add_page(page);
-    return (pages_[page] << page_bits_) + (bucket & ((1u << page_bits_) - 1));
+    return (pages_[page] << kPageBits) + (bucket & ((1u << kPageBits) - 1));
+  }
+  // Makes the cells of groups [0, count). REQUIRES: a single bucket.
+  void make_groups(std::uint32_t count) {
+    if (count > total_.size()) grow(count);
   }
   std::uint64_t& total(std::uint32_t cell) noexcept { return total_[cell]; }
   std::uint64_t& unique(std::uint32_t cell) noexcept { return unique_[cell]; }
@@ -89,12 +96,16 @@ class Cells {
   // visit(bucket, cell) for the cells of a group that hold rows, buckets ascending.
   template <class Visit>
   void each(std::uint32_t group, Visit&& visit) const {
+    if (is_single()) {
+      if (group < total_.size() && (total_[group] != 0 || unique_[group] != 0)) visit(std::uint32_t{0}, group);
+      return;
+    }
     for (std::size_t page = 0; page < pages_a_group_; ++page) {
       const std::size_t at = std::size_t{group} * pages_a_group_ + page;
       if (at >= pages_.size() || pages_[at] == kNoPage) continue;
-      for (std::uint32_t i = 0; i < (1u << page_bits_); ++i) {
-        const std::uint32_t cell = (pages_[at] << page_bits_) + i;
-        if (total_[cell] != 0 || unique_[cell] != 0) visit(static_cast<std::uint32_t>(page << page_bits_) + i, cell);
+      for (std::uint32_t i = 0; i < (1u << kPageBits); ++i) {
+        const std::uint32_t cell = (pages_[at] << kPageBits) + i;
+        if (total_[cell] != 0 || unique_[cell] != 0) visit(static_cast<std::uint32_t>(page << kPageBits) + i, cell);
       }
     }
   }
@@ -104,9 +115,11 @@ class Cells {
 
  private:
   static constexpr std::uint32_t kNoPage = UINT32_MAX;
+  static constexpr std::uint32_t kPageBits = 4;
+  [[nodiscard]] bool is_single() const noexcept { return pages_a_group_ == 0; }
   void add_page(std::size_t page);
-  std::uint32_t page_bits_;
-  std::size_t pages_a_group_;
+  void grow(std::size_t needed);
+  std::size_t pages_a_group_;  // 0 with a single bucket
   std::uint32_t page_count_ = 0;
   std::vector<std::uint32_t> pages_;
   std::vector<std::uint64_t> total_;

@@ -152,6 +152,8 @@ struct Feed {
   const std::uint16_t* slot = nullptr;     // null: only times
   const std::uint16_t* profile = nullptr;  // + id_offset = index into the task's arrays
   std::uint32_t id_offset = 0;
+  const std::uint64_t* profile_start = nullptr;  // a bit a row, where times are whole chunks; else null
+  const std::uint16_t* start_profile = nullptr;  // + id_offset, of each start
 };
 
 // --- by profile
@@ -257,8 +259,8 @@ class ProfileScan {
     if (selected == 0) return;
     const SpineView spine = chunk.spine();
     if (selected == slices.size()) {
-      return take(chunk,
-                  {chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile, spine.id_offset});
+      return take(chunk, {chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile,
+                          spine.id_offset, spine.profile_start, spine.start_profile});
     }
     const auto rows = scratch_.lease<std::uint32_t>(spine.size() + simd::kSlack);
     const std::uint32_t count = wanted_positions(spine, wanted.data(), rows.data());
@@ -276,7 +278,9 @@ class ProfileScan {
     bool valid = false;
     std::uint32_t count = 0;
     Scratch::Lease<std::uint8_t> bytes;
-    Scratch::Lease<std::uint16_t> profile;  // as in the feed; empty when not wanted
+    Scratch::Lease<std::uint16_t> profile;  // as in the feed; empty when not wanted, or known by starts
+    bool by_starts = false;                 // the profile of a byte is that of the last kStart
+    [[nodiscard]] bool knows_profiles() const noexcept { return by_starts || profile.size() != 0; }
     std::uint64_t totals[128] = {};
   };
 
@@ -323,13 +327,25 @@ class ProfileScan {
     for (std::size_t j = i; j-- > 0;) {
       const Firsts& finer = firsts[plan_.order[j]];
       const std::vector<std::uint32_t>& borders = plan_.intervals[plan_.order[j]].of(partition).border;
-      if (!finer.valid || (profiles && finer.profile.size() == 0)) continue;
+      if (!finer.valid || (profiles && !finer.knows_profiles())) continue;
       if (std::includes(borders.begin(), borders.end(), own.begin(), own.end())) return j;
     }
     return i;
   }
 
+  // Nothing but times and profiles is looked at, of whole chunks.
+  [[nodiscard]] bool goes_by_starts(const Feed& feed) const noexcept {
+    return feed.profile_start != nullptr && feed.slot == nullptr && plan_.breakdown.empty() && filter_.everybody() &&
+           plan_.uniques && !plan_.totals;
+  }
+
   void group(const PartitionBuckets& buckets, const Feed& feed, bool profiles, Firsts& out) {
+    if (goes_by_starts(feed)) {
+      out.valid = out.by_starts = true;
+      out.bytes = scratch_.lease<std::uint8_t>(feed.count + simd::kSlack);
+      out.count = primitives_.first_of_times(feed.time, feed.profile_start, feed.count, buckets.rule, out.bytes.data());
+      return;
+    }
     const auto bytes = scratch_.lease<std::uint8_t>(feed.count + simd::kSlack);
     if (feed.slot != nullptr) {
       primitives_.slot_to_bucket(feed.slot, feed.count, buckets.slot_byte.data(), bytes.data());
@@ -372,7 +388,9 @@ class ProfileScan {
     out.valid = true;
     if (!plan_.uniques) return;
     out.bytes = scratch_.lease<std::uint8_t>(from.count + simd::kSlack);
-    if (profiles || from.profile.size() != 0) out.profile = scratch_.lease<std::uint16_t>(from.count + simd::kSlack);
+    out.by_starts = from.by_starts;
+    if (!out.by_starts && (profiles || from.profile.size() != 0))
+      out.profile = scratch_.lease<std::uint16_t>(from.count + simd::kSlack);
     const bool known = out.profile.size() != 0;
     out.count = primitives_.regroup(from.bytes.data(), known ? from.profile.data() : nullptr, from.count, table,
                                     out.bytes.data(), known ? out.profile.data() : nullptr);
@@ -399,10 +417,18 @@ class ProfileScan {
   // Firsts of shared buckets go into their sets; the others into one that nobody reads, so that no branch is needed.
   void note_shared(const PartitionBuckets& buckets, const Feed& feed, const Firsts& firsts, SharedBuckets& shared) {
     const auto nowhere = scratch_.lease<std::uint8_t>(task_.size());
+    std::uint32_t start = kNone;  // number of the last start: none before the first byte, which is one
     std::uint8_t* set[128];
     std::fill_n(set, 128, nowhere.data());
     for (std::uint32_t bucket = 0; bucket < buckets.bucket_count; ++bucket) {
       if (shared.in_reach(buckets.first_bucket + bucket)) set[bucket] = shared.bytes_of(buckets.first_bucket + bucket);
+    }
+    if (shared.by_bytes() && firsts.by_starts) {
+      for (std::uint32_t k = 0; k < firsts.count; ++k) {
+        start += firsts.bytes[k] >> 7;
+        set[firsts.bytes[k] & 127u][feed.start_profile[start] + feed.id_offset] = 1;
+      }
+      return;
     }
     if (shared.by_bytes()) {
       for (std::uint32_t k = 0; k < firsts.count; ++k)
@@ -410,9 +436,11 @@ class ProfileScan {
       return;
     }
     for (std::uint32_t k = 0; k < firsts.count; ++k) {
+      start += firsts.bytes[k] >> 7;
       const std::uint32_t bucket = firsts.bytes[k] & 127u;
       if (bucket == simd::kOutsideBucket || !shared.in_reach(buckets.first_bucket + bucket)) continue;
-      shared.add(buckets.first_bucket + bucket, firsts.profile[k] + feed.id_offset);
+      const std::uint32_t profile = firsts.by_starts ? feed.start_profile[start] : firsts.profile[k];
+      shared.add(buckets.first_bucket + bucket, profile + feed.id_offset);
     }
   }
 
@@ -561,7 +589,8 @@ class RowScan {
     const PartitionBuckets& buckets = plan.of(chunk.chunk().partition);
     Cells& cells = partial_.cells[interval];
     if (plan.size() == 1) {
-      for (std::uint32_t i = 0; i < count; ++i) out[i] = cells.at(groups[i], 0);
+      cells.make_groups(partial_.groups.size());
+      std::copy_n(groups, count, out);
     } else if (buckets.by_slot) {
       for (std::uint32_t i = 0; i < count; ++i) {
         out[i] = cells.at(groups[i], buckets.first_bucket + buckets.slot_bucket[view.slot[rows[i]]]);
