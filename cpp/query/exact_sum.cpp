@@ -102,9 +102,7 @@ void ExactSum::add_fixed(__int128 value, int exponent) {
   add_scaled(*limbs_, value, exponent);
 }
 
-void ExactSum::merge(const ExactSum& other) {
-  integers_ += other.integers_;
-  if (other.limbs_ == nullptr) return;
+void ExactSum::merge_limbs(const ExactSum& other) {
   if (limbs_ == nullptr) {
     limbs_ = std::make_unique<Limbs>(*other.limbs_);
     return;

@@ -17,7 +17,10 @@ class ExactSum {
   void add_float(double value);                                  // REQUIRES: finite
   // value · 2^exponent. REQUIRES: the value lies within the range of doubles' bits (exponent ≥ −1074).
   void add_fixed(__int128 value, int exponent);
-  void merge(const ExactSum& other);
+  void merge(const ExactSum& other) {
+    integers_ += other.integers_;
+    if (other.limbs_ != nullptr) merge_limbs(other);
+  }
   [[nodiscard]] bool has_float() const noexcept { return limbs_ != nullptr; }
   [[nodiscard]] __int128 integer() const noexcept { return integers_; }  // of the integers only
   // Total of both, rounded once, half to even; infinite beyond the range of doubles.
@@ -37,6 +40,7 @@ class ExactSum {
  private:
   static constexpr int kLimbs = 36;  // 2^-1088 .. 2^1216, two's complement
   using Limbs = std::array<std::uint64_t, kLimbs>;
+  void merge_limbs(const ExactSum& other);
   [[nodiscard]] Limbs total() const;
   std::unique_ptr<Limbs> limbs_;
   __int128 integers_ = 0;

@@ -4,6 +4,7 @@
 
 #include "base/hash.hpp"
 #include "column/dictionary.hpp"
+#include "query/codes.hpp"
 
 namespace cdp {
 namespace {
@@ -146,6 +147,7 @@ std::vector<std::uint32_t> Groups::merge_into(Groups& into) const {
   std::vector<std::uint32_t> before{0};
   for (std::size_t level = 0; level < levels_.size(); ++level) {
     std::vector<std::uint32_t> now(levels_[level].size());
+    into.levels_[level].reserve(levels_[level].size() + into.levels_[level].size());
     for (std::uint32_t id = 0; id < now.size(); ++id) {
       now[id] = into.levels_[level].find_or_add(before[levels_[level].prefix(id)], levels_[level].value(id));
     }
@@ -160,7 +162,17 @@ void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, 
     const ValueType type = column.type;
     if (type == ValueType::kNull) continue;
     if (column.dense()) {
-      for (std::uint32_t i = 0; i < count; ++i) out[i] = {type, column.bits_at(view.first_row + rows[i])};
+      with_width(column.width, [&]<Width width>() {
+        const std::uint8_t* codes = column.codes.data();
+        if (column.dictionary_coded) {
+          for (std::uint32_t i = 0; i < count; ++i)
+            out[i] = {type, column.dictionary[code_of<width>(codes, view.first_row + rows[i])]};
+        } else {
+          for (std::uint32_t i = 0; i < count; ++i)
+            out[i] = {type, column.base + code_of<width>(codes, view.first_row + rows[i])};
+        }
+        return count;
+      });
       continue;
     }
     for (std::uint32_t i = 0; i < count; ++i) {

@@ -34,6 +34,10 @@ class GroupTable {
     }
     return find_or_add_hashed(prefix, value);
   }
+  void reserve(std::size_t groups) {
+    values_.reserve(groups);
+    prefixes_.reserve(groups);
+  }
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(values_.size()); }
   [[nodiscard]] Value value(std::uint32_t id) const noexcept { return values_[id]; }
   [[nodiscard]] std::uint32_t prefix(std::uint32_t id) const noexcept { return prefixes_[id]; }

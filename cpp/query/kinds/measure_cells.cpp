@@ -130,6 +130,22 @@ void Cells::grow(std::size_t needed) {
   for (NumberCells& numbers : numbers_) numbers.resize(cells);
 }
 
+void Cells::merge(const Cells& from, std::span<const std::uint32_t> group) {
+  if (is_single()) {
+    if (!group.empty()) make_groups(*std::max_element(group.begin(), group.end()) + 1);
+    const auto count = static_cast<std::uint32_t>(std::min(group.size(), from.total_.size()));
+    for (std::uint32_t g = 0; g < count; ++g) total_[group[g]] += from.total_[g];
+    for (std::uint32_t g = 0; g < count; ++g) unique_[group[g]] += from.unique_[g];
+    for (std::size_t i = 0; i < numbers_.size(); ++i) {
+      for (std::uint32_t g = 0; g < count; ++g) numbers_[i].merge(group[g], from.numbers_[i], g);
+    }
+    return;
+  }
+  for (std::uint32_t g = 0; g < group.size(); ++g) {
+    from.each(g, [&](std::uint32_t bucket, std::uint32_t cell) { merge_cell(at(group[g], bucket), from, cell); });
+  }
+}
+
 void Cells::merge_cell(std::uint32_t cell, const Cells& from, std::uint32_t from_cell) {
   total_[cell] += from.total_[from_cell];
   unique_[cell] += from.unique_[from_cell];

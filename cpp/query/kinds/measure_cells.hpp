@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/value.hpp"
@@ -109,6 +110,8 @@ class Cells {
       }
     }
   }
+  // Adds all cells of another; its group g is group[g] here. REQUIRES: as merge_cell.
+  void merge(const Cells& from, std::span<const std::uint32_t> group);
   // Adds another cell to this one. REQUIRES: no profile is in both (of unique).
   void merge_cell(std::uint32_t cell, const Cells& from, std::uint32_t from_cell);
   [[nodiscard]] std::size_t size_bytes() const noexcept;

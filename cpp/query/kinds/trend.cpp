@@ -97,28 +97,20 @@ class TrendKind final : public Kind {
 
   void merge(Partial& into, Partial&& from) const override {
     auto& left = static_cast<TrendPartial&>(into);
-    const auto& right = static_cast<const TrendPartial&>(from);
+    auto& right = static_cast<TrendPartial&>(from);
+    if (right.groups.size() > left.groups.size()) std::swap(left, right);
     const std::vector<std::uint32_t> group = right.groups.merge_into(left.groups);
-    for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
-      for (std::uint32_t g = 0; g < group.size(); ++g) {
-        right.cells[i].each(g, [&](std::uint32_t bucket, std::uint32_t cell) {
-          left.cells[i].merge_cell(left.cells[i].at(group[g], bucket), right.cells[i], cell);
-        });
-      }
-    }
+    for (std::size_t i = 0; i < plan_.intervals.size(); ++i) left.cells[i].merge(right.cells[i], group);
   }
 
   [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
     auto& total = static_cast<TrendPartial&>(*partial);
     const Dictionary& strings = *context.version->strings;
-    std::vector<Ranked> groups = ranked(total);
-    const bool cut = limit_ && groups.size() > static_cast<std::uint64_t>(*limit_);
-    const std::size_t shown = cut ? static_cast<std::size_t>(*limit_) : groups.size();
-    order_best(groups, shown, total.groups, strings);
+    const Ranking ranking = ranked(total, strings);
     Lines lines;
     for (std::size_t i = 0; i < asked_intervals(); ++i) {
-      for (std::size_t g = 0; g < shown; ++g) add_lines(i, total.cells[i], groups[g].group, &groups[g].key, lines);
-      if (cut) add_other(i, total.cells[i], std::span(groups).subspan(shown), lines);
+      for (const Ranked& best : ranking.best) add_lines(i, total.cells[i], best.group, &best.key, lines);
+      if (!ranking.rest.empty()) add_other(i, total.cells[i], ranking.rest, lines);
     }
     if (lines.start_ms.empty() && !has_starts_ && plan_.breakdown.empty()) add_empty(lines);
     return table_of(lines, strings);
@@ -128,7 +120,11 @@ class TrendKind final : public Kind {
   struct Ranked {
     std::uint32_t group;
     Number rank;
-    std::vector<Value> key;  // of those shown
+    std::vector<Value> key;  // once it is known to be shown
+  };
+  struct Ranking {
+    std::vector<Ranked> best;         // in order, as many as the limit allows
+    std::vector<std::uint32_t> rest;  // the other groups that hold rows
   };
   // The answer row by row, turned.
   struct Lines {
@@ -151,19 +147,46 @@ class TrendKind final : public Kind {
     partial.charged_bytes = bytes;
   }
 
-  // Groups that hold rows, with what ranks them.
-  [[nodiscard]] std::vector<Ranked> ranked(const TrendPartial& total) const {
-    std::vector<Ranked> groups;
-    groups.reserve(total.groups.size());
+  // Groups that hold rows: the best by a heap whose top is the worst of them, the others in any order.
+  [[nodiscard]] Ranking ranked(const TrendPartial& total, const Dictionary& strings) const {
+    const auto better = [&](const Ranked& left, const Ranked& right) {
+      const bool left_none = left.rank.type == Number::Type::kNone, right_none = right.rank.type == Number::Type::kNone;
+      if (left_none != right_none) return right_none;
+      const int rank = left_none ? 0 : compare_numbers(left.rank, right.rank);
+      return rank != 0 ? rank > 0
+                       : compare_keys(total.groups.key(left.group), total.groups.key(right.group), strings) < 0;
+    };
+    const auto limit = static_cast<std::uint64_t>(limit_.value_or(INT64_MAX));
     const Cells& by = plan_.ranks_whole ? total.cells.back() : total.cells.front();
+    Ranking out;
     for (std::uint32_t group = 0; group < total.groups.size(); ++group) {
-      std::uint32_t cells = 0, only = 0;
-      by.each(group, [&](std::uint32_t, std::uint32_t cell) { ++cells, only = cell; });
-      if (cells == 0) continue;
-      const TrendMeasure& measure = plan_.measures[order_];
-      groups.push_back({group, cells == 1 ? measured(measure, by, only) : measured_whole(measure, by, group), {}});
+      const std::optional<Number> rank = rank_of(by, group);
+      if (!rank) continue;
+      Ranked next{group, *rank, {}};
+      if (out.best.size() < limit) {
+        out.best.push_back(std::move(next));
+        if (out.best.size() == limit) std::make_heap(out.best.begin(), out.best.end(), better);
+        continue;
+      }
+      if (!out.best.empty() && better(next, out.best.front())) {
+        std::pop_heap(out.best.begin(), out.best.end(), better);
+        std::swap(out.best.back(), next);
+        std::push_heap(out.best.begin(), out.best.end(), better);
+      }
+      out.rest.push_back(next.group);
     }
-    return groups;
+    std::sort(out.best.begin(), out.best.end(), better);
+    for (Ranked& each : out.best) each.key = total.groups.key(each.group);
+    return out;
+  }
+
+  // What ranks a group; nothing when it holds no rows.
+  [[nodiscard]] std::optional<Number> rank_of(const Cells& by, std::uint32_t group) const {
+    std::uint32_t cells = 0, only = 0;
+    by.each(group, [&](std::uint32_t, std::uint32_t cell) { ++cells, only = cell; });
+    if (cells == 0) return std::nullopt;
+    const TrendMeasure& measure = plan_.measures[order_];
+    return cells == 1 ? measured(measure, by, only) : measured_whole(measure, by, group);
   }
 
   // The measure over all cells of a group.
@@ -171,20 +194,6 @@ class TrendKind final : public Kind {
     Cells whole = empty_cells(plan_, 1);
     by.each(group, [&](std::uint32_t, std::uint32_t cell) { whole.merge_cell(whole.at(0, 0), by, cell); });
     return measured(measure, whole, whole.at(0, 0));
-  }
-
-  // The best `shown` to the front, in order, with their keys.
-  static void order_best(std::vector<Ranked>& ranked, std::size_t shown, const Groups& groups,
-                         const Dictionary& strings) {
-    const auto better = [&](const Ranked& left, const Ranked& right) {
-      const bool left_none = left.rank.type == Number::Type::kNone, right_none = right.rank.type == Number::Type::kNone;
-      if (left_none != right_none) return right_none;
-      const int rank = left_none ? 0 : compare_numbers(left.rank, right.rank);
-      return rank != 0 ? rank > 0 : compare_keys(groups.key(left.group), groups.key(right.group), strings) < 0;
-    };
-    const auto end = ranked.begin() + static_cast<std::ptrdiff_t>(shown);
-    std::partial_sort(ranked.begin(), end, ranked.end(), better);
-    for (auto at = ranked.begin(); at != end; ++at) at->key = groups.key(at->group);
   }
 
   void add_lines(std::size_t interval, const Cells& cells, std::uint32_t group, const std::vector<Value>* key,
@@ -199,7 +208,7 @@ class TrendKind final : public Kind {
     });
   }
 
-  void add_other(std::size_t interval, const Cells& cells, std::span<const Ranked> rest, Lines& lines) const {
+  void add_other(std::size_t interval, const Cells& cells, std::span<const std::uint32_t> rest, Lines& lines) const {
     if (plan_.uniques && plan_.breakdown.reads_properties()) {
       // A profile may be in several groups of the rest, so their counts do not add up.
       throw Error(Family::kBadQuery, code::kQueryUnsupported,
@@ -207,8 +216,8 @@ class TrendKind final : public Kind {
                   "limit");
     }
     Cells other = empty_cells(plan_, plan_.intervals[interval].size());
-    for (const Ranked& ranked : rest) {
-      cells.each(ranked.group,
+    for (const std::uint32_t group : rest) {
+      cells.each(group,
                  [&](std::uint32_t bucket, std::uint32_t cell) { other.merge_cell(other.at(0, bucket), cells, cell); });
     }
     add_lines(interval, other, 0, nullptr, lines);
