@@ -5,6 +5,7 @@
 #include "column/dictionary.hpp"
 #include "query/codes.hpp"
 #include "query/condition.hpp"
+#include "simd/primitives.hpp"
 
 namespace cdp {
 // One test on one column: how its codes are decided.
@@ -23,8 +24,13 @@ class ColumnTest {
     }
   }
 
-  // Keeps the rows of a dense column whose truth is `wanted`.
-  std::uint32_t keep(std::uint32_t first_row, std::uint32_t* rows, std::uint32_t count, bool wanted) const {
+  // Keeps the rows of a dense column whose truth is `wanted`. REQUIRES: `rows` ascend; so all of a view are 0, 1, 2, ..
+  std::uint32_t keep(const SliceView& view, Scratch& scratch, std::uint32_t* rows, std::uint32_t count,
+                     bool wanted) const {
+    const std::uint32_t first_row = view.first_row;
+    if (mode_ == Mode::kTable && count == view.row_count && width_bits(column_.width) <= 8 && count >= kVectorRows) {
+      return keep_of_all(first_row, scratch, rows, count, wanted);
+    }
     switch (mode_) {
       case Mode::kTable:
         return keep_if(first_row, rows, count, wanted,
@@ -55,6 +61,31 @@ class ColumnTest {
   [[nodiscard]] bool decide(std::uint64_t code) const {
     const std::uint64_t bits = column_.dictionary_coded ? column_.dictionary[code] : column_.base + code;
     return test_.positive(Value{column_.type, bits});
+  }
+
+  static constexpr std::uint32_t kVectorRows = 256;
+
+  // By the primitive that finds codes, over the codes as bytes. `rows` has room for its slack (select_rows asks for 16, and
+  // it writes whole vectors), so the last rows go one by one.
+  std::uint32_t keep_of_all(std::uint32_t first_row, Scratch& scratch, std::uint32_t* rows, std::uint32_t count,
+                            bool wanted) const {
+    std::uint8_t truth[256] = {};
+    for (std::size_t code = 0; code < table_.size() && code < 256; ++code) truth[code] = (table_[code] != 0) == wanted;
+    const std::uint32_t vectors = count - simd::kSlack;
+    const auto bytes = scratch.lease<std::uint8_t>(count);
+    std::uint32_t kept = 0;
+    with_width(column_.width, [&]<Width width>() {
+      const std::uint8_t* codes = column_.codes.data();
+      for (std::uint32_t row = 0; row < count; ++row)
+        bytes[row] = static_cast<std::uint8_t>(code_of<width>(codes, first_row + row));
+      return count;
+    });
+    kept = simd::primitives().positions(bytes.data(), vectors, truth, rows);
+    for (std::uint32_t row = vectors; row < count; ++row) {
+      rows[kept] = row;
+      kept += truth[bytes[row]];
+    }
+    return kept;
   }
 
   template <class Decide>
@@ -169,7 +200,7 @@ std::uint32_t BoundTest::filter(const SliceView& view, KeyId key, Scratch& scrat
   if (columns.empty()) return passes_missing() ? count : 0;
   if (columns.size() == 1 && columns[0].dense()) {
     if (existence) return op_ == Op::kExists ? count : 0;
-    return ColumnTest(*this, columns[0], count, scratch).keep(view.first_row, rows, count, !negated_);
+    return ColumnTest(*this, columns[0], count, scratch).keep(view, scratch, rows, count, !negated_);
   }
   // 0 missing, 1 present, 2 present and positive: a row has a value in one column at most.
   const Scratch::Lease<std::uint8_t> hits = scratch.zeroed<std::uint8_t>(count);

@@ -31,6 +31,8 @@ class ExactSum {
   [[nodiscard]] ExactSum minus(double value) const;
   [[nodiscard]] int sign() const;
 
+  static constexpr std::size_t kFloatBytes = 36 * 8 + 32;  // of one that has a float
+
   ExactSum() = default;
   ExactSum(ExactSum&&) noexcept = default;
   ExactSum& operator=(ExactSum&&) noexcept = default;

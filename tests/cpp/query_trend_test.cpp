@@ -170,7 +170,7 @@ TEST("a limit of a trait breakdown leaves one exact rest") {
 }
 
 TEST("sums beyond 64 bits stay exact and floats are rounded once") {
-  NumberCells cells(true, true);
+  NumberCells cells(true, true, true);
   cells.resize(3);
   for (int i = 0; i < 4; ++i) cells.add(0, {ValueType::kInt, static_cast<std::uint64_t>(INT64_MAX)});
   for (int i = 0; i < 10; ++i) cells.add(1, {ValueType::kFloat, std::bit_cast<std::uint64_t>(0.1)});

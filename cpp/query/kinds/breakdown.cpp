@@ -112,6 +112,36 @@ void GroupTable::grow_direct(std::vector<std::uint32_t>& direct, std::uint64_t b
   direct.resize(std::min(count, kDirect), kNone);
 }
 
+void GroupTable::find_or_add(const Value* values, std::uint32_t count, std::uint32_t* number) {
+  std::uint64_t largest = 0, others = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    largest = std::max(largest, values[i].bits);
+    others |= number[i] | static_cast<std::uint64_t>(values[i].type != ValueType::kInt);
+  }
+  if (others == 0 && largest < kDirect && count >= kBatch) return add_small_ints(values, count, largest, number);
+  for (std::uint32_t i = 0; i < count; ++i) number[i] = find_or_add(number[i], values[i]);
+}
+
+void GroupTable::add_small_ints(const Value* values, std::uint32_t count, std::uint64_t largest,
+                                std::uint32_t* number) {
+  if (largest >= direct_ints_.size()) grow_direct(direct_ints_, largest);
+  std::uint32_t next = size();
+  if (values_.capacity() < next + std::size_t{count}) values_.reserve(2 * (next + std::size_t{count}));
+  values_.resize(next + std::size_t{count});
+  std::uint32_t* const direct = direct_ints_.data();
+  Value* const added = values_.data();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t known = direct[values[i].bits];
+    const std::uint32_t found = known == kNone ? next : known;
+    direct[values[i].bits] = found;
+    added[next] = values[i];  // kept when it is new, else written over
+    next += known == kNone ? 1 : 0;
+    number[i] = found;
+  }
+  values_.resize(next);
+  prefixes_.resize(next);  // 0
+}
+
 std::uint32_t GroupTable::find_or_add_hashed(std::uint32_t prefix, Value value) {
   if ((values_.size() + 1) * 2 > slots_.size()) grow();
   std::size_t at = hash_group(prefix, value) & (slots_.size() - 1);
@@ -147,10 +177,8 @@ std::vector<std::uint32_t> Groups::merge_into(Groups& into) const {
   std::vector<std::uint32_t> before{0};
   for (std::size_t level = 0; level < levels_.size(); ++level) {
     std::vector<std::uint32_t> now(levels_[level].size());
-    into.levels_[level].reserve(levels_[level].size() + into.levels_[level].size());
-    for (std::uint32_t id = 0; id < now.size(); ++id) {
-      now[id] = into.levels_[level].find_or_add(before[levels_[level].prefix(id)], levels_[level].value(id));
-    }
+    for (std::uint32_t id = 0; id < now.size(); ++id) now[id] = before[levels_[level].prefix(id)];
+    into.levels_[level].find_or_add(levels_[level].values(), levels_[level].size(), now.data());
     before = std::move(now);
   }
   return before;
@@ -247,7 +275,7 @@ void Breakdown::row_groups(const TaskTraits& traits, const SliceView& view, cons
     } else {
       std::fill_n(values.data(), count, Value{});
     }
-    for (std::uint32_t i = 0; i < count; ++i) out[i] = table.find_or_add(out[i], values[i]);
+    table.find_or_add(values.data(), count, out);
   }
 }
 

@@ -34,11 +34,11 @@ class GroupTable {
     }
     return find_or_add_hashed(prefix, value);
   }
-  void reserve(std::size_t groups) {
-    values_.reserve(groups);
-    prefixes_.reserve(groups);
-  }
+  // The same for many: number[i] is the prefix, and becomes the number found. Without a branch a value where all prefixes
+  // are 0 and all values small integers, for then most are new and no branch is foreseen.
+  void find_or_add(const Value* values, std::uint32_t count, std::uint32_t* number);
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(values_.size()); }
+  [[nodiscard]] const Value* values() const noexcept { return values_.data(); }
   [[nodiscard]] Value value(std::uint32_t id) const noexcept { return values_[id]; }
   [[nodiscard]] std::uint32_t prefix(std::uint32_t id) const noexcept { return prefixes_[id]; }
   [[nodiscard]] std::size_t size_bytes() const noexcept {
@@ -47,6 +47,7 @@ class GroupTable {
   }
 
  private:
+  static constexpr std::uint32_t kBatch = 32;
   static constexpr std::size_t kDirect = 262'144;  // of 4 bytes: what stays in L2
   std::uint32_t find_or_add_direct(std::vector<std::uint32_t>& direct, Value value) {
     if (value.bits >= direct.size()) grow_direct(direct, value.bits);
@@ -57,6 +58,7 @@ class GroupTable {
   std::uint32_t find_or_add_hashed(std::uint32_t prefix, Value value);
   std::uint32_t add(std::uint32_t prefix, Value value);
   void grow();
+  void add_small_ints(const Value* values, std::uint32_t count, std::uint64_t largest, std::uint32_t* number);
   static void grow_direct(std::vector<std::uint32_t>& direct, std::uint64_t bits);
   std::vector<Value> values_;
   std::vector<std::uint32_t> prefixes_;

@@ -57,8 +57,9 @@ void add_number_column(Table& table, std::string name, const std::vector<Number>
 }
 
 void NumberCells::resize(std::size_t cells) {
-  count_.resize(cells);
   if (sums_) sum_.resize(cells);
+  if (means_) count_.resize(cells);
+  if (!float_of_.empty()) float_of_.resize(cells, kNone);
   if (extremes_) extreme_.resize(cells);
 }
 
@@ -74,15 +75,32 @@ void NumberCells::note_float(Extremes& into, double min, double max) noexcept {
   into.has_float = true;
 }
 
+ExactSum& NumberCells::float_sum(std::uint32_t cell) {
+  if (float_of_.empty()) float_of_.resize(sum_.size(), kNone);
+  if (float_of_[cell] == kNone) {
+    float_of_[cell] = static_cast<std::uint32_t>(floats_.size());
+    floats_.emplace_back();
+  }
+  return floats_[float_of_[cell]];
+}
+
+ExactSum NumberCells::total(std::uint32_t cell) const {
+  ExactSum total;
+  if (has_float(cell)) total = floats_[float_of_[cell]];
+  total.add_int(sum_[cell]);
+  return total;
+}
+
 void NumberCells::add_float(std::uint32_t cell, double value) {
-  ++count_[cell];
-  if (sums_) sum_[cell].add_float(value);
+  if (sums_) float_sum(cell).add_float(value);
+  if (means_) ++count_[cell];
   if (extremes_) note_float(extreme_[cell], value, value);
 }
 
 void NumberCells::merge(std::uint32_t cell, const NumberCells& from, std::uint32_t from_cell) {
-  count_[cell] += from.count_[from_cell];
-  if (sums_) sum_[cell].merge(from.sum_[from_cell]);
+  if (sums_) sum_[cell] += from.sum_[from_cell];
+  if (from.has_float(from_cell)) float_sum(cell).merge(from.floats_[from.float_of_[from_cell]]);
+  if (means_) count_[cell] += from.count_[from_cell];
   if (!extremes_) return;
   const Extremes& other = from.extreme_[from_cell];
   if (other.has_int) note_int(extreme_[cell], other.int_min, other.int_max);
@@ -90,12 +108,11 @@ void NumberCells::merge(std::uint32_t cell, const NumberCells& from, std::uint32
 }
 
 Number NumberCells::sum(std::uint32_t cell) const {
-  const ExactSum& sum = sum_[cell];
-  return sum.has_float() ? Number::of(sum.rounded()) : Number::of(sum.integer());
+  return has_float(cell) ? Number::of(total(cell).rounded()) : Number::of(sum_[cell]);
 }
 
 Number NumberCells::mean(std::uint32_t cell) const {
-  return count_[cell] == 0 ? Number{} : Number::of(sum_[cell].mean(count_[cell]));
+  return count_[cell] == 0 ? Number{} : Number::of(total(cell).mean(count_[cell]));
 }
 
 Number NumberCells::least(std::uint32_t cell) const {
@@ -124,9 +141,9 @@ void Cells::add_page(std::size_t page) {
 }
 
 void Cells::grow(std::size_t needed) {
-  const std::size_t cells = std::max<std::size_t>(2 * total_.size(), needed);
+  const std::size_t cells = std::max({2 * total_.size(), needed, is_single() ? kSingleCells : 0});
   total_.resize(cells);
-  unique_.resize(cells);
+  if (uniques_) unique_.resize(cells);
   for (NumberCells& numbers : numbers_) numbers.resize(cells);
 }
 
@@ -135,7 +152,7 @@ void Cells::merge(const Cells& from, std::span<const std::uint32_t> group) {
     if (!group.empty()) make_groups(*std::max_element(group.begin(), group.end()) + 1);
     const auto count = static_cast<std::uint32_t>(std::min(group.size(), from.total_.size()));
     for (std::uint32_t g = 0; g < count; ++g) total_[group[g]] += from.total_[g];
-    for (std::uint32_t g = 0; g < count; ++g) unique_[group[g]] += from.unique_[g];
+    for (std::uint32_t g = 0; uniques_ && g < count; ++g) unique_[group[g]] += from.unique_[g];
     for (std::size_t i = 0; i < numbers_.size(); ++i) {
       for (std::uint32_t g = 0; g < count; ++g) numbers_[i].merge(group[g], from.numbers_[i], g);
     }
@@ -148,7 +165,7 @@ void Cells::merge(const Cells& from, std::span<const std::uint32_t> group) {
 
 void Cells::merge_cell(std::uint32_t cell, const Cells& from, std::uint32_t from_cell) {
   total_[cell] += from.total_[from_cell];
-  unique_[cell] += from.unique_[from_cell];
+  if (uniques_) unique_[cell] += from.unique_[from_cell];
   for (std::size_t i = 0; i < numbers_.size(); ++i) numbers_[i].merge(cell, from.numbers_[i], from_cell);
 }
 

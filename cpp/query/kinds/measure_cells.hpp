@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/ids.hpp"
 #include "base/value.hpp"
 #include "query/exact_sum.hpp"
 #include "query/table.hpp"
@@ -26,10 +27,11 @@ struct Number {
 // One column of numbers, in the narrowest type that all share (kMixed where some are integers and some floats).
 void add_number_column(Table& table, std::string name, const std::vector<Number>& numbers);
 
-// The numbers of one property in each cell. Values that are no numbers do not count.
+// The numbers of one property in each cell. Values that are no numbers do not count. Integers are summed in 128 bits a cell;
+// a cell gets an exact sum of floats with its first float.
 class NumberCells {
  public:
-  NumberCells(bool sums, bool extremes) : sums_(sums), extremes_(extremes) {}
+  NumberCells(bool sums, bool means, bool extremes) : sums_(sums), means_(means), extremes_(extremes) {}
   void resize(std::size_t cells);
   void add(std::uint32_t cell, const Value& value) {
     if (value.type == ValueType::kInt) return add_int(cell, value.as_int());
@@ -41,7 +43,8 @@ class NumberCells {
   [[nodiscard]] Number least(std::uint32_t cell) const;
   [[nodiscard]] Number greatest(std::uint32_t cell) const;
   [[nodiscard]] std::size_t size_bytes() const noexcept {
-    return sum_.capacity() * sizeof(ExactSum) + count_.capacity() * 8 + extreme_.capacity() * sizeof(Extremes);
+    return sum_.capacity() * sizeof(__int128) + count_.capacity() * 8 + extreme_.capacity() * sizeof(Extremes) +
+           float_of_.capacity() * 4 + floats_.size() * ExactSum::kFloatBytes;
   }
 
  private:
@@ -52,17 +55,25 @@ class NumberCells {
     bool has_int = false;
   };
   void add_int(std::uint32_t cell, std::int64_t value) {
-    ++count_[cell];
-    if (sums_) sum_[cell].add_int(value);
+    if (sums_) sum_[cell] += value;
+    if (means_) ++count_[cell];
     if (extremes_) note_int(extreme_[cell], value, value);
   }
   void add_float(std::uint32_t cell, double value);
+  [[nodiscard]] bool has_float(std::uint32_t cell) const noexcept {
+    return !float_of_.empty() && float_of_[cell] != kNone;
+  }
+  [[nodiscard]] ExactSum& float_sum(std::uint32_t cell);  // made when new
+  [[nodiscard]] ExactSum total(std::uint32_t cell) const;
   static void note_int(Extremes& into, std::int64_t min, std::int64_t max) noexcept;
   static void note_float(Extremes& into, double min, double max) noexcept;
 
   bool sums_;
+  bool means_;  // then sums too
   bool extremes_;
-  std::vector<ExactSum> sum_;
+  std::vector<__int128> sum_;            // of the integers of each cell
+  std::vector<std::uint32_t> float_of_;  // index into floats_, kNone; empty while no cell has a float
+  std::vector<ExactSum> floats_;
   std::vector<std::uint64_t> count_;  // numbers of each cell
   std::vector<Extremes> extreme_;
 };
@@ -71,8 +82,10 @@ class NumberCells {
 // for a group of many buckets may hold rows in few.
 class Cells {
  public:
-  Cells(std::uint32_t buckets, std::vector<NumberCells> numbers)
-      : pages_a_group_(buckets == 1 ? 0 : ((buckets - 1) >> kPageBits) + 1), numbers_(std::move(numbers)) {}
+  Cells(std::uint32_t buckets, bool uniques, std::vector<NumberCells> numbers)
+      : pages_a_group_(buckets == 1 ? 0 : ((buckets - 1) >> kPageBits) + 1),
+        uniques_(uniques),
+        numbers_(std::move(numbers)) {}
 
   // The cell, made when new.
   [[nodiscard]] std::uint32_t at(std::uint32_t group, std::uint32_t bucket) {
@@ -89,7 +102,7 @@ class Cells {
     if (count > total_.size()) grow(count);
   }
   std::uint64_t& total(std::uint32_t cell) noexcept { return total_[cell]; }
-  std::uint64_t& unique(std::uint32_t cell) noexcept { return unique_[cell]; }
+  std::uint64_t& unique(std::uint32_t cell) noexcept { return unique_[cell]; }  // REQUIRES: uniques are counted
   [[nodiscard]] std::uint64_t total(std::uint32_t cell) const noexcept { return total_[cell]; }
   [[nodiscard]] std::uint64_t unique(std::uint32_t cell) const noexcept { return unique_[cell]; }
   [[nodiscard]] NumberCells& numbers(std::size_t index) noexcept { return numbers_[index]; }
@@ -98,7 +111,7 @@ class Cells {
   template <class Visit>
   void each(std::uint32_t group, Visit&& visit) const {
     if (is_single()) {
-      if (group < total_.size() && (total_[group] != 0 || unique_[group] != 0)) visit(std::uint32_t{0}, group);
+      if (group < total_.size() && holds_rows(group)) visit(std::uint32_t{0}, group);
       return;
     }
     for (std::size_t page = 0; page < pages_a_group_; ++page) {
@@ -106,7 +119,7 @@ class Cells {
       if (at >= pages_.size() || pages_[at] == kNoPage) continue;
       for (std::uint32_t i = 0; i < (1u << kPageBits); ++i) {
         const std::uint32_t cell = (pages_[at] << kPageBits) + i;
-        if (total_[cell] != 0 || unique_[cell] != 0) visit(static_cast<std::uint32_t>(page << kPageBits) + i, cell);
+        if (holds_rows(cell)) visit(static_cast<std::uint32_t>(page << kPageBits) + i, cell);
       }
     }
   }
@@ -119,10 +132,15 @@ class Cells {
  private:
   static constexpr std::uint32_t kNoPage = UINT32_MAX;
   static constexpr std::uint32_t kPageBits = 4;
+  static constexpr std::size_t kSingleCells = 64;  // made at once
   [[nodiscard]] bool is_single() const noexcept { return pages_a_group_ == 0; }
   void add_page(std::size_t page);
   void grow(std::size_t needed);
   std::size_t pages_a_group_;  // 0 with a single bucket
+  [[nodiscard]] bool holds_rows(std::uint32_t cell) const noexcept {
+    return total_[cell] != 0 || (uniques_ && unique_[cell] != 0);
+  }
+  bool uniques_;
   std::uint32_t page_count_ = 0;
   std::vector<std::uint32_t> pages_;
   std::vector<std::uint64_t> total_;

@@ -52,8 +52,8 @@ Number measured(const TrendMeasure& measure, const Cells& cells, std::uint32_t c
 
 Cells empty_cells(const TrendPlan& plan, std::uint32_t buckets) {
   std::vector<NumberCells> numbers;
-  for (const TrendKey& key : plan.keys) numbers.emplace_back(key.sums, key.extremes);
-  return Cells(buckets, std::move(numbers));
+  for (const TrendKey& key : plan.keys) numbers.emplace_back(key.sums, key.means, key.extremes);
+  return Cells(buckets, plan.uniques, std::move(numbers));
 }
 
 class TrendKind final : public Kind {
@@ -162,13 +162,18 @@ class TrendKind final : public Kind {
     for (std::uint32_t group = 0; group < total.groups.size(); ++group) {
       const std::optional<Number> rank = rank_of(by, group);
       if (!rank) continue;
+      const bool full = out.best.size() >= limit;
+      if (full && (out.best.empty() || is_less(*rank, out.best.front().rank))) {  // nearly all, when groups are many
+        out.rest.push_back(group);
+        continue;
+      }
       Ranked next{group, *rank, {}};
-      if (out.best.size() < limit) {
+      if (!full) {
         out.best.push_back(std::move(next));
         if (out.best.size() == limit) std::make_heap(out.best.begin(), out.best.end(), better);
         continue;
       }
-      if (!out.best.empty() && better(next, out.best.front())) {
+      if (better(next, out.best.front())) {
         std::pop_heap(out.best.begin(), out.best.end(), better);
         std::swap(out.best.back(), next);
         std::push_heap(out.best.begin(), out.best.end(), better);
@@ -178,6 +183,10 @@ class TrendKind final : public Kind {
     std::sort(out.best.begin(), out.best.end(), better);
     for (Ranked& each : out.best) each.key = total.groups.key(each.group);
     return out;
+  }
+
+  [[nodiscard]] static bool is_less(const Number& left, const Number& right) noexcept {
+    return left.type == Number::Type::kInt && right.type == Number::Type::kInt && left.integer < right.integer;
   }
 
   // What ranks a group; nothing when it holds no rows.
@@ -301,11 +310,12 @@ struct TrendSpec final : KindSpec {
         std::find_if(plan.keys.begin(), plan.keys.end(), [&](const TrendKey& key) { return key.name == measure.key; });
     measure.numbers = static_cast<std::size_t>(found - plan.keys.begin());
     if (found == plan.keys.end()) {
-      plan.keys.push_back({measure.key, std::nullopt, false, false});
+      plan.keys.push_back({measure.key, std::nullopt, false, false, false});
       if (const auto id = version.keys->find(measure.key)) plan.keys.back().key = KeyId{*id};
     }
     const bool sums = measure.type == TrendMeasure::Type::kSum || measure.type == TrendMeasure::Type::kMean;
     (sums ? plan.keys[measure.numbers].sums : plan.keys[measure.numbers].extremes) = true;
+    plan.keys[measure.numbers].means |= measure.type == TrendMeasure::Type::kMean;
   }
 };
 

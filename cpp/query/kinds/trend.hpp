@@ -25,6 +25,7 @@ struct TrendKey {
   std::string name;
   std::optional<KeyId> key;
   bool sums = false;
+  bool means = false;
   bool extremes = false;
 };
 
@@ -53,8 +54,8 @@ struct TrendPlan {
 struct TrendPartial final : Partial {
   explicit TrendPartial(const TrendPlan& plan) : groups(plan.breakdown.size()) {
     std::vector<NumberCells> numbers;
-    for (const TrendKey& key : plan.keys) numbers.emplace_back(key.sums, key.extremes);
-    for (const BucketPlan& interval : plan.intervals) cells.emplace_back(interval.size(), numbers);
+    for (const TrendKey& key : plan.keys) numbers.emplace_back(key.sums, key.means, key.extremes);
+    for (const BucketPlan& interval : plan.intervals) cells.emplace_back(interval.size(), plan.uniques, numbers);
   }
   Groups groups;
   std::vector<Cells> cells;         // one an interval
