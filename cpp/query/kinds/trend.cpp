@@ -84,7 +84,7 @@ class TrendKind final : public Kind {
       for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
         const std::uint32_t cell = into.cells[i].at(group, *plan_.intervals[i].bucket_of(row.time_ms));
         ++into.cells[i].total(cell);
-        seen.emplace_back(i, cell);
+        if (plan_.uniques) seen.emplace_back(i, cell);
         for (std::size_t k = 0; k < plan_.keys.size(); ++k) {
           if (plan_.keys[k].key) into.cells[i].numbers(k).add(cell, property(row, *plan_.keys[k].key));
         }
