@@ -22,13 +22,16 @@ namespace py = pybind11;
 [[nodiscard]] std::string_view family_name(Family family) noexcept;
 // (family, code, message, path): what errors.from_core takes.
 [[nodiscard]] py::tuple error_tuple(const Error& error);
+// A short text that comes again and again (a key, a name, a value out of few) as one Python string made once: the table
+// keeps the last of each hash, so it is bounded and needs no lifetime. Takes other texts too.
+[[nodiscard]] py::object shared_text(std::string_view text);
 // An aware datetime in UTC; the list (or items) in canonical msgpack.
 [[nodiscard]] py::object datetime_of(std::int64_t time_ms);
 [[nodiscard]] py::object list_of(std::string_view msgpack);
 void bind_errors(py::module_& module);
 void bind_table(py::module_& module);
 void bind_engine(py::module_& module);
-[[nodiscard]] py::object read_profile(const Engine& engine, const py::bytes& spec, std::int64_t now_ms);
+void bind_profile(py::module_& module, py::class_<Engine>& engine);
 
 // REQUIRES: the bytes object outlives the span (pybind holds the argument for the call).
 [[nodiscard]] inline std::string_view view(const py::bytes& bytes) {

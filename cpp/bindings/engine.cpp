@@ -127,7 +127,8 @@ py::array members(const Engine& engine, const std::string& name) {
 
 void bind_engine(py::module_& module) {
   using released = py::call_guard<py::gil_scoped_release>;
-  py::class_<Engine>(module, "Engine")
+  py::class_<Engine> engine_class(module, "Engine");
+  engine_class
       .def(py::init(&open), py::kw_only(), py::arg("path"), py::arg("shards"), py::arg("workers"), py::arg("hash_key"),
            py::arg("now_ms"), py::arg("background"))
       .def("close", &Engine::close, released())
@@ -141,7 +142,6 @@ void bind_engine(py::module_& module) {
       .def("event_fd", &Engine::event_fd)
       .def("flush", &Engine::flush, released())
       .def("query", &query, py::arg("spec"), py::arg("now_ms"), py::arg("threads") = 0, py::arg("force_rows") = false)
-      .def("profile", &read_profile, py::arg("spec"), py::arg("now_ms"))
       .def("transitions", &transitions)
       .def("definitions", &definitions)
       .def("members", &members)
@@ -156,6 +156,7 @@ void bind_engine(py::module_& module) {
                           const std::vector<std::pair<std::int64_t, std::int64_t>>& transitions) {
         engine.add_zone(name, transitions);
       });
+  bind_profile(module, engine_class);
 }
 
 }  // namespace cdp::bindings

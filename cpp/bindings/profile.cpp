@@ -1,19 +1,125 @@
-// A profile's answer as the plain map that `ProfileAnswer.from_core` takes.
+// A point read in one crossing: plain arguments in, the model's own structs out, the GIL held throughout.
+//
+// The GIL is kept because giving it up and taking it again costs as much as the read, and a thread that waits for it may
+// wait for milliseconds. Only a read without a bound on its events gives it up while it gathers them.
 #include "query/kinds/profile.hpp"
 
+#include <array>
+#include <bit>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "base/limits.hpp"
 #include "bindings/convert.hpp"
 #include "engine/engine.hpp"
+#include "query/spec.hpp"
 
 namespace cdp::bindings {
 namespace {
+
+constexpr std::uint64_t kInlineEvents = 1'000;  // read with the GIL held: ~0.2 ms
+
+// The classes of an answer, given once by `cdpstore.store`.
+struct Model {
+  py::object answer, identity, operation, event;
+};
+
+Model& model() {
+  static py::gil_safe_call_once_and_store<Model> stored;
+  return stored.call_once_and_store_result([] { return Model{}; }).get_stored();
+}
+
+// ---- arguments. Nothing is decided here that the spec's validator decides: what is not plain goes to it.
+
+std::optional<std::string_view> plain_text(PyObject* object, std::size_t bytes_max) {
+  if (!PyUnicode_CheckExact(object)) return std::nullopt;
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_AsUTF8AndSize(object, &size);
+  if (text == nullptr) PyErr_Clear();  // a lone surrogate
+  if (text == nullptr || static_cast<std::size_t>(size) > bytes_max) return std::nullopt;
+  return std::string_view(text, static_cast<std::size_t>(size));
+}
+
+std::optional<std::int64_t> plain_int(PyObject* object) {
+  if (!PyLong_CheckExact(object)) return std::nullopt;
+  int overflow = 0;
+  const long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+  if (overflow != 0) return std::nullopt;
+  return value;
+}
+
+bool read_ids(PyObject* ids, ProfileSpec& out) {
+  if (const std::optional<std::int64_t> id = plain_int(ids)) {
+    if (*id < 0) return false;
+    out.profile = static_cast<std::uint64_t>(*id);
+    return true;
+  }
+  if (!PyDict_CheckExact(ids) || PyDict_GET_SIZE(ids) == 0) return false;
+  if (static_cast<std::size_t>(PyDict_GET_SIZE(ids)) > limits::kIdentitiesPerRecord) return false;
+  PyObject *kind = nullptr, *value = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(ids, &at, &kind, &value) != 0;) {
+    const auto kind_text = plain_text(kind, limits::kNameBytes);
+    const auto value_text = plain_text(value, limits::kStringBytes);
+    if (!kind_text || !value_text) return false;
+    out.ids.emplace_back(*kind_text, *value_text);
+  }
+  settle_ids(out);
+  return true;
+}
+
+bool read_names(PyObject* names, ProfileSpec& out) {
+  if (!PyList_CheckExact(names) || static_cast<std::size_t>(PyList_GET_SIZE(names)) > limits::kQueryNames) return false;
+  for (Py_ssize_t at = 0; at < PyList_GET_SIZE(names); ++at) {
+    const auto name = plain_text(PyList_GET_ITEM(names, at), limits::kNameBytes);
+    if (!name || name->empty()) return false;
+    out.names.emplace_back(*name);
+  }
+  return true;
+}
+
+bool read_option(std::string_view name, PyObject* value, ProfileSpec& out) {
+  if (name == "limit") {
+    const std::optional<std::int64_t> limit = plain_int(value);
+    if (!limit || *limit < 0 || *limit > limits::kQueryRows) return false;
+    out.limit = static_cast<std::uint64_t>(*limit);
+    return true;
+  }
+  if (name == "newest_first") {
+    out.newest_first = value == Py_True;
+    return PyBool_Check(value);
+  }
+  return name == "names" && read_names(value, out);
+}
+
+bool read_events(PyObject* events, ProfileSpec& out) {
+  out.with_events = true;
+  if (events == Py_None) return true;
+  if (!PyDict_CheckExact(events)) return false;
+  PyObject *key = nullptr, *value = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(events, &at, &key, &value) != 0;) {
+    const auto name = plain_text(key, limits::kNameBytes);
+    if (!name || !read_option(*name, value, out)) return false;
+  }
+  return true;
+}
+
+// ---- the answer
+
+PyObject* steal(PyObject* object) {
+  if (object == nullptr) throw py::error_already_set();
+  return object;
+}
+
+py::object int_of(std::int64_t value) { return py::reinterpret_steal<py::object>(steal(PyLong_FromLongLong(value))); }
 
 py::object to_python(const AnswerValue& value) {
   switch (value.type) {
     case ValueType::kNull: return py::none();
     case ValueType::kBool: return py::bool_(value.bits != 0);
-    case ValueType::kInt: return py::int_(static_cast<std::int64_t>(value.bits));
+    case ValueType::kInt: return int_of(static_cast<std::int64_t>(value.bits));
     case ValueType::kFloat: return py::float_(std::bit_cast<double>(value.bits));
-    case ValueType::kString: return py::str(value.text.data(), value.text.size());
+    case ValueType::kString: return shared_text(value.text);
     case ValueType::kDatetime: return datetime_of(static_cast<std::int64_t>(value.bits));
     case ValueType::kList:
     case ValueType::kItems: return list_of(value.text);
@@ -21,9 +127,11 @@ py::object to_python(const AnswerValue& value) {
   return py::none();
 }
 
-py::dict to_dict(std::span<const std::pair<std::string_view, AnswerValue>> fields) {
-  py::dict out;
-  for (const auto& [key, value] : fields) out[py::str(key.data(), key.size())] = to_python(value);
+py::object to_dict(std::span<const std::pair<std::string_view, AnswerValue>> fields) {
+  auto out = py::reinterpret_steal<py::object>(steal(PyDict_New()));
+  for (const auto& [key, value] : fields) {
+    if (PyDict_SetItem(out.ptr(), shared_text(key).ptr(), to_python(value).ptr()) != 0) throw py::error_already_set();
+  }
   return out;
 }
 
@@ -39,44 +147,79 @@ std::string_view kind_name(TraitKind kind) {
   return "";
 }
 
-py::dict answer_dict(const ProfileAnswer& answer) {
-  py::list identities, history, events;
-  for (const IdentityEntry& identity : answer.identities)
-    identities.append(py::make_tuple(identity.kind, identity.value));
-  for (const AnswerOperation& operation : answer.trait_history) {
-    history.append(
-        py::make_tuple(operation.key, kind_name(operation.kind), to_python(operation.value), operation.time_ms));
-  }
-  const std::span properties(answer.properties);
-  for (const AnswerEvent& event : answer.events) {
-    const auto fields = properties.subspan(event.first_property, event.property_count);
-    events.append(py::make_tuple(event.name, event.time_ms, to_dict(fields)));
-  }
-  py::dict out;
-  out["profile_id"] = answer.profile_id;
-  out["identities"] = identities;
-  out["traits"] = to_dict(answer.traits);
-  out["trait_history"] = history;
-  out["events"] = events;
-  out["created_ms"] = answer.created_ms;
-  out["watermark"] = answer.watermark;
-  out["now_ms"] = answer.now_ms;
+template <class... Fields>
+PyObject* make(const py::object& type, const Fields&... fields) {
+  // One free place before the arguments: what a call would else copy them for.
+  std::array<PyObject*, sizeof...(Fields) + 1> arguments{nullptr, fields.ptr()...};
+  return steal(PyObject_Vectorcall(type.ptr(), arguments.data() + 1, sizeof...(Fields) | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                   nullptr));
+}
+
+// A tuple of what `make_one` gives for each.
+template <class Items, class MakeOne>
+py::object tuple_of(const Items& items, MakeOne&& make_one) {
+  auto out = py::reinterpret_steal<py::object>(steal(PyTuple_New(static_cast<Py_ssize_t>(items.size()))));
+  Py_ssize_t at = 0;
+  for (const auto& item : items) PyTuple_SET_ITEM(out.ptr(), at++, make_one(item));
   return out;
+}
+
+py::object answer_of(const ProfileAnswer& answer) {
+  const Model& types = model();
+  const auto identities = tuple_of(answer.identities, [&](const IdentityEntry& identity) {
+    return make(types.identity, shared_text(identity.kind),
+                py::reinterpret_steal<py::object>(steal(PyUnicode_FromStringAndSize(
+                    identity.value.data(), static_cast<Py_ssize_t>(identity.value.size())))));
+  });
+  const auto history = tuple_of(answer.trait_history, [&](const AnswerOperation& operation) {
+    return make(types.operation, shared_text(operation.key), shared_text(kind_name(operation.kind)),
+                to_python(operation.value), int_of(operation.time_ms));
+  });
+  const std::span properties(answer.properties);
+  const auto events = tuple_of(answer.events, [&](const AnswerEvent& event) {
+    return make(types.event, shared_text(event.name), int_of(event.time_ms),
+                to_dict(properties.subspan(event.first_property, event.property_count)));
+  });
+  const py::object created = answer.created_ms ? int_of(*answer.created_ms) : py::none();
+  return py::reinterpret_steal<py::object>(
+      make(types.answer, int_of(static_cast<std::int64_t>(answer.profile_id)), identities, to_dict(answer.traits),
+           history, events, created, int_of(static_cast<std::int64_t>(answer.watermark)), int_of(answer.now_ms)));
+}
+
+py::object read(const Engine& engine, const ProfileSpec& spec, std::int64_t now_ms) {
+  if (!model().answer) throw Error(Family::kInternal, code::kInternal, "no classes were given for answers");
+  std::optional<ProfileAnswer> answer;
+  const VersionPtr version = engine.pin();  // strings of the answer live in it
+  {
+    std::optional<py::gil_scoped_release> released;
+    if (spec.with_events && spec.limit > kInlineEvents) released.emplace();
+    answer = cdp::read_profile(*version, spec, now_ms);
+  }
+  return answer ? answer_of(*answer) : py::none();
+}
+
+// NotImplemented when the arguments are not plain: then the spec's validator must see them.
+py::object profile(const Engine& engine, const py::object& ids, const py::object& events, std::int64_t now_ms) {
+  ProfileSpec spec;
+  if (!read_ids(ids.ptr(), spec) || !read_events(events.ptr(), spec)) {
+    return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+  }
+  return read(engine, spec, now_ms);
+}
+
+py::object profile_by_spec(const Engine& engine, const py::bytes& bytes, std::int64_t now_ms) {
+  const ProfileSpec spec = parse_profile_spec(span_of<std::uint8_t>(view(bytes)));
+  return read(engine, spec, spec.now_ms.value_or(now_ms));
 }
 
 }  // namespace
 
-py::object read_profile(const Engine& engine, const py::bytes& spec, std::int64_t now_ms) {
-  const auto bytes = span_of<std::uint8_t>(view(spec));
-  std::optional<ProfileAnswer> answer;
-  VersionPtr version = engine.pin();  // strings of the answer live in it
-  {
-    const py::gil_scoped_release released;
-    QueryOptions options;
-    options.now_ms = now_ms;
-    answer = cdp::read_profile(version, bytes, options);
-  }
-  return answer ? py::object(answer_dict(*answer)) : py::none();
+void bind_profile(py::module_& module, py::class_<Engine>& engine) {
+  module.def("use_model", [](py::object answer, py::object identity, py::object operation, py::object event) {
+    model() = {std::move(answer), std::move(identity), std::move(operation), std::move(event)};
+  });
+  engine.def("profile", &profile, py::arg("ids"), py::arg("events"), py::arg("now_ms"))
+      .def("profile_by_spec", &profile_by_spec, py::arg("spec"), py::arg("now_ms"));
 }
 
 }  // namespace cdp::bindings

@@ -100,6 +100,11 @@ std::optional<std::uint32_t> Dictionary::find(std::string_view text) const {
 
 std::string_view Dictionary::at(std::uint32_t id) const noexcept { return read(state_->strings[id]); }
 
+void Dictionary::prefetch(std::uint32_t id, int step) const noexcept {
+  const char* const& string = state_->strings[id];
+  __builtin_prefetch(step == 0 ? static_cast<const void*>(&string) : string);
+}
+
 std::uint32_t Dictionary::size() const noexcept { return state_->count.load(std::memory_order_acquire); }
 
 std::size_t Dictionary::size_bytes() const noexcept {

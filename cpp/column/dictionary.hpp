@@ -24,6 +24,8 @@ class Dictionary {
   void intern_all(std::span<const std::string_view> texts, std::span<std::uint32_t> out);
   [[nodiscard]] std::optional<std::uint32_t> find(std::string_view text) const;
   [[nodiscard]] std::string_view at(std::uint32_t id) const noexcept;  // REQUIRES: id < size()
+  // Fetches what `at` will look at, in two steps (0, 1) of which the second relies on the first having arrived.
+  void prefetch(std::uint32_t id, int step) const noexcept;
   [[nodiscard]] std::uint32_t size() const noexcept;
   [[nodiscard]] std::size_t size_bytes() const noexcept;
 

@@ -157,10 +157,4 @@ Table run_query(const VersionPtr& version, std::span<const std::byte> spec, cons
   return run_query(version, std::span(reinterpret_cast<const std::uint8_t*>(spec.data()), spec.size()), options);
 }
 
-std::optional<ProfileAnswer> read_profile(const VersionPtr& version, std::span<const std::uint8_t> bytes,
-                                          const QueryOptions& options) {
-  const ProfileSpec spec = parse_profile_spec(bytes);
-  return read_profile(*version, spec, spec.now_ms.value_or(options.now_ms));
-}
-
 }  // namespace cdp

@@ -8,7 +8,6 @@
 #include <optional>
 #include <span>
 
-#include "query/kinds/profile.hpp"
 #include "query/table.hpp"
 #include "store/version.hpp"
 
@@ -30,9 +29,5 @@ struct QueryOptions {
 [[nodiscard]] Table run_query(const VersionPtr& version, std::span<const std::uint8_t> spec,
                               const QueryOptions& options);
 [[nodiscard]] Table run_query(const VersionPtr& version, std::span<const std::byte> spec, const QueryOptions& options);
-
-// A spec of kind `profile`: one profile whole, or nothing when nobody has that id or identity.
-[[nodiscard]] std::optional<ProfileAnswer> read_profile(const VersionPtr& version, std::span<const std::uint8_t> spec,
-                                                        const QueryOptions& options);
 
 }  // namespace cdp

@@ -54,9 +54,22 @@ struct Row {
 // restricted to names in `names` when not empty (ascending). Always right; ~1 us a layer plus ~20 ns a row.
 void rows_of(const Version& version, Origin home, std::span<const NameId> names, std::vector<Row>& out);
 
+// The part of a profile's rows that is wanted: at most `count` of those up to `now_ms`, from the old end or the new one.
+struct RowCut {
+  std::int64_t now_ms = INT64_MAX;
+  std::uint64_t count = UINT64_MAX;
+  bool newest = false;
+};
+// As above, in event order, cut. Partitions beyond the cut are not looked at.
+void rows_of(const Version& version, Origin home, std::span<const NameId> names, const RowCut& cut,
+             std::vector<Row>& out);
+
 // Value of a property of a row: null type when absent. Dictionary types give a StringId.
 [[nodiscard]] Value property(const Row& row, KeyId key);
 // All properties of a row, in key order.
 void properties(const Row& row, std::vector<std::pair<KeyId, Value>>& out);
+// The same of many rows, one behind the other, `ends[i]` where those of rows[i] end. Their cache misses overlap: ~0.3 us a
+// row of 5 properties that lies in cold memory, a third of one by one.
+void properties(std::span<const Row> rows, std::vector<std::pair<KeyId, Value>>& out, std::vector<std::uint32_t>& ends);
 
 }  // namespace cdp

@@ -164,6 +164,12 @@ std::vector<IdentityEntry> IdentityMap::of(Origin origin) const {
   return entries;
 }
 
+void IdentityMap::prefetch(Origin origin) const noexcept {
+  if (raw(origin) < state_->origin_count.load(std::memory_order_acquire)) {
+    __builtin_prefetch(state_->lists.find(raw(origin)));
+  }
+}
+
 std::uint64_t IdentityMap::size() const noexcept { return state_->count.load(std::memory_order_acquire); }
 
 std::size_t IdentityMap::size_bytes() const noexcept {

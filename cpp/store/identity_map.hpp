@@ -40,6 +40,7 @@ class IdentityMap {
   void insert(const IdentityKey& key, Origin origin);
   // Identities of an origin in order of first sight. Readers: strings live as long as the map.
   [[nodiscard]] std::vector<IdentityEntry> of(Origin origin) const;
+  void prefetch(Origin origin) const noexcept;  // fetches where `of` begins
   [[nodiscard]] std::uint64_t size() const noexcept;
   [[nodiscard]] std::size_t size_bytes() const noexcept;
 

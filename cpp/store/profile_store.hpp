@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -31,6 +32,13 @@ struct StoredOperation {
   std::int64_t time_ms = 0;
   std::uint64_t order = 0;  // log order, for ties
   Value value;              // dictionary types hold a StringId
+};
+
+// All that is known of one profile's traits at an instant.
+struct ProfileTraits {
+  std::vector<std::pair<KeyId, Value>> values;  // ascending by key; of traits that stand
+  std::vector<StoredOperation> history;         // by (time, order), none timed later
+  std::int64_t created_ms = 0;                  // as ProfileView::created_ms
 };
 
 class ProfileView {
@@ -63,6 +71,8 @@ class ProfileView {
                                           const LinkView& links) const = 0;
   // Earliest time known of any origin: first record that named it ("created"). kTimeMaxMs when unknown.
   [[nodiscard]] virtual std::int64_t created_ms(Origin home, const LinkView& links) const = 0;
+  // The profile's traits, history and creation in one walk, as `trait_at`, `history` and `created_ms` tell them.
+  [[nodiscard]] virtual ProfileTraits read(Origin home, std::int64_t now_ms, const LinkView& links) const;
 };
 
 class ProfileStore {

@@ -179,4 +179,68 @@ std::int64_t PinnedProfiles::created_ms(Origin home, const LinkView& links) cons
   return created_ms;
 }
 
+// Each step relies on what the one before fetched, so that the misses of all traits overlap.
+std::vector<PinnedProfiles::Cell> PinnedProfiles::cells_of(Origin origin) const {
+  std::vector<Cell> cells;
+  const ProfilePage* profile = profiles_.find(raw(origin) / kOrigins);
+  if (profile == nullptr) return cells;
+  const std::uint32_t slot = raw(origin) % kOrigins;
+  key_sets_->each(profile->keys[slot], [&](KeyId key) {
+    const PinnedColumn* at = column(key);
+    const TraitPage* page = at == nullptr || at->history == nullptr ? nullptr : at->pages.find(raw(origin) / kOrigins);
+    if (page == nullptr) return;
+    __builtin_prefetch(page);
+    cells.push_back({.key = key, .column = at, .page = page, .slot = slot, .value = {}});
+  });
+  for (const Cell& cell : cells) cell.page->prefetch(cell.slot);
+  for (Cell& cell : cells) {
+    const std::optional<std::uint32_t> found = cell.page->find(cell.slot);
+    if (!found) continue;
+    cell.value = cell.page->value(*found);
+    cell.newest = cell.page->newest(*found);
+    if (cell.newest != 0) cell.column->history->prefetch(cell.newest);
+  }
+  std::ranges::sort(cells, {}, &Cell::key);
+  return cells;
+}
+
+ProfileTraits PinnedProfiles::read(Origin home, std::int64_t now_ms, const LinkView& links) const {
+  const std::span<const Origin> members = links.members(home);
+  if (members.size() > 1) return ProfileView::read(home, now_ms, links);
+  ProfileTraits out;
+  out.created_ms = created_ms(home, links);
+  const std::vector<Cell> cells = cells_of(home);
+  out.values.reserve(cells.size());
+  out.history.reserve(cells.size());
+  for (const Cell& cell : cells) {
+    if (cell.newest == 0) continue;
+    const auto first = static_cast<std::ptrdiff_t>(out.history.size());
+    read_chain(*cell.column->history, cell.newest, home, cell.key, out.history);
+    const auto later = std::remove_if(out.history.begin() + first, out.history.end(),
+                                      [&](const StoredOperation& each) { return each.time_ms > now_ms; });
+    const bool seen_whole = later == out.history.end();
+    out.history.erase(later, out.history.end());
+    const Value value = seen_whole ? cell.value : trait_at(home, cell.key, now_ms, links).value;
+    if (value.type != ValueType::kNull) out.values.emplace_back(cell.key, value);
+  }
+  sort_operations(out.history);
+  return out;
+}
+
+ProfileTraits ProfileView::read(Origin home, std::int64_t now_ms, const LinkView& links) const {
+  ProfileTraits out;
+  out.created_ms = created_ms(home, links);
+  out.history = history(links.members(home));
+  std::vector<KeyId> keys;
+  for (const StoredOperation& operation : out.history) keys.push_back(operation.key);
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  for (const KeyId key : keys) {
+    const Value value = trait_at(home, key, now_ms, links).value;
+    if (value.type != ValueType::kNull) out.values.emplace_back(key, value);
+  }
+  std::erase_if(out.history, [&](const StoredOperation& operation) { return operation.time_ms > now_ms; });
+  return out;
+}
+
 }  // namespace cdp

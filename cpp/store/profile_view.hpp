@@ -50,9 +50,21 @@ class PinnedProfiles final : public ProfileView {
   [[nodiscard]] std::vector<StoredOperation> history(std::span<const Origin> members) const override;
   [[nodiscard]] Value trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms, const LinkView& links) const override;
   [[nodiscard]] std::int64_t created_ms(Origin home, const LinkView& links) const override;
+  [[nodiscard]] ProfileTraits read(Origin home, std::int64_t now_ms, const LinkView& links) const override;
 
  private:
+  // A trait of an origin: what a walk over all of them fetches before it reads.
+  struct Cell {
+    KeyId key{};
+    const PinnedColumn* column = nullptr;
+    const TraitPage* page = nullptr;
+    std::uint32_t slot = 0;
+    std::uint32_t newest = 0;  // place in the history, 0 = no operation
+    Value value;
+  };
+
   [[nodiscard]] const PinnedColumn* column(KeyId key) const noexcept;
+  [[nodiscard]] std::vector<Cell> cells_of(Origin origin) const;
 
   CowPages<ColumnPage>::Picture columns_;
   std::uint32_t column_count_;

@@ -5,6 +5,7 @@
 // place only, so nothing is found twice.
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include "store/event_store.hpp"
@@ -32,22 +33,96 @@ struct Wanted {
   const Version& version;
   Origin home;
   std::span<const NameId> names;
+  RowCut cut;
   std::vector<Row>& out;
 };
 
-void add_chunk_rows(const Wanted& wanted_rows, const Chunk& chunk, std::uint32_t local_id, Origin place,
-                    std::uint32_t layer_rank) {
-  const Chunk::Rows rows = chunk.rows_of(local_id);
-  if (rows.first == rows.last) return;
+// A chunk in which rows of the profile may lie under one of its relatives. `first` to `last`: its rows, once found.
+struct Place {
+  const Chunk* chunk;
+  Origin origin;
+  std::uint32_t local_id;
+  std::uint32_t rank;
+  std::uint32_t first = 0, last = 0;
+};
+
+constexpr std::size_t kLanes = 8;        // places searched side by side
+constexpr std::uint32_t kNearRows = 16;  // most profiles have few rows in a partition: their end is looked for in steps
+
+template <class Id>
+void find_end(const Id* ids, Place& place, std::uint32_t block_end) {
+  const auto id = static_cast<Id>(place.local_id - place.chunk->first_id);
+  const std::uint32_t near = std::min(block_end, place.first + kNearRows);
+  place.last = place.first;
+  while (place.last < near && ids[place.last] == id) ++place.last;
+  if (place.last == near) {
+    place.last = static_cast<std::uint32_t>(std::upper_bound(ids + near, ids + block_end, id) - ids);
+  }
+}
+
+// Finds the rows of places side by side: one search after the other would wait for memory at every step of each.
+void find_rows(std::span<Place> places) {
+  struct Lane {
+    std::uint32_t id, block_end, left;
+  };
+  std::array<Lane, kLanes> lanes;
+  for (std::size_t lane = 0; lane < places.size(); ++lane) {
+    Place& place = places[lane];
+    const std::uint32_t id = place.local_id - place.chunk->first_id;
+    const std::uint32_t* block = &place.chunk->block_offset[id / limits::kBlockIds];
+    place.first = block[0];
+    lanes[lane] = {id, block[1], block[1] - block[0]};
+  }
+  for (bool more = true; more;) {
+    more = false;
+    for (std::size_t lane = 0; lane < places.size(); ++lane) {
+      const std::uint32_t left = lanes[lane].left;
+      if (left == 0) continue;
+      const Chunk& chunk = *places[lane].chunk;
+      const std::uint32_t half = left / 2, middle = places[lane].first + half;
+      const bool below = (chunk.wide_ids() ? chunk.profile32[middle] : chunk.profile16[middle]) < lanes[lane].id;
+      places[lane].first += below ? half + 1 : 0;
+      lanes[lane].left = half - static_cast<std::uint32_t>(below && left % 2 == 0);
+      more |= lanes[lane].left != 0;
+    }
+  }
+  for (std::size_t lane = 0; lane < places.size(); ++lane) {
+    Place& place = places[lane];
+    const Chunk& chunk = *place.chunk;
+    if (chunk.wide_ids()) {
+      find_end(chunk.profile32.data(), place, lanes[lane].block_end);
+    } else {
+      find_end(chunk.profile16.data(), place, lanes[lane].block_end);
+    }
+    if (place.first == place.last) continue;
+    __builtin_prefetch(&chunk.time[place.first]);
+    __builtin_prefetch(chunk.code8.empty() ? static_cast<const void*>(&chunk.code16[place.first])
+                                           : static_cast<const void*>(&chunk.code8[place.first]));
+  }
+}
+
+// Rows of a place that are wanted, from the end that the cut begins at.
+void add_place_rows(const Wanted& wanted_rows, const Place& place) {
+  const Chunk& chunk = *place.chunk;
+  if (place.first == place.last) return;
   const LinkView& links = *wanted_rows.version.links;
-  if (chunk.foreign.empty() && place != wanted_rows.home && links.home(place) != wanted_rows.home) return;
+  const Origin home = wanted_rows.home;
+  if (chunk.foreign.empty() && place.origin != home && links.home(place.origin) != home) return;
   const std::int64_t start_ms = partition_start_ms(chunk.partition);
-  for (std::uint32_t at = rows.first; at < rows.last; ++at) {
-    const Origin origin = chunk.foreign.empty() ? place : chunk.foreign.at(at, place);
-    if (!chunk.foreign.empty() && origin != wanted_rows.home && links.home(origin) != wanted_rows.home) continue;
+  const auto add = [&](std::uint32_t at) {
+    if (start_ms + chunk.time[at] > wanted_rows.cut.now_ms) return false;
+    const Origin origin = chunk.foreign.empty() ? place.origin : chunk.foreign.at(at, place.origin);
+    if (!chunk.foreign.empty() && origin != home && links.home(origin) != home) return false;
     const NameId name = chunk.slices[chunk.code(at)].name;
-    if (!wanted(wanted_rows.names, name)) continue;
-    wanted_rows.out.push_back({start_ms + chunk.time[at], origin, name, layer_rank, &chunk, at, nullptr, 0});
+    if (!wanted(wanted_rows.names, name)) return false;
+    wanted_rows.out.push_back({start_ms + chunk.time[at], origin, name, place.rank, &chunk, at, nullptr, 0});
+    return true;
+  };
+  std::uint64_t left = wanted_rows.cut.count;
+  if (wanted_rows.cut.newest) {
+    for (std::uint32_t at = place.last; at > place.first && left > 0; --at) left -= add(at - 1) ? 1u : 0u;
+  } else {
+    for (std::uint32_t at = place.first; at < place.last && left > 0; ++at) left -= add(at) ? 1u : 0u;
   }
 }
 
@@ -63,14 +138,16 @@ std::uint32_t rank_of(const Version& version, const Layer& layer) {
   return rank;
 }
 
-void add_layer_rows(const Wanted& wanted_rows, Origin place, bool many_shards) {
-  const Placement& placement = wanted_rows.version.placement;
-  const std::uint32_t local_id = placement.local_id(place);
-  if (placement.shard(place) >= wanted_rows.version.shards.size()) return;
+void add_places(const Wanted& wanted_rows, Origin origin, bool many_shards, std::vector<Place>& out) {
+  const Version& version = wanted_rows.version;
+  const std::uint32_t local_id = version.placement.local_id(origin);
+  if (version.placement.shard(origin) >= version.shards.size()) return;
   std::uint32_t rank = 0;
-  for (const auto& layer : wanted_rows.version.shards[placement.shard(place)].layers) {
-    if (const Chunk* chunk = chunk_of(*layer, local_id)) {
-      add_chunk_rows(wanted_rows, *chunk, local_id, place, many_shards ? rank_of(wanted_rows.version, *layer) : rank);
+  for (const auto& layer : version.shards[version.placement.shard(origin)].layers) {
+    const Chunk* chunk = chunk_of(*layer, local_id);
+    if (chunk != nullptr && partition_start_ms(chunk->partition) <= wanted_rows.cut.now_ms) {
+      __builtin_prefetch(&chunk->block_offset[(local_id - chunk->first_id) / limits::kBlockIds]);
+      out.push_back({chunk, origin, local_id, many_shards ? rank_of(version, *layer) : rank});
     }
     ++rank;
   }
@@ -99,13 +176,13 @@ void find_members(std::span<const Origin> origins, std::span<const Origin> membe
 }
 
 void add_tail_rows(const Wanted& wanted_rows, const TailBatch& batch, std::span<const Origin> members,
-                   std::uint32_t rank) {
+                   std::uint32_t rank, std::vector<Row>& out) {
   const EventColumns& events = batch.batch->events;
   const auto add = [&](std::size_t index) {
     const std::uint32_t event = batch.event[index];
     const NameId name{batch.shape_name[events.shape[event]]};
-    if (!wanted(wanted_rows.names, name)) return;
-    wanted_rows.out.push_back({events.time_ms[event], batch.origin[index], name, rank, nullptr, 0, &batch, event});
+    if (!wanted(wanted_rows.names, name) || events.time_ms[event] > wanted_rows.cut.now_ms) return;
+    out.push_back({events.time_ms[event], batch.origin[index], name, rank, nullptr, 0, &batch, event});
   };
   if (members.size() <= kCompareOrigins) return find_members(batch.origin, members, add);
   for (std::size_t index = 0; index < batch.origin.size(); ++index) {
@@ -120,6 +197,35 @@ void add_tail_rows(const Wanted& wanted_rows, const TailBatch& batch, std::span<
          std::tie(right.time_ms, right.origin, right.layer, right.spine_row, right.event);
 }
 
+// Every place of the profile, in the order of partitions in which they are looked at.
+std::vector<Place> places_of(const Wanted& wanted_rows) {
+  const Version& version = wanted_rows.version;
+  const std::span<const Origin> relatives = version.links->relatives(wanted_rows.home);
+  const bool many_shards = std::any_of(relatives.begin(), relatives.end(), [&](Origin relative) {
+    return version.placement.shard(relative) != version.placement.shard(wanted_rows.home);
+  });
+  std::vector<Place> places;
+  places.reserve(2 * kLanes);
+  for (const Origin relative : relatives) add_places(wanted_rows, relative, many_shards, places);
+  const auto earlier = [](const Place& left, const Place& right) {
+    return left.chunk->partition < right.chunk->partition;
+  };
+  if (relatives.size() > 1) std::stable_sort(places.begin(), places.end(), earlier);
+  if (wanted_rows.cut.newest) std::reverse(places.begin(), places.end());
+  return places;
+}
+
+// Whether the rows taken so far, all of partitions before `next` in the order of looking, leave nothing to look for.
+bool enough(const Wanted& wanted_rows, std::span<const Row> tail, std::int32_t next) {
+  const RowCut& cut = wanted_rows.cut;
+  if (cut.count == UINT64_MAX) return false;
+  const auto nearer = [&](const Row& row) {
+    return cut.newest ? row.time_ms >= partition_start_ms(next + 1) : row.time_ms < partition_start_ms(next);
+  };
+  const auto count = static_cast<std::uint64_t>(std::count_if(tail.begin(), tail.end(), nearer));
+  return wanted_rows.out.size() + count >= cut.count;
+}
+
 Value tail_value(const TailBatch& batch, ValueType type, std::uint64_t bits) {
   return {type, is_dictionary_type(type) ? batch.string_id[bits] : bits};
 }
@@ -127,18 +233,40 @@ Value tail_value(const TailBatch& batch, ValueType type, std::uint64_t bits) {
 }  // namespace
 
 void rows_of(const Version& version, Origin home, std::span<const NameId> names, std::vector<Row>& out) {
+  rows_of(version, home, names, RowCut{}, out);
+}
+
+void rows_of(const Version& version, Origin home, std::span<const NameId> names, const RowCut& cut,
+             std::vector<Row>& out) {
   out.clear();
-  const Wanted wanted_rows{version, home, names, out};
-  const std::span<const Origin> relatives = version.links->relatives(home);
-  const bool many_shards = std::any_of(relatives.begin(), relatives.end(), [&](Origin relative) {
-    return version.placement.shard(relative) != version.placement.shard(home);
-  });
-  for (const Origin relative : relatives) add_layer_rows(wanted_rows, relative, many_shards);
+  if (cut.count == 0) return;
+  const Wanted wanted_rows{version, home, names, cut, out};
+  std::vector<Row> tail;
   std::uint32_t rank = 0;
   for (const ShardLayers& shard : version.shards) rank += static_cast<std::uint32_t>(shard.layers.size());
   const std::span<const Origin> members = version.links->members(home);
-  for (const auto& batch : version.tail) add_tail_rows(wanted_rows, *batch, members, rank++);
+  for (const auto& batch : version.tail) add_tail_rows(wanted_rows, *batch, members, rank++, tail);
+
+  std::vector<Place> places = places_of(wanted_rows);
+  for (std::size_t first = 0; first < places.size() && !enough(wanted_rows, tail, places[first].chunk->partition);) {
+    // Whole partitions: layers of one lie side by side in time.
+    std::size_t last = std::min(first + kLanes, places.size());
+    while (last < places.size() && places[last].chunk->partition == places[last - 1].chunk->partition) ++last;
+    for (; first < last; first += std::min(kLanes, last - first)) {
+      const std::span<Place> lanes(places.data() + first, std::min(kLanes, last - first));
+      find_rows(lanes);
+      for (const Place& place : lanes) add_place_rows(wanted_rows, place);
+    }
+  }
+  if (cut.newest) std::reverse(out.begin(), out.end());
+  out.insert(out.end(), tail.begin(), tail.end());
   if (!std::is_sorted(out.begin(), out.end(), before)) std::sort(out.begin(), out.end(), before);
+  if (out.size() <= cut.count) return;
+  if (cut.newest) {
+    out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(cut.count));
+  } else {
+    out.resize(cut.count);
+  }
 }
 
 Value property(const Row& row, KeyId key) {

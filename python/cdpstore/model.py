@@ -66,14 +66,14 @@ class Ack(msgspec.Struct, frozen=True):
     rejects: tuple[Reject, ...] = ()
 
 
-class Identity(msgspec.Struct, frozen=True, order=True):
+class Identity(msgspec.Struct, frozen=True, order=True, gc=False):
     """A kind and a value that point to a profile."""
 
     kind: str
     value: str
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """An event as it is stored, nested properties flattened to dotted names."""
 
     name: str
@@ -81,7 +81,7 @@ class Event(msgspec.Struct, frozen=True):
     properties: dict[str, Any] = {}
 
 
-class Operation(msgspec.Struct, frozen=True):
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """One trait operation of a profile's history; `kind` is set, set_once, unset, increment, append or remove."""
 
     key: str

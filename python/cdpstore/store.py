@@ -18,7 +18,7 @@ import msgpack
 
 from cdpstore import _core
 from cdpstore.errors import BadFrame, CDPError, InvalidRequest, from_core
-from cdpstore.model import Ack, Reject, StoreStats, Transition
+from cdpstore.model import Ack, Event, Identity, Operation, Reject, StoreStats, Transition
 from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
 
@@ -28,6 +28,8 @@ Ids = Mapping[str, str | int]
 Producer = tuple[bytes, int, int]
 """Sixteen bytes that name the sender, its epoch, and the number of this batch: a batch sent again gets its ack
 again."""
+
+_core.use_model(ProfileAnswer, Identity, Operation, Event)
 
 _EVERYBODY = {"or": [{"trait": "email", "op": "exists"}, {"trait": "email", "op": "not_exists"}]}
 _LOG_PART = "log_files"
@@ -212,13 +214,18 @@ class Store:
     def profile(
         self, ids: Ids | int, *, events: Mapping[str, Any] | None = None, now_ms: int | None = None
     ) -> ProfileAnswer | None:
-        """One profile whole: identities, traits with their history, timeline in event order. None when unknown."""
-        spec: dict[str, Any] = {"kind": "profile"}
-        spec.update({"profile": ids} if isinstance(ids, int) else {"ids": dict(ids)})
-        spec["events"] = dict(events or {})
-        with _translated():
-            answer = self._engine.profile(_pack_spec(spec), _now_ms() if now_ms is None else now_ms)
-        return None if answer is None else ProfileAnswer.from_core(answer)
+        """One profile whole: identities, traits with their history, timeline in event order. None when unknown.
+
+        Runs in the calling thread, the GIL held unless over 1,000 events may come along. Cost with ten: 5 to 20 µs.
+        """
+        at_ms = _now_ms() if now_ms is None else now_ms
+        try:
+            answer: ProfileAnswer | None = self._engine.profile(ids, events, at_ms)
+            if answer is NotImplemented:
+                answer = self._engine.profile_by_spec(_pack_spec(_profile_spec(ids, events)), at_ms)
+        except _core.CoreError as error:
+            raise from_core(*error.args) from None
+        return answer
 
     # ---- live segments
 
@@ -328,6 +335,11 @@ class _translated:
 def _table(answer: _core.Table) -> Table:
     columns = [answer.column(index) for index in range(len(answer.names))]
     return Table.from_core((answer.names, columns, answer.watermark, answer.now_ms, answer.notes))
+
+
+def _profile_spec(ids: Ids | int, events: Mapping[str, Any] | None) -> dict[str, Any]:
+    who = {"profile": ids} if isinstance(ids, int) else {"ids": dict(ids)}
+    return {"kind": "profile", **who, "events": dict(events or {})}
 
 
 class _Packers(threading.local):

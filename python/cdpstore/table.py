@@ -16,7 +16,6 @@ IN          12
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import starmap
 from typing import Any, Final, Self, TypeAlias
 
 import msgpack
@@ -195,23 +194,6 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
     created_ms: int | None = None
     watermark: int = 0
     now_ms: int = 0
-
-    @classmethod
-    def from_core(cls, answer: Mapping[str, Any]) -> Self:
-        """The answer of the engine, a map of this struct's fields.
-
-        Identities are (kind, value), operations (key, kind, value, time_ms), events (name, time_ms, properties).
-        """
-        return cls(
-            answer["profile_id"],
-            tuple(starmap(Identity, answer.get("identities", ()))),
-            answer.get("traits", {}),
-            tuple(starmap(Operation, answer.get("trait_history", ()))),
-            tuple(starmap(Event, answer.get("events", ()))),
-            answer.get("created_ms"),
-            answer.get("watermark", 0),
-            answer.get("now_ms", 0),
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, datetimes kept."""

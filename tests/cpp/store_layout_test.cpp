@@ -86,6 +86,37 @@ void check_profile(const Store& store, const Model& model, Origin home, std::spa
   }
 }
 
+// Every cut of a profile's rows is that part of all of them, and fields of many rows are those of each.
+void check_cuts(const Store& store, Origin home, std::span<const NameId> names) {
+  std::vector<Row> all, part;
+  rows_of(store.version, home, names, all);
+  const std::int64_t middle_ms = all.empty() ? 0 : all[all.size() / 2].time_ms;
+  for (const std::int64_t now_ms : {INT64_MAX, middle_ms, middle_ms - 1}) {
+    const auto last = std::find_if(all.begin(), all.end(), [&](const Row& row) { return row.time_ms > now_ms; });
+    const std::span<const Row> seen(all.begin(), last);
+    for (const std::uint64_t count : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{7}, UINT64_MAX}) {
+      for (const bool newest : {false, true}) {
+        rows_of(store.version, home, names, {now_ms, count, newest}, part);
+        const std::size_t wanted = std::min<std::uint64_t>(count, seen.size());
+        const std::span<const Row> expected = newest ? seen.last(wanted) : seen.first(wanted);
+        CHECK(std::equal(part.begin(), part.end(), expected.begin(), expected.end(), [](const Row& a, const Row& b) {
+          return a.chunk == b.chunk && a.spine_row == b.spine_row && a.batch == b.batch && a.event == b.event;
+        }));
+      }
+    }
+  }
+  std::vector<std::pair<KeyId, Value>> one, many;
+  std::vector<std::uint32_t> ends;
+  properties(all, many, ends);
+  CHECK_EQ(ends.size(), all.size());
+  std::uint32_t first = 0;
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    properties(all[at], one);
+    CHECK(std::equal(one.begin(), one.end(), many.begin() + first, many.begin() + ends[at]));
+    first = ends[at];
+  }
+}
+
 void check_all(const Store& store, const Model& model, std::uint32_t origins) {
   store.check_chunks();
   const std::vector<NameId> names{NameId{1}, NameId{4}};
@@ -93,6 +124,8 @@ void check_all(const Store& store, const Model& model, std::uint32_t origins) {
     if (store.version.links->home(Origin{origin}) != Origin{origin}) continue;
     check_profile(store, model, Origin{origin}, {});
     check_profile(store, model, Origin{origin}, names);
+    check_cuts(store, Origin{origin}, {});
+    check_cuts(store, Origin{origin}, names);
   }
 }
 

@@ -22,15 +22,13 @@ std::uint32_t rank_of(std::string_view kind) {
 
 void parse_ids(const Node& node, const Path& path, ProfileSpec& out) {
   if (node.type != Node::Type::kMap || node.fields.empty()) fail_expected(path, "a map of identities", node);
-  std::string scratch;
   for (const auto& [kind, value] : node.fields) {
     const Path at = path.field(kind);
     if (value.type != Node::Type::kString && value.type != Node::Type::kInt) fail_expected(at, "a string", value);
     const std::string text = value.type == Node::Type::kInt ? std::to_string(value.integer) : std::string(value.text);
-    out.ids.emplace_back(std::string(kind), std::string(normalise_identity(kind, text, scratch)));
+    out.ids.emplace_back(kind, text);
   }
-  std::stable_sort(out.ids.begin(), out.ids.end(),
-                   [](const auto& left, const auto& right) { return rank_of(left.first) < rank_of(right.first); });
+  settle_ids(out);
 }
 
 void parse_events(const Node& node, const Path& path, ProfileSpec& out) {
@@ -64,15 +62,17 @@ class ProfileReader {
       : version_(version), spec_(spec), now_ms_(now_ms) {}
 
   ProfileAnswer read(Origin home) {
+    version_.identities->prefetch(home);
     answer_.profile_id = raw(home);
     answer_.watermark = version_.watermark;
     answer_.now_ms = now_ms_;
-    const std::span<const Origin> members = version_.links->members(home);
-    for (const Origin member : members) {
-      for (const IdentityEntry& entry : version_.identities->of(member)) answer_.identities.push_back(entry);
-    }
-    read_traits(home, members);
-    if (spec_.with_events) read_events(home);
+    const ProfileTraits traits = version_.profiles->read(home, now_ms_, *version_.links);
+    if (traits.created_ms < limits::kTimeMaxMs) answer_.created_ms = traits.created_ms;
+    read_identities(home);
+    if (spec_.with_events && spec_.limit > 0) read_events(home);
+    fetch_texts(traits);
+    add_traits(traits);
+    add_events();
     return std::move(answer_);
   }
 
@@ -82,22 +82,11 @@ class ProfileReader {
     return {value.type, value.bits, version_.strings->at(static_cast<std::uint32_t>(value.bits))};
   }
 
-  void read_traits(Origin home, std::span<const Origin> members) {
-    std::vector<KeyId> keys;
-    for (const StoredOperation& operation : version_.profiles->history(members)) {
-      keys.push_back(operation.key);
-      if (operation.time_ms > now_ms_) continue;
-      answer_.trait_history.push_back(
-          {version_.keys->at(raw(operation.key)), operation.kind, resolve(operation.value), operation.time_ms});
+  void read_identities(Origin home) {
+    for (const Origin member : version_.links->members(home)) {
+      const std::vector<IdentityEntry> entries = version_.identities->of(member);
+      answer_.identities.insert(answer_.identities.end(), entries.begin(), entries.end());
     }
-    std::sort(keys.begin(), keys.end());
-    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-    for (const KeyId key : keys) {
-      const Value value = version_.profiles->trait_at(home, key, now_ms_, *version_.links).value;
-      if (value.type != ValueType::kNull) answer_.traits.emplace_back(version_.keys->at(raw(key)), resolve(value));
-    }
-    const std::int64_t created_ms = version_.profiles->created_ms(home, *version_.links);
-    if (created_ms < limits::kTimeMaxMs) answer_.created_ms = created_ms;
   }
 
   void read_events(Origin home) {
@@ -108,29 +97,55 @@ class ProfileReader {
     if (names.empty() && !spec_.names.empty()) return;
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
-    std::vector<Row> rows;
-    rows_of(version_, home, names, rows);
-    while (!rows.empty() && rows.back().time_ms > now_ms_) rows.pop_back();
-    const std::size_t count = std::min<std::uint64_t>(rows.size(), spec_.limit);
-    answer_.events.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) add_event(spec_.newest_first ? rows[rows.size() - 1 - i] : rows[i]);
+    rows_of(version_, home, names, {now_ms_, spec_.limit, spec_.newest_first}, rows_);
+    if (spec_.newest_first) std::reverse(rows_.begin(), rows_.end());
+    properties(rows_, properties_, ends_);
   }
 
-  void add_event(const Row& row) {
-    properties_.clear();
-    properties(row, properties_);
-    answer_.events.push_back({version_.names->at(raw(row.name)), row.time_ms,
-                              static_cast<std::uint32_t>(answer_.properties.size()),
-                              static_cast<std::uint32_t>(properties_.size())});
-    for (const auto& [key, value] : properties_)
+  // Texts lie far apart: all are on their way before the first is read.
+  void fetch_texts(const ProfileTraits& traits) const {
+    for (const int step : {0, 1}) {
+      const auto fetch = [&](const Value& value) {
+        if (is_dictionary_type(value.type)) version_.strings->prefetch(static_cast<std::uint32_t>(value.bits), step);
+      };
+      for (const auto& [key, value] : traits.values) fetch(value);
+      for (const auto& [key, value] : properties_) fetch(value);
+    }
+  }
+
+  void add_traits(const ProfileTraits& traits) {
+    answer_.traits.reserve(traits.values.size());
+    for (const auto& [key, value] : traits.values) {
+      answer_.traits.emplace_back(version_.keys->at(raw(key)), resolve(value));
+    }
+    answer_.trait_history.reserve(traits.history.size());
+    for (const StoredOperation& operation : traits.history) {
+      answer_.trait_history.push_back(
+          {version_.keys->at(raw(operation.key)), operation.kind, resolve(operation.value), operation.time_ms});
+    }
+  }
+
+  void add_events() {
+    answer_.events.reserve(rows_.size());
+    answer_.properties.reserve(properties_.size());
+    std::uint32_t first = 0;
+    for (std::size_t at = 0; at < rows_.size(); ++at) {
+      const Row& row = rows_[at];
+      answer_.events.push_back({version_.names->at(raw(row.name)), row.time_ms, first, ends_[at] - first});
+      first = ends_[at];
+    }
+    for (const auto& [key, value] : properties_) {
       answer_.properties.emplace_back(version_.keys->at(raw(key)), resolve(value));
+    }
   }
 
   const Version& version_;
   const ProfileSpec& spec_;
   std::int64_t now_ms_;
   ProfileAnswer answer_;
+  std::vector<Row> rows_;  // of the events, in the order asked for
   std::vector<std::pair<KeyId, Value>> properties_;
+  std::vector<std::uint32_t> ends_;  // of each row's properties
 };
 
 }  // namespace
@@ -152,6 +167,14 @@ ProfileSpec parse_profile(Fields& fields, const CommonSpec& common) {
   }
   if (const Node* events = fields.take("events")) parse_events(*events, fields.path("events"), out);
   return out;
+}
+
+void settle_ids(ProfileSpec& spec) {
+  std::string scratch;
+  for (auto& [kind, value] : spec.ids) value = std::string(normalise_identity(kind, value, scratch));
+  if (spec.ids.size() < 2) return;
+  std::stable_sort(spec.ids.begin(), spec.ids.end(),
+                   [](const auto& left, const auto& right) { return rank_of(left.first) < rank_of(right.first); });
 }
 
 std::optional<ProfileAnswer> read_profile(const Version& version, const ProfileSpec& spec, std::int64_t now_ms) {

@@ -64,7 +64,10 @@ struct ProfileSpec {
 };
 
 [[nodiscard]] ProfileSpec parse_profile(Fields& fields, const CommonSpec& common);
-// Null when nobody has that id or identity. Cost: ~5 us for a profile of 20 events in a few layers.
+// Normalises the identities given and puts the highest-ranked first.
+void settle_ids(ProfileSpec& spec);
+// Null when nobody has that id or identity. Cost with the newest 10 of 20 events among 20 M, all of it cold in the caches:
+// ~3 us.
 [[nodiscard]] std::optional<ProfileAnswer> read_profile(const Version& version, const ProfileSpec& spec,
                                                         std::int64_t now_ms);
 
