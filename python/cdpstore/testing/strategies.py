@@ -261,7 +261,7 @@ def trends() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def funnels() -> st.SearchStrategy[dict[str, Any]]:
-    """Funnels whose steps may overlap, with windows down to a millisecond, split by traits."""
+    """Funnels whose steps may overlap, with windows down to a millisecond, split by anything."""
     own = st.fixed_dictionaries(
         {
             "kind": st.just("funnel"),
@@ -271,7 +271,8 @@ def funnels() -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "order": st.just("in_order"),
             "same_time": st.sampled_from(["counts", "later"]),
-            "breakdown": _breakdowns(("trait",)),
+            "breakdown": _breakdowns(("property", "trait")),
+            "limit": st.integers(0, 3),
         },
     )
     return _with_common(own)

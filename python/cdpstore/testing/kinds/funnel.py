@@ -7,18 +7,18 @@ from typing import Any
 from cdpstore.table import Table
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.spec import Fields, bad, choice, duration, each, selector, unsupported
+from cdpstore.testing.spec import Fields, bad, choice, duration, each, selector
 from cdpstore.testing.values import typed
 from cdpstore.testing.view import View, operand_names, operand_values
 
 __all__ = ["answer", "parse"]
 
+_REST = ("the key of the rest",)
 
-def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
+
+def parse(fields: Fields, _common: dict[str, Any]) -> dict[str, Any]:
     """Steps, window, order, same_time."""
     steps = fields.require("steps", each(selector, 2, 32))
-    if common["limit"] is not None:
-        unsupported(fields.path("limit"), "every group is answered")
     if not fields.has("window"):
         bad(fields.path("window"), "missing; null for no window")
     return {
@@ -30,7 +30,7 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer(view: View, spec: dict[str, Any]) -> Table:
-    """Profiles by the deepest step they reached, split by the entry's values."""
+    """Profiles by the deepest step they reached, split by the entry's values; under a limit by most entries."""
     breakdown = spec["breakdown"]
     depths: dict[Any, list[int]] = {}
     values: dict[Any, list[Any]] = {}
@@ -45,10 +45,13 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
     steps = range(1, len(spec["steps"]) + 1)
     if not breakdown:
         depths.setdefault((), [])
-    rows = [
-        [*values.get(key, []), *(sum(depth >= step for depth in depths[key]) for step in steps)]
-        for key in sorted(depths)
-    ]
+    ranked = sorted(depths, key=lambda key: (-len(depths[key]), key))
+    limit = spec["limit"]
+    if limit is not None and breakdown and len(ranked) > limit:
+        rest = [depth for key in ranked[limit:] for depth in depths[key]]
+        ranked = [*ranked[:limit], _REST]
+        values[_REST], depths[_REST] = ["other"] * len(breakdown), rest
+    rows = [[*values.get(key, []), *(sum(depth >= step for depth in depths[key]) for step in steps)] for key in ranked]
     return view.table([*operand_names(breakdown), *(f"step_{step}" for step in steps)], rows)
 
 
