@@ -118,6 +118,12 @@ py::list memory(const Engine& engine) {
   return out;
 }
 
+py::dict stages(const Engine& engine) {
+  py::dict out;
+  for (const StageTime& time : engine.stages()) out[py::str(time.stage)] = py::make_tuple(time.count, time.total_ns);
+  return out;
+}
+
 py::array members(const Engine& engine, const std::string& name) {
   const std::vector<std::uint64_t> ids = engine.members(name);
   return py::array_t<std::uint64_t>(static_cast<py::ssize_t>(ids.size()), ids.data());
@@ -149,6 +155,7 @@ void bind_engine(py::module_& module) {
       .def("compact", &Engine::compact, released())
       .def("digest", &Engine::digest, released())
       .def("memory", &memory)
+      .def("stages", &stages)
       .def("verify", &Engine::verify, released())
       .def("engine_ms", [](const Engine& engine) { return engine.pin()->tick_ms; })
       .def("watermark", [](const Engine& engine) { return engine.pin()->watermark; })

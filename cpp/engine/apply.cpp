@@ -78,12 +78,16 @@ void Engine::Impl::publish_applied() {
 // definition sees just what came before it. Groups are in the log, so replay cuts the same runs.
 void Engine::Impl::apply_group(Group& group, std::vector<Done>* done) {
   const std::lock_guard applying(apply_mutex);
+  const auto began = StageTimes::Clock::now();
+  StageTimes::Clock::duration watched{0};
   std::vector<Origin> touched;
   const auto settle = [&] {
     publish_applied();
     if (!watches.empty()) {
       const std::lock_guard lock(watch_mutex);
+      const auto watch_began = StageTimes::Clock::now();
       watches.retest(*current.load(), touched, tick_ms);
+      watched += StageTimes::Clock::now() - watch_began;
     }
     touched.clear();
   };
@@ -102,6 +106,8 @@ void Engine::Impl::apply_group(Group& group, std::vector<Done>* done) {
     if (done != nullptr) done->push_back({pending.ticket, pending.wanted, std::move(outcome)});
   }
   settle();
+  stages.add(Stage::kWatch, watched);
+  stages.add(Stage::kApply, StageTimes::Clock::now() - began - watched);
 }
 
 void Engine::Impl::apply_loop() {

@@ -93,6 +93,11 @@ std::vector<Definition> Engine::definitions() const {
   return impl_->watches.definitions();
 }
 
+std::vector<StageTime> Engine::stages() const {
+  const auto times = impl_->stages.read();
+  return {times.begin(), times.end()};
+}
+
 std::string Engine::digest() const {
   impl_->wait_applied();
   const std::lock_guard applying(impl_->apply_mutex);

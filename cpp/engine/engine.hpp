@@ -20,6 +20,7 @@
 #include "base/error.hpp"
 #include "codec/canonical_batch.hpp"
 #include "engine/log_record.hpp"
+#include "engine/stages.hpp"
 #include "query/query.hpp"
 #include "store/memory_part.hpp"
 #include "store/version.hpp"
@@ -109,6 +110,7 @@ class Engine {
   void compact();                            // seals, then merges until nothing is worth it and nothing is split
   [[nodiscard]] std::string digest() const;  // SHA-256 hex, by value
   [[nodiscard]] std::vector<MemoryPart> memory() const;
+  [[nodiscard]] std::vector<StageTime> stages() const;  // since it was opened
   void verify() const;  // reads the whole log again, checks every chunk; throws Corruption
   void add_zone(std::string_view name, std::span<const std::pair<std::int64_t, std::int64_t>> transitions);
 

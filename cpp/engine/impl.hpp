@@ -43,6 +43,7 @@ struct Engine::Impl {
   std::uint64_t hash_key = 0;
   std::unique_ptr<DurableLog> log;  // null in memory
   std::unique_ptr<Pool> pool;
+  StageTimes stages;
 
   // --- queue
   std::mutex queue_mutex;

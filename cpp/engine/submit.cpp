@@ -80,7 +80,9 @@ Ticket Engine::submit(const Submission& submission) {
   decode_options.allow_system = submission.system;
   decode_options.source_id = submission.source_id;
   decode_options.kinds = default_identity_kinds();
+  const auto began = StageTimes::Clock::now();
   DecodeResult decoded = decode_batch(submission.bytes, decode_options);
+  impl_->stages.add(Stage::kDecode, StageTimes::Clock::now() - began);
   Pending pending;
   pending.wanted = submission.wanted;
   pending.rejects = own(decoded.rejects);

@@ -51,7 +51,9 @@ void Engine::Impl::sync_loop() {
     }
     queue_changed.notify_all();
     try {
+      const auto began = StageTimes::Clock::now();
       log->append(payloads_of(group));
+      stages.add(Stage::kLog, StageTimes::Clock::now() - began);
       marked = false;
     } catch (const Error& error) {
       // Out of reserved space refuses this group and lets later ones try; a failed sync poisons the store.
