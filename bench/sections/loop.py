@@ -28,16 +28,15 @@ MESSAGES = 400
 WARM_UP = 50
 REST_S = 0.01  # after a mail, so that the record of its result is out of the way
 FLOOR_MS, PERCENT = 10.0, 99
+CHANNEL = "frame sent -> handed to channel, whole"
 
 
 @contextmanager
 def server(folder: Path, smtp: str) -> Iterator[tuple[ServerProcess, Path]]:
     """The server, and the file that holds its times once it ended."""
     times = folder / "times.json"
-    process = ServerProcess(folder / "data", "--smtp", smtp)
-    process._command[1:3] = ["-m", "bench.loop_server", str(times)]
-    del process._command[process._command.index("cdpstore.server") : process._command.index("serve")]
-    with process:
+    program = ("-m", "bench.loop_server", str(times))
+    with ServerProcess(folder / "data", "--smtp", smtp, program=program) as process:
         yield process, times
 
 
@@ -122,13 +121,14 @@ def stages_of(marks: list[tuple[int, int, float]], times: dict[str, list[Any]]) 
         put("transition -> message record begun (profile read)", (queued[0] - transition) / 1e3)
         put("message record durable and applied", (queued[1] - queued[0]) / 1e3)
         put("record durable -> handed to channel (rendered)", (send[0] - queued[1]) / 1e3)
+        put(CHANNEL, (send[0] - sent) / 1e3)
         put("SMTP: handed over and answered", (send[1] - send[0]) / 1e3)
         put("event to mail, whole", arrived_s * 1e6 - began / 1e3)
     return out
 
 
 def measure(_folder: Path) -> list[Result]:
-    """Median of each crossing, p99 beside it; the floor is the p99 of the whole."""
+    """Median of each crossing, p99 beside it; the floor is on the p99 until the channel has the message."""
     with tempfile.TemporaryDirectory() as directory, MailHost() as host:
         with server(Path(directory), host.smtp) as (process, file):
             with Client(port=process.port, api_key=process.key) as client:
@@ -136,8 +136,10 @@ def measure(_folder: Path) -> list[Result]:
             marks = send_all(process.port, process.key, host)
         times = json.loads(file.read_text())
     results = []
+    p99 = {}
     for name, taken in stages_of(marks, times).items():
-        p99 = statistics.quantiles(taken, n=100)[PERCENT - 1]
-        results.append(Result(f"loop: {name}", statistics.median(taken), "us", note=f"p99 {p99:,.0f} us"))
-    results.append(Result("loop: event to mail, p99", p99 / 1e3, "ms", FLOOR_MS, "lower", f"{len(taken)} messages"))
+        p99[name] = statistics.quantiles(taken, n=100)[PERCENT - 1]
+        results.append(Result(f"loop: {name}", statistics.median(taken), "us", note=f"p99 {p99[name]:,.0f} us"))
+    note = f"{MESSAGES - WARM_UP} messages, one at a time"
+    results.append(Result("loop: event to channel, p99", p99[CHANNEL] / 1e3, "ms", FLOOR_MS, "lower", note))
     return results

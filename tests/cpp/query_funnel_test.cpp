@@ -122,6 +122,8 @@ TEST("a funnel with conditions, breakdown and a set of profiles is the same by t
     grow(history, 6, 400, 3);
     CommonSpec common;
     common.breakdown = {{true, "key 1"}, {true, "never seen"}};
+    if (round % 3 != 0) common.breakdown[1] = {false, round % 3 == 1 ? "key 1" : "key 3"};
+    if (round % 4 == 0) common.limit = 2;
     const Node steps =
         list({event(text("name 1"), {condition("key 1", "gt", integer(20'000))}),
               event(list({text("name 1"), text("name 4")}), {condition("key 3", "exists", Node{})}), text("name 7")});

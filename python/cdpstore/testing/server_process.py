@@ -20,12 +20,15 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """`cdpstore serve` over a directory; always on the same port, so that clients find it again."""
+    """`cdpstore serve` over a directory; always on the same port, so that clients find it again.
 
-    def __init__(self, data: Path, *options: str) -> None:
+    `program`: what to give Python in place of the server itself, for one that measures.
+    """
+
+    def __init__(self, data: Path, *options: str, program: tuple[str, ...] = ("-m", "cdpstore.server")) -> None:
         self.port = free_port()
         self.key = ""
-        self._command = [sys.executable, "-m", "cdpstore.server", "serve", "--data", str(data)]
+        self._command = [sys.executable, *program, "serve", "--data", str(data)]
         self._command += ["--port", str(self.port), *options]
         self._process: subprocess.Popen[str] | None = None
 
