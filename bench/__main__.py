@@ -1,6 +1,6 @@
 """Runs the sections and prints what they found beside the floors.
 
-make bench                  20 M events; some minutes, 10 GB of memory, 3 GB of disk
+make bench                  20 M events, and 50 M for `scale`; half an hour, 12 GB of memory, 12 GB of disk
 make bench SIZE=small       1 M events: to see that it runs; ratios at this size say little
 python -m bench --size small --only append,point
 """

@@ -37,7 +37,12 @@ class Size:
     events: int
 
 
-SIZES = {"tiny": Size(2_000, 40_000), "small": Size(50_000, 1_000_000), "full": Size(1_000_000, 20_000_000)}
+SIZES = {
+    "tiny": Size(2_000, 40_000),
+    "small": Size(50_000, 1_000_000),
+    "full": Size(1_000_000, 20_000_000),
+    "large": Size(2_500_000, 50_000_000),
+}
 
 
 def folder(size: str) -> Path:
