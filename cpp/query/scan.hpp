@@ -53,7 +53,7 @@ struct SpineView {
   const std::uint16_t* code16 = nullptr;
   const std::uint16_t* profile = nullptr;  // + id_offset = index into the task's arrays
   std::uint32_t id_offset = 0;
-  std::uint32_t first_row = 0;  // of the view in the chunk's spine
+  std::uint32_t first_row = 0;                   // of the view in the chunk's spine
   const std::uint64_t* profile_start = nullptr;  // as in the chunk; null for a part of a chunk, or wide ids
   const std::uint16_t* start_profile = nullptr;  // + id_offset
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(time.size()); }
