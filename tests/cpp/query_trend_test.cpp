@@ -117,6 +117,29 @@ TEST("several intervals of any events are those of each alone") {
   }
 }
 
+TEST("a trend of nearly all names, whose other rows are covered up, is the same by tasks and by rows") {
+  for (std::uint64_t round = 0; round < 24; ++round) {
+    Shapes shapes{.names = 8, .strings = 2, .origins = round % 2 == 0 ? 20u : 300u, .fields_max = 1};
+    shapes.step_ms = kHour * (1 + static_cast<std::int64_t>(round % 5));
+    History history(test::seed() + 700 + round, shapes, 1);
+    grown(history, 600, static_cast<int>(round % 3));
+    std::vector<Node> names;
+    for (std::uint32_t name = 0; name < shapes.names; ++name) {
+      if (name != round % shapes.names) names.push_back(text("name " + std::to_string(1 + 3 * name)));
+    }
+    CommonSpec common = some_range(history, shapes);
+    Question question(history, "trend",
+                      map({{"event", event(list(names))},
+                           {"measures", list({text("unique"), text("total")})},
+                           {"interval", list({text("day"), text("week"), text("month")})}}),
+                      common);
+    check_equal(question);
+    const ProfileMask mask = some_profiles(history);
+    question.where(mask);
+    check_equal(question);
+  }
+}
+
 TEST("number measures, property breakdowns, ranks and limits are the same by tasks and by rows") {
   for (std::uint64_t round = 0; round < 16; ++round) {
     Shapes shapes{.names = 4, .strings = 2, .origins = 100, .fields_max = 6};

@@ -26,6 +26,7 @@ namespace {
 constexpr std::size_t kByteSets = 64;       // sets of a byte a profile (a plain store) up to so many, of bits beyond
 constexpr std::size_t kPairedPlaces = 256;  // places of a task compared pair by pair; with more, all buckets are shared
 constexpr std::uint32_t kUnshared = kNone;
+constexpr std::uint32_t kHiddenShare = 4;  // up to one in so many rows is covered up; of more, the others are gathered
 
 // A place that rows of the task come from: a chunk, or a slice of it. Ids are of the shard, buckets of an interval.
 struct Place {
@@ -155,6 +156,7 @@ struct Feed {
   std::uint32_t id_offset = 0;
   const std::uint64_t* profile_start = nullptr;  // a bit a row, where times are whole chunks; else null
   const std::uint16_t* start_profile = nullptr;  // + id_offset, of each start
+  std::span<const std::uint32_t> hidden = {};  // rows of names that do not count, ascending; all buckets are bytes then
 };
 
 // --- by profile
@@ -253,15 +255,23 @@ class ProfileScan {
     const std::vector<Slice>& slices = chunk.chunk().slices;
     std::vector<std::uint8_t> wanted(std::max<std::size_t>(slices.size(), 256));
     std::size_t selected = 0;
+    std::uint32_t hidden = 0;
     for (std::size_t code = 0; code < slices.size(); ++code) {
       wanted[code] = plan_.event.selects(slices[code].name);
       selected += wanted[code];
+      hidden += wanted[code] ? 0 : slices[code].row_count;
     }
     if (selected == 0) return;
     const SpineView spine = chunk.spine();
     if (selected == slices.size()) {
       return take(chunk, {chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile,
                           spine.id_offset, spine.profile_start, spine.start_profile});
+    }
+    if (hidden <= chunk.chunk().row_count / kHiddenShare && can_hide(chunk.chunk().partition)) {
+      const auto rows = scratch_.lease<std::uint32_t>(hidden);
+      const std::span hidden_rows(rows.data(), find_hidden(chunk, spine, wanted.data(), rows.data()));
+      return take(chunk, {chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile,
+                          spine.id_offset, nullptr, nullptr, hidden_rows});
     }
     const auto rows = scratch_.lease<std::uint32_t>(spine.size() + simd::kSlack);
     const std::uint32_t count = wanted_positions(spine, wanted.data(), rows.data());
@@ -272,6 +282,46 @@ class ProfileScan {
       profiles[i] = spine.profile[rows[i]];
     }
     take(chunk, {chunk.chunk().partition, count, times.data(), nullptr, profiles.data(), spine.id_offset});
+  }
+
+  // Few rows of names that do not count, the system's own beside any event, are covered up where they lie.
+  [[nodiscard]] bool can_hide(std::int32_t partition) const {
+    return plan_.breakdown.empty() &&
+           std::all_of(plan_.intervals.begin(), plan_.intervals.end(),
+                       [&](const BucketPlan& interval) { return interval.of(partition).by_bytes; });
+  }
+
+  // Rows of the view whose name is not wanted, ascending; returns how many.
+  std::size_t find_hidden(ChunkView& chunk, const SpineView& spine, const std::uint8_t* wanted, std::uint32_t* out) {
+    const std::vector<Slice>& slices = chunk.chunk().slices;
+    std::size_t found = 0;
+    for (std::size_t code = 0; code < slices.size(); ++code) {
+      if (wanted[code] != 0) continue;
+      const auto view = chunk.slice(slices[code]);
+      for (std::uint32_t row = 0; view && row < view->row_count; ++row) {
+        out[found++] = slices[code].posting(view->first_row + row) - spine.first_row;
+      }
+    }
+    std::sort(out, out + found);
+    return found;
+  }
+
+  // Hidden rows take the bucket of a neighbour of their profile, so that they are the first row of nothing of their own:
+  // that of the row before, or, where they come first, of the first row that counts.
+  static void cover_hidden(const Feed& feed, std::uint8_t* bytes) {
+    const auto same = [&](std::uint32_t left, std::uint32_t right) {
+      return feed.profile[left] == feed.profile[right];
+    };
+    for (std::size_t at = 0; at < feed.hidden.size(); ++at) {
+      const std::uint32_t row = feed.hidden[at];
+      if (row != 0 && same(row, row - 1)) {
+        bytes[row] = bytes[row - 1];
+        continue;
+      }
+      std::uint32_t next = row + 1;
+      for (std::size_t i = at + 1; i < feed.hidden.size() && feed.hidden[i] == next; ++i) ++next;
+      bytes[row] = next < feed.count && same(row, next) ? bytes[next] : simd::kOutsideBucket;
+    }
   }
 
   // The first rows of each (profile, bucket) of one interval and feed, kept for coarser intervals.
@@ -336,8 +386,8 @@ class ProfileScan {
 
   // Nothing but times and profiles is looked at, of whole chunks.
   [[nodiscard]] bool goes_by_starts(const Feed& feed) const noexcept {
-    return feed.profile_start != nullptr && feed.slot == nullptr && plan_.breakdown.empty() && filter_.everybody() &&
-           plan_.uniques && !plan_.totals;
+    return feed.profile_start != nullptr && feed.slot == nullptr && feed.hidden.empty() && plan_.breakdown.empty() &&
+           filter_.everybody() && plan_.uniques && !plan_.totals;
   }
 
   void group(const PartitionBuckets& buckets, const Feed& feed, bool profiles, Firsts& out) {
@@ -357,9 +407,11 @@ class ProfileScan {
       const std::uint8_t* excluded = excluded_.data() + feed.id_offset;
       for (std::uint32_t row = 0; row < feed.count; ++row) bytes[row] |= excluded[feed.profile[row]];
     }
+    for (const std::uint32_t row : feed.hidden) bytes[row] = simd::kOutsideBucket;
     if (plan_.totals) count_totals(buckets, feed, bytes.data(), out.totals);
     out.valid = true;
     if (!plan_.uniques) return;
+    cover_hidden(feed, bytes.data());
     out.bytes = scratch_.lease<std::uint8_t>(feed.count + simd::kSlack);
     if (profiles) out.profile = scratch_.lease<std::uint16_t>(feed.count + simd::kSlack);
     out.count = primitives_.first_of_group(bytes.data(), feed.profile, feed.count, out.bytes.data(),
