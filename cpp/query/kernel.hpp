@@ -47,6 +47,12 @@ class Kind {
                         Partial& partial) const = 0;
   [[nodiscard]] virtual std::vector<NameId> names() const = 0;
   virtual void merge(Partial& into, Partial&& from) const = 0;
+  // A kind to look at everything once more in place of this one, whose total says what to look for; null when the total is
+  // enough.
+  [[nodiscard]] virtual std::unique_ptr<Kind> again([[maybe_unused]] const QueryContext& context,
+                                                    [[maybe_unused]] const Partial& total) const {
+    return nullptr;
+  }
   [[nodiscard]] virtual Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const = 0;
 };
 

@@ -60,7 +60,8 @@ class Execution {
     }
   }
 
-  [[nodiscard]] Table finish() {
+  // What all tasks added, merged. REQUIRES: run() has returned.
+  [[nodiscard]] std::unique_ptr<Partial> total() {
     std::unique_ptr<Partial> total;
     for (std::unique_ptr<Partial>& partial : partials_) {
       if (partial == nullptr) continue;
@@ -70,9 +71,9 @@ class Execution {
         kind_->merge(*total, std::move(*partial));
       }
     }
-    if (total == nullptr) total = kind_->make_partial();
-    return kind_->finish(context_, std::move(total));
+    return total == nullptr ? kind_->make_partial() : std::move(total);
   }
+  [[nodiscard]] const QueryContext& context() const noexcept { return context_; }
 
  private:
   void run_task(std::size_t index, unsigned worker) {
@@ -147,7 +148,16 @@ Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, 
   context.budget = options.budget != nullptr ? options.budget : &own;
   Execution execution(*version, kind.get(), where ? &*where : nullptr, context, options);
   execution.run(options.pool, options.threads);
-  Table table = execution.finish();
+  std::unique_ptr<Partial> total = execution.total();
+  Table table;
+  if (const std::unique_ptr<Kind> next = kind->again(execution.context(), *total)) {
+    total.reset();
+    Execution second(*version, next.get(), where ? &*where : nullptr, context, options);
+    second.run(options.pool, options.threads);
+    table = next->finish(second.context(), second.total());
+  } else {
+    table = kind->finish(execution.context(), std::move(total));
+  }
   table.watermark = version->watermark;
   table.now_ms = now_ms;
   return table;

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "query/budget.hpp"
 #include "query/kinds/event_names.hpp"
@@ -80,7 +81,7 @@ class TrendKind final : public Kind {
     std::vector<std::pair<std::size_t, std::uint32_t>> seen;  // (interval, cell)
     for (const Row& row : rows) {
       if (!context.range.contains(row.time_ms) || !plan_.event.matches(row)) continue;
-      const std::uint32_t group = plan_.breakdown.group_of(*context.version, home, &row, into.groups);
+      const std::uint32_t group = plan_.folded(plan_.breakdown.group_of(*context.version, home, &row, into.groups));
       for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
         const std::uint32_t cell = into.cells[i].at(group, *plan_.intervals[i].bucket_of(row.time_ms));
         ++into.cells[i].total(cell);
@@ -99,15 +100,36 @@ class TrendKind final : public Kind {
     auto& left = static_cast<TrendPartial&>(into);
     auto& right = static_cast<TrendPartial&>(from);
     if (right.groups.size() > left.groups.size()) std::swap(left, right);
-    const std::vector<std::uint32_t> group = right.groups.merge_into(left.groups);
+    std::vector<std::uint32_t> group;
+    if (plan_.shown) {
+      group.resize(plan_.shown->size() + 1);  // the same in every partial
+      std::iota(group.begin(), group.end(), 0u);
+    } else {
+      group = right.groups.merge_into(left.groups);
+    }
     for (std::size_t i = 0; i < plan_.intervals.size(); ++i) left.cells[i].merge(right.cells[i], group);
+  }
+
+  // A profile may be in several groups of the rest, so their distinct counts do not add up: the rows are looked at again.
+  [[nodiscard]] std::unique_ptr<Kind> again(const QueryContext& context, const Partial& partial) const override {
+    if (!limit_ || plan_.shown || !plan_.uniques || !plan_.breakdown.reads_properties()) return nullptr;
+    Ranking ranking = ranked(static_cast<const TrendPartial&>(partial), *context.version->strings);
+    if (ranking.rest.empty()) return nullptr;
+    TrendPlan plan = plan_;
+    plan.shown.emplace();
+    for (Ranked& best : ranking.best) plan.shown->push_back(std::move(best.key));
+    return std::make_unique<TrendKind>(std::move(plan), order_, lists_intervals_, has_starts_, limit_);
   }
 
   [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
     auto& total = static_cast<TrendPartial&>(*partial);
     const Dictionary& strings = *context.version->strings;
-    const Ranking ranking = ranked(total, strings);
     Lines lines;
+    if (plan_.shown) {
+      add_folded(total, lines);
+      return table_of(lines, strings);
+    }
+    const Ranking ranking = ranked(total, strings);
     for (std::size_t i = 0; i < asked_intervals(); ++i) {
       for (const Ranked& best : ranking.best) add_lines(i, total.cells[i], best.group, &best.key, lines);
       if (!ranking.rest.empty()) add_other(i, total.cells[i], ranking.rest, lines);
@@ -217,13 +239,15 @@ class TrendKind final : public Kind {
     });
   }
 
-  void add_other(std::size_t interval, const Cells& cells, std::span<const std::uint32_t> rest, Lines& lines) const {
-    if (plan_.uniques && plan_.breakdown.reads_properties()) {
-      // A profile may be in several groups of the rest, so their counts do not add up.
-      throw Error(Family::kBadQuery, code::kQueryUnsupported,
-                  "unique under a limit that leaves groups out is not built yet for a breakdown by a property",
-                  "limit");
+  void add_folded(const TrendPartial& total, Lines& lines) const {
+    for (std::size_t i = 0; i < asked_intervals(); ++i) {
+      std::uint32_t group = 0;
+      for (const std::vector<Value>& key : *plan_.shown) add_lines(i, total.cells[i], group++, &key, lines);
+      add_lines(i, total.cells[i], group, nullptr, lines);
     }
+  }
+
+  void add_other(std::size_t interval, const Cells& cells, std::span<const std::uint32_t> rest, Lines& lines) const {
     Cells other = empty_cells(plan_, plan_.intervals[interval].size());
     for (const std::uint32_t group : rest) {
       cells.each(group,

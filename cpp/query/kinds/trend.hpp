@@ -1,6 +1,7 @@
 // trend, shared by its parts: trend.cpp (spec, rows, answer), trend_scan.cpp (tasks). Meaning: at the top of trend.cpp.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -44,11 +45,18 @@ struct TrendPlan {
   std::vector<BucketPlan> intervals;  // as asked; behind them one of a single bucket when `ranks_whole`
   std::vector<std::size_t> order;     // intervals, finest first
   bool ranks_whole = false;           // the breakdown is ranked by unique over the whole range
+  // A second look, whose groups are these, in order, and behind them one of all other values: what is distinct over the
+  // rest of a limit can only be counted when the rest is known.
+  std::optional<std::vector<std::vector<Value>>> shown = std::nullopt;
   bool totals = false;
   bool uniques = false;
 
   // Rows must be looked at one by one: their properties matter beyond the conditions.
   [[nodiscard]] bool reads_rows() const noexcept { return breakdown.reads_properties() || !keys.empty(); }
+  // Number of a group's cells: its own, or that of the rest.
+  [[nodiscard]] std::uint32_t folded(std::uint32_t group) const noexcept {
+    return shown ? std::min(group, static_cast<std::uint32_t>(shown->size())) : group;
+  }
 };
 
 struct TrendPartial final : Partial {
@@ -56,6 +64,9 @@ struct TrendPartial final : Partial {
     std::vector<NumberCells> numbers;
     for (const TrendKey& key : plan.keys) numbers.emplace_back(key.sums, key.means, key.extremes);
     for (const BucketPlan& interval : plan.intervals) cells.emplace_back(interval.size(), plan.uniques, numbers);
+    if (plan.shown) {
+      for (const std::vector<Value>& key : *plan.shown) groups.find_or_add(key);
+    }
   }
   Groups groups;
   std::vector<Cells> cells;         // one an interval

@@ -607,6 +607,9 @@ class RowScan {
     if (count == 0) return;
     const auto groups = scratch_.lease<std::uint32_t>(count);
     plan_.breakdown.row_groups(traits_, *view, rows.data(), count, partial_.groups, scratch_, groups.data());
+    if (plan_.shown)
+      std::transform(groups.data(), groups.data() + count, groups.data(),
+                     [&](std::uint32_t group) { return plan_.folded(group); });
     std::vector<Scratch::Lease<Value>> numbers;
     for (const TrendKey& key : plan_.keys) {
       numbers.push_back(scratch_.lease<Value>(key.key ? count : 0));
@@ -642,7 +645,7 @@ class RowScan {
     const PartitionBuckets& buckets = plan.of(chunk.chunk().partition);
     Cells& cells = partial_.cells[interval];
     if (plan.size() == 1) {
-      cells.make_groups(partial_.groups.size());
+      cells.make_groups(plan_.shown ? plan_.folded(kNone) + 1 : partial_.groups.size());
       std::copy_n(groups, count, out);
     } else if (buckets.by_slot) {
       for (std::uint32_t i = 0; i < count; ++i) {

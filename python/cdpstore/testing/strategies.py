@@ -255,6 +255,7 @@ def trends() -> st.SearchStrategy[dict[str, Any]]:
             "measures": st.lists(measures, min_size=1, max_size=3, unique_by=str),
             "interval": interval,
             "breakdown": _breakdowns(("property", "trait")),
+            "limit": st.integers(0, 3),
         },
     )
     return _with_common(own)
