@@ -226,6 +226,11 @@ bool enough(const Wanted& wanted_rows, std::span<const Row> tail, std::int32_t n
   return wanted_rows.out.size() + count >= cut.count;
 }
 
+// Whether the place is the first one looked at in its partition.
+bool begins_partition(std::span<const Place> places, std::size_t index) {
+  return index == 0 || places[index].chunk->partition != places[index - 1].chunk->partition;
+}
+
 Value tail_value(const TailBatch& batch, ValueType type, std::uint64_t bits) {
   return {type, is_dictionary_type(type) ? batch.string_id[bits] : bits};
 }
@@ -248,14 +253,16 @@ void rows_of(const Version& version, Origin home, std::span<const NameId> names,
   for (const auto& batch : version.tail) add_tail_rows(wanted_rows, *batch, members, rank++, tail);
 
   std::vector<Place> places = places_of(wanted_rows);
-  for (std::size_t first = 0; first < places.size() && !enough(wanted_rows, tail, places[first].chunk->partition);) {
-    // Whole partitions: layers of one lie side by side in time.
-    std::size_t last = std::min(first + kLanes, places.size());
-    while (last < places.size() && places[last].chunk->partition == places[last - 1].chunk->partition) ++last;
-    for (; first < last; first += std::min(kLanes, last - first)) {
-      const std::span<Place> lanes(places.data() + first, std::min(kLanes, last - first));
-      find_rows(lanes);
-      for (const Place& place : lanes) add_place_rows(wanted_rows, place);
+  bool found_all = false;
+  for (std::size_t first = 0; first < places.size() && !found_all; first += kLanes) {
+    const std::span<Place> lanes(places.data() + first, std::min(kLanes, places.size() - first));
+    if (begins_partition(places, first) && enough(wanted_rows, tail, lanes.front().chunk->partition)) break;
+    find_rows(lanes);
+    for (std::size_t lane = 0; lane < lanes.size() && !found_all; ++lane) {
+      // Whole partitions: layers of one lie side by side in time.
+      found_all =
+          lane > 0 && begins_partition(places, first + lane) && enough(wanted_rows, tail, lanes[lane].chunk->partition);
+      if (!found_all) add_place_rows(wanted_rows, lanes[lane]);
     }
   }
   if (cut.newest) std::reverse(out.begin(), out.end());
