@@ -28,7 +28,13 @@ class Epoch {
     std::uint64_t parity_;
   };
 
-  // Writer only: takes what no new reader can reach any more.
+  // Writer only: room for so many more, so that retiring them cannot fail. Call before the first is unlinked: garbage that
+  // found no place would be freed under its readers.
+  void make_room(std::size_t count) {
+    for (auto& limbo : limbo_) limbo.reserve(limbo.size() + 2 * count);  // what two epochs' retiring may put in one
+  }
+
+  // Writer only: takes what no new reader can reach any more. REQUIRES: room was made.
   void retire(std::shared_ptr<const void> garbage) {
     limbo_[now_.load() & 1].push_back(std::move(garbage));
     collect();

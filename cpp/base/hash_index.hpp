@@ -135,6 +135,7 @@ class HashIndex {
   }
 
   void grow(Table& table, std::uint32_t tag) {
+    epoch_.make_room(2);  // a table and a directory
     if (table.capacity < kTableSlots || table.depth >= kDepthMax) {
       replace(table, tag, table.depth, {own(copy(table, table.depth, table.capacity + table.capacity / 4))});
       return;

@@ -148,6 +148,7 @@ void bind_engine(py::module_& module) {
       .def("event_fd", &Engine::event_fd)
       .def("flush", &Engine::flush, released())
       .def("query", &query, py::arg("spec"), py::arg("now_ms"), py::arg("threads") = 0, py::arg("force_rows") = false)
+      .def("cancel_queries", &Engine::cancel_queries)
       .def("transitions", &transitions)
       .def("definitions", &definitions)
       .def("members", &members)

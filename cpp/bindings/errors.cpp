@@ -39,6 +39,9 @@ void bind_errors(py::module_& module) {
       if (raised) std::rethrow_exception(raised);
     } catch (const Error& error) {
       PyErr_SetObject(core_error().ptr(), error_tuple(error).ptr());
+    } catch (const std::bad_alloc&) {
+      const Error error(Family::kUnavailable, code::kNoMemory, "there was no memory for it");
+      PyErr_SetObject(core_error().ptr(), error_tuple(error).ptr());
     }
   });
 }

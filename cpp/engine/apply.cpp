@@ -14,6 +14,15 @@ std::uint64_t tail_rows(const Version& version) {
   return rows;
 }
 
+// The premade error with what was thrown behind it, where there is memory to say so.
+Error told(const Error& premade, const std::exception& thrown) noexcept {
+  try {
+    return Error(premade.family(), premade.code(), std::string(premade.what()) + " (" + thrown.what() + ")");
+  } catch (const std::exception&) {
+    return premade;
+  }
+}
+
 Ack ack_of(const AppliedBatch& applied, Pending& pending) {
   Ack ack{applied.sequence, applied.accepted, applied.duplicates, std::move(pending.rejects)};
   for (const auto& reject : applied.rejects) {
@@ -76,65 +85,102 @@ void Engine::Impl::publish_applied() {
 
 // A group is applied in runs: its batches up to the next definition or tick are published as one version, then watched; so a
 // definition sees just what came before it. Groups are in the log, so replay cuts the same runs.
-void Engine::Impl::apply_group(Group& group, std::vector<Done>* done) {
+void Engine::Impl::apply_group(Group& group) {
   const std::lock_guard applying(apply_mutex);
   const auto began = StageTimes::Clock::now();
   StageTimes::Clock::duration watched{0};
   std::vector<Origin> touched;
-  const auto settle = [&] {
+  const auto watching = [&](auto&& work) {
+    const std::lock_guard lock(watch_mutex);
+    watches_torn = true;
+    work();
+    watches_torn = false;
+  };
+  const auto settle_run = [&] {
     publish_applied();
     if (!watches.empty()) {
-      const std::lock_guard lock(watch_mutex);
       const auto watch_began = StageTimes::Clock::now();
-      watches.retest(*current.load(), touched, tick_ms);
+      watching([&] { watches.retest(*current.load(), touched, tick_ms); });
       watched += StageTimes::Clock::now() - watch_began;
     }
     touched.clear();
   };
+  state_torn = true;
   for (Pending& pending : group) {
     Outcome outcome = apply_one(pending, touched);
     if (const auto* define = std::get_if<DefineRecord>(&pending.record)) {
       tick_ms = std::max(tick_ms, define->now_ms);
-      settle();
-      const std::lock_guard lock(watch_mutex);
-      watches.define(*define, current.load(), tick_ms, pool.get());
+      settle_run();
+      watching([&] { watches.define(*define, current.load(), tick_ms, pool.get()); });
     } else if (std::holds_alternative<TickRecord>(pending.record)) {
-      settle();
-      const std::lock_guard lock(watch_mutex);
-      watches.settle(*current.load(), tick_ms);
+      settle_run();
+      watching([&] { watches.settle(*current.load(), tick_ms); });
     }
-    if (done != nullptr) done->push_back({pending.ticket, pending.wanted, std::move(outcome)});
+    if (!pending.outcome.empty()) pending.outcome.mapped() = std::move(outcome);
   }
-  settle();
+  settle_run();
+  state_torn = false;
   stages.add(Stage::kWatch, watched);
   stages.add(Stage::kApply, StageTimes::Clock::now() - began - watched);
 }
 
-void Engine::Impl::apply_loop() {
-  while (true) {
-    Group group;
-    {
-      std::unique_lock lock(queue_mutex);
-      queue_changed.wait(lock, [&] { return !durable.empty() || (stopping && (!log || sync_done)); });
-      if (durable.empty()) break;
-      group = std::move(durable.front());
-      durable.pop_front();
-      // Without a log every batch comes as a group of its own: what queued meanwhile is published at once.
-      while (!log && !durable.empty() && group.size() < kBatchesAtOnce) {
-        group.push_back(std::move(durable.front().front()));
-        durable.pop_front();
-      }
+void Engine::Impl::refuse(Group& group, const Error& error) noexcept {
+  for (Pending& pending : group) {
+    if (pending.outcome.empty()) continue;
+    Outcome& outcome = pending.outcome.mapped();
+    outcome.ack = {};
+    try {
+      outcome.error = error;
+    } catch (const std::exception&) {
+      outcome.error = no_memory;
     }
-    queue_changed.notify_all();
-    std::vector<Done> done;
-    apply_group(group, &done);
+  }
+}
+
+// Whatever apply throws leaves its state between two batches: nothing is built on that. The log has the whole group, so
+// opening the store again finishes it.
+void Engine::Impl::settle(Work& work) noexcept {
+  if (!work.refused && state_torn) work.refused = why_failed();
+  if (!work.refused) {
+    try {
+      apply_group(work.group);
+      return;
+    } catch (const std::exception& exception) {
+      work.refused = told(apply_failed, exception);
+      poison(*work.refused);
+    }
+  }
+  refuse(work.group, *work.refused);
+}
+
+// The next group, or groups where each batch came as one of its own. False when all is drained.
+bool Engine::Impl::take_work(std::list<Work>& work) {
+  {
+    std::unique_lock lock(queue_mutex);
+    queue_changed.wait(lock, [&] { return !decided.empty() || (stopping && (!is_durable || sync_done)); });
+    if (decided.empty()) return false;
+    work.splice(work.end(), decided, decided.begin());
+    Group& group = work.front().group;
+    // Without a log every batch comes as a group of its own: what queued meanwhile is published at once.
+    while (!is_durable && !decided.empty() && group.size() < kBatchesAtOnce) {
+      group.splice(group.end(), decided.front().group);
+      decided.pop_front();
+    }
+  }
+  queue_changed.notify_all();
+  return true;
+}
+
+void Engine::Impl::apply_loop() {
+  for (std::list<Work> work; take_work(work); work.clear()) {
+    settle(work.front());
     const VersionPtr version = current.load();
     if (options.background &&
         (version->tail.size() >= limits::kTailBatches || tail_rows(*version) >= limits::kTailRows)) {
       order_wanted.notify_all();
-      if (tail_rows(*version) >= kTailRowsMost) seal_once(1);
+      if (tail_rows(*version) >= kTailRowsMost) try_seal(1);
     }
-    complete(std::move(done));
+    complete(work.front().group);
   }
 }
 

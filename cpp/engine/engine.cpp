@@ -1,5 +1,6 @@
 #include "engine/engine.hpp"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +22,15 @@ std::shared_ptr<Version> empty_version(const OpenOptions& options) {
 
 }  // namespace
 
-Engine::Impl::Impl(const OpenOptions& open_options) : options(open_options) {
+Engine::Impl::Impl(const OpenOptions& open_options)
+    : options(open_options),
+      is_durable(!open_options.path.empty()),
+      apply_failed(Family::kUnavailable, code::kApplyFailed,
+                   "applying failed: nothing more is taken, reads go on as of before; what the log has is applied when "
+                   "the store is opened again"),
+      log_failed(Family::kUnavailable, code::kLogFailed,
+                 "the log failed: nothing is written until the store is opened again"),
+      no_memory(Family::kUnavailable, code::kNoMemory, "there was no memory to take it: try again") {
   if (options.shard_count != 1) {
     throw Error(Family::kInvalidRequest, code::kQueryUnsupported, "shards must be 1 in this version", "shards");
   }
@@ -41,16 +50,28 @@ std::unique_ptr<Engine> Engine::open(const OpenOptions& options) {
   auto engine = std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(options)));
   Impl& impl = *engine->impl_;
   if (impl.options.background) {
-    impl.threads.emplace_back([&impl] { impl.seal_loop(); });
-    impl.threads.emplace_back([&impl] { impl.merge_loop(); });
+    impl.start("cdp-seal", &Impl::seal_loop);
+    impl.start("cdp-merge", &Impl::merge_loop);
   }
-  if (impl.log) {
+  if (impl.is_durable) {
     impl.recover();
-    impl.threads.emplace_back([&impl] { impl.reserve_loop(); });
-    impl.threads.emplace_back([&impl] { impl.sync_loop(); });
+    impl.start("cdp-reserve", &Impl::reserve_loop);
+    impl.start("cdp-sync", &Impl::sync_loop);
   }
-  impl.threads.emplace_back([&impl] { impl.apply_loop(); });
+  impl.start("cdp-apply", &Impl::apply_loop);
   return engine;
+}
+
+void Engine::Impl::start(const char* name, void (Impl::*loop)()) {
+  threads.emplace_back([this, name, loop] {
+    pthread_setname_np(pthread_self(), name);
+    (this->*loop)();
+  });
+}
+
+std::shared_ptr<DurableLog> Engine::Impl::log_in_use() {
+  const std::lock_guard lock(queue_mutex);
+  return log;
 }
 
 void Engine::close() {
@@ -66,30 +87,50 @@ void Engine::close() {
   }
   impl_->order_wanted.notify_all();
   impl_->threads.clear();  // joins: the queue drains first
-  if (impl_->log && !impl_->failed) impl_->log->close();
-  impl_->log.reset();  // gives back the lock of the directory
-  const std::lock_guard lock(impl_->outcome_mutex);
-  if (impl_->event_fd >= 0) ::close(impl_->event_fd);
-  impl_->event_fd = -1;
+  {
+    const std::lock_guard lock(impl_->outcome_mutex);
+    if (impl_->event_fd >= 0) ::close(impl_->event_fd);
+    impl_->event_fd = -1;
+  }
+  std::shared_ptr<DurableLog> log;
+  {
+    const std::lock_guard lock(impl_->queue_mutex);
+    log.swap(impl_->log);  // its end gives back the lock of the directory
+  }
+  if (log && !impl_->why_failed()) log->close();
 }
 
-Engine::~Engine() { close(); }
+Engine::~Engine() {
+  try {
+    close();
+  } catch (const std::exception&) {  // a mark that could not be written: all that was accepted is durable without it
+  }
+}
 
 VersionPtr Engine::pin() const { return impl_->current.load(); }
 
 Table Engine::query(std::span<const std::uint8_t> spec, const QueryOptions& options) const {
   QueryOptions with_pool = options;
   with_pool.pool = impl_->pool.get();
+  with_pool.stop = &impl_->queries_stopped;
   return run_query(pin(), spec, with_pool);
+}
+
+void Engine::Impl::check_watches() const {
+  if (watches_torn) throw apply_failed;
 }
 
 std::vector<Transition> Engine::transitions(std::uint64_t after_cursor, std::size_t limit) const {
   const std::lock_guard lock(impl_->watch_mutex);
+  impl_->check_watches();
   return impl_->watches.transitions(after_cursor, limit);
 }
 
+void Engine::cancel_queries() noexcept { impl_->queries_stopped.store(true); }
+
 std::vector<Definition> Engine::definitions() const {
   const std::lock_guard lock(impl_->watch_mutex);
+  impl_->check_watches();
   return impl_->watches.definitions();
 }
 
@@ -101,12 +142,13 @@ std::vector<StageTime> Engine::stages() const {
 std::string Engine::digest() const {
   impl_->wait_applied();
   const std::lock_guard applying(impl_->apply_mutex);
+  if (impl_->state_torn) throw impl_->apply_failed;
   const std::lock_guard lock(impl_->watch_mutex);
   return state_digest(*pin(), *impl_->applier, impl_->watches);
 }
 
 void Engine::verify() const {
-  if (impl_->log) impl_->log->verify();
+  if (const auto log = impl_->log_in_use()) log->verify();
   const VersionPtr version = pin();
   for (const ShardLayers& shard : version->shards) {
     for (const auto& layer : shard.layers) {
@@ -127,6 +169,7 @@ void Engine::add_zone(std::string_view name, std::span<const std::pair<std::int6
 
 std::vector<std::uint64_t> Engine::members(std::string_view watch_name) const {
   const std::lock_guard lock(impl_->watch_mutex);
+  impl_->check_watches();
   return impl_->watches.members(watch_name);
 }
 

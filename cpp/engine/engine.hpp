@@ -5,6 +5,10 @@
 // path has no sync thread. Reads pin a version and run in the calling thread, helped by the pool.
 //
 // Order of things: durable, then applied, then published, then watched, then acknowledged.
+//
+// When something fails in a thread of ours (memory, disk) the process lives on. Sealing and merging leave things as they
+// were and try again; a failed log or apply ends writing for good: every later write throws Unavailable (log_failed,
+// store.apply_failed), the last published version stays readable, and opening the store again replays the log.
 #pragma once
 
 #include <chrono>
@@ -85,7 +89,7 @@ using Ticket = std::uint64_t;
 class Engine {
  public:
   [[nodiscard]] static std::unique_ptr<Engine> open(const OpenOptions& options);
-  ~Engine();     // as close()
+  ~Engine();     // as close(), and silent
   void close();  // drains, writes a mark; every later call throws store.closed
 
   // Decodes and queues; throws when the batch cannot be read, waits while over kQueuedBytes are queued.
@@ -98,10 +102,11 @@ class Engine {
   [[nodiscard]] std::vector<std::pair<Ticket, Outcome>> poll();
   // Outcomes go to `poll` and this descriptor becomes readable (an eventfd). Call before the first submit.
   [[nodiscard]] int event_fd();
-  void flush();  // all submitted so far is applied
+  void flush();  // all submitted so far is applied; throws when it cannot be (log_failed, store.apply_failed)
 
   [[nodiscard]] VersionPtr pin() const;
   [[nodiscard]] Table query(std::span<const std::uint8_t> spec, const QueryOptions& options) const;
+  void cancel_queries() noexcept;  // those that run and all that come end with query.cancelled: before closing
   [[nodiscard]] std::vector<Transition> transitions(std::uint64_t after_cursor, std::size_t limit) const;
   [[nodiscard]] std::vector<Definition> definitions() const;
   [[nodiscard]] std::vector<std::uint64_t> members(std::string_view watch_name) const;  // of a live segment, ascending

@@ -1,16 +1,22 @@
 // What the engine's files share. One struct, four rooms in it: queue (submit → sync → apply), state (apply only), version
-// (published), outcomes (taken by wait and poll). Each room has its own lock; no thread holds two at once.
+// (published), outcomes (taken by wait and poll). Each room has its own lock; no thread holds two at once
+// (but for that of `current`, a leaf).
+//
+// What our own threads do when something throws: sync refuses the group, or poisons when the log is in doubt; apply
+// poisons; sealing, merging and reserving leave everything as it was and try again. Poisoned: every later write raises,
+// the last published version stays readable. So that a refusal can always be told, places for outcomes are made at
+// submit, and what travels between the threads travels by splicing lists: that takes no memory.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
-#include <deque>
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -25,6 +31,8 @@
 
 namespace cdp {
 
+using Outcomes = std::map<Ticket, Outcome>;
+
 // One submission on its way: decoded, waiting for its group.
 struct Pending {
   Ticket ticket = 0;
@@ -32,29 +40,58 @@ struct Pending {
   std::vector<std::byte> payload;           // empty in a store without a log
   std::vector<OwnedReject> rejects;         // of decode
   std::vector<std::uint32_t> record_index;  // canonical ordinal → index as sent; empty = the same
-  bool wanted = true;                       // somebody will take the outcome
+  Outcomes::node_type outcome;              // empty when nobody will take it
 };
-using Group = std::vector<Pending>;
+using Group = std::list<Pending>;
+
+// A group on its way to apply; with `refused` nothing of it is applied.
+struct Work {
+  Group group;
+  std::optional<Error> refused;
+};
+
+// The published version. Not std::atomic<std::shared_ptr>: that of libstdc++ lets go of its lock bit with a relaxed store
+// after a load, so on a weakly ordered machine a reader may pair one version's pointer with another's count.
+class Published {
+ public:
+  [[nodiscard]] VersionPtr load() const {
+    const std::lock_guard lock(mutex_);
+    return version_;
+  }
+  void store(VersionPtr next) {
+    {
+      const std::lock_guard lock(mutex_);
+      version_.swap(next);
+    }  // the one before ends behind the lock: its last holder frees whole layers
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  VersionPtr version_;
+};
 
 struct Engine::Impl {
   explicit Impl(const OpenOptions& open_options);
 
   const OpenOptions options;
+  const bool is_durable;
   std::uint64_t hash_key = 0;
-  std::unique_ptr<DurableLog> log;  // null in memory
+  std::shared_ptr<DurableLog> log;  // null in memory, and once closed; others than our own threads take `log_in_use`
   std::unique_ptr<Pool> pool;
   StageTimes stages;
+  std::atomic<bool> queries_stopped{false};
 
   // --- queue
   std::mutex queue_mutex;
   std::condition_variable queue_changed;
-  std::deque<Pending> queue;  // decoded, not yet durable
+  Group queue;  // decoded, not yet durable
   std::size_t queued_bytes = 0;
-  std::deque<Group> durable;  // durable, not yet applied
+  std::list<Work> decided;  // durable or refused, not yet applied; in order of tickets
   Ticket next_ticket = 1;
   bool stopping = false;  // no more submits; threads drain and end
   bool sync_done = false;
-  std::optional<Error> failed;  // poisoned: every later write raises this
+  std::optional<Error> failed;                      // poisoned: every later write raises this
+  const Error apply_failed, log_failed, no_memory;  // made ahead: for when there is no memory to say more
 
   // --- state: the apply thread's alone (the opening thread's during recovery); apply_mutex is held for a group, and by
   // those who read the state whole (digest)
@@ -65,45 +102,56 @@ struct Engine::Impl {
   std::int64_t tick_ms = 0;
   std::uint64_t event_count = 0;
   std::vector<std::shared_ptr<const TailBatch>> fresh_tail;  // of the group being applied
+  bool state_torn = false;  // a group was left half applied: state behind the published version is not to be read
 
   // --- version
-  std::atomic<std::shared_ptr<const Version>> current;
+  Published current;
   std::mutex publish_mutex;
   std::condition_variable order_wanted;  // on publish_mutex: the tail is long, or layers changed
   bool order_stopping = false;
   std::mutex order_mutex;  // held while sealing, and while merging: seal_now and compact wait their turn
   std::mutex merge_mutex;
+  std::atomic<std::uint64_t> failed_seals{0};
+  std::atomic<std::uint64_t> failed_merges{0};
 
   // --- outcomes
   std::mutex outcome_mutex;
   std::condition_variable outcome_ready;
-  std::unordered_map<Ticket, Outcome> outcomes;
-  std::deque<Ticket> ready;    // in order, for poll
+  Outcomes outcomes;
   Ticket applied_through = 0;  // every ticket up to this has an outcome
   int event_fd = -1;
   bool polled = false;  // outcomes go to poll
 
   // --- definitions and transitions, read by anyone
   mutable std::mutex watch_mutex;
+  bool watches_torn = false;  // a decision broke off: they do not belong to the published version
 
   std::vector<std::jthread> threads;
 
+  // engine.cpp
+  void start(const char* name, void (Impl::*loop)());
+  [[nodiscard]] std::shared_ptr<DurableLog> log_in_use();
+  void check_watches() const;  // REQUIRES: watch_mutex held
   // submit.cpp
-  Ticket enqueue(Pending pending);
-  struct Done {
-    Ticket ticket = 0;
-    bool wanted = true;
-    Outcome outcome;
-  };
-  void complete(std::vector<Done> done);
+  Ticket enqueue(Pending pending, bool wanted);
+  void complete(Group& group) noexcept;
   void check_open();
   void wait_applied();
   // sync.cpp
   void sync_loop();
-  static std::vector<Done> all_failed(const Group& group, const Error& error);
+  bool sync_once(bool& marked);
+  bool take_group(Group& group, bool marked);
+  std::optional<Error> make_durable(const Group& group) noexcept;
+  void mark() noexcept;
+  Error log_failure(const std::exception& exception) const noexcept;
+  std::optional<Error> why_failed() noexcept;
+  void poison(const Error& error) noexcept;
   // apply.cpp
   void apply_loop();
-  void apply_group(Group& group, std::vector<Done>* done);
+  bool take_work(std::list<Work>& work);
+  void settle(Work& work) noexcept;
+  void refuse(Group& group, const Error& error) noexcept;
+  void apply_group(Group& group);
   Outcome apply_one(Pending& pending, std::vector<Origin>& touched);
   Outcome apply_batch(Pending& pending, std::vector<Origin>& touched);
   void publish_applied();
@@ -111,6 +159,11 @@ struct Engine::Impl {
   void seal_loop();
   void merge_loop();
   void reserve_loop();
+  enum class Tried { kDone, kNothing, kFailed };
+  template <class Step>
+  static Tried attempt(std::atomic<std::uint64_t>& failures, Step&& step) noexcept;
+  Tried try_seal(std::size_t minimum_rows) noexcept;
+  void rest_after_failure(std::chrono::milliseconds& rest);
   bool seal_once(std::size_t minimum_rows);
   bool merge_once(bool drain_split);
   void publish_layers(std::vector<SealedLayer> layers, std::size_t sealed_batches);

@@ -44,7 +44,9 @@ std::vector<MemoryPart> Engine::memory() const {
     const std::lock_guard applying(impl_->apply_mutex);
     impl_->applier->memory(parts);
   }
-  if (impl_->log) parts.push_back({"log_files", impl_->log->size_bytes(), 0});
+  if (const auto log = impl_->log_in_use()) parts.push_back({"log_files", log->size_bytes(), 0});
+  if (const std::uint64_t count = impl_->failed_seals.load()) parts.push_back({"failed_seals", 0, count});
+  if (const std::uint64_t count = impl_->failed_merges.load()) parts.push_back({"failed_merges", 0, count});
   return parts;
 }
 

@@ -9,6 +9,7 @@ namespace cdp {
 namespace {
 
 constexpr auto kLookAgain = std::chrono::milliseconds(50);
+constexpr std::chrono::milliseconds kRestMost = std::chrono::seconds(10);
 // Under a stream faster than kTailRows in kSealPause, seals are of more rows, and so each row is merged less often.
 constexpr auto kSealPause = std::chrono::milliseconds(30);
 constexpr std::uint64_t kTailRowsAtOnce = 4 * std::uint64_t{limits::kTailRows};
@@ -65,8 +66,31 @@ bool Engine::Impl::merge_once(bool drain_split) {
   return true;
 }
 
+// A step of a thread of our own: what throws leaves everything as it was, is counted, and is tried again.
+template <class Step>
+Engine::Impl::Tried Engine::Impl::attempt(std::atomic<std::uint64_t>& failures, Step&& step) noexcept {
+  try {
+    return step() ? Tried::kDone : Tried::kNothing;
+  } catch (const std::exception&) {
+    failures.fetch_add(1);
+    return Tried::kFailed;
+  }
+}
+
+Engine::Impl::Tried Engine::Impl::try_seal(std::size_t minimum_rows) noexcept {
+  return attempt(failed_seals, [&] { return seal_once(minimum_rows); });
+}
+
+// Longer each time: what fails again and again must not keep a core busy.
+void Engine::Impl::rest_after_failure(std::chrono::milliseconds& rest) {
+  rest = std::clamp(2 * rest, kLookAgain, kRestMost);
+  std::unique_lock lock(publish_mutex);
+  order_wanted.wait_for(lock, rest, [&] { return order_stopping; });
+}
+
 void Engine::Impl::seal_loop() {
   auto sealed = std::chrono::steady_clock::now() - kSealPause;
+  std::chrono::milliseconds rest{0};
   while (true) {
     {
       std::unique_lock lock(publish_mutex);
@@ -82,27 +106,41 @@ void Engine::Impl::seal_loop() {
         continue;
       }
     }
-    if (!seal_once(limits::kTailRows)) continue;
+    const Tried tried = try_seal(limits::kTailRows);
+    if (tried == Tried::kFailed) rest_after_failure(rest);
+    if (tried != Tried::kDone) continue;
+    rest = {};
     sealed = std::chrono::steady_clock::now();
     order_wanted.notify_all();
   }
 }
 
 void Engine::Impl::merge_loop() {
+  std::chrono::milliseconds rest{0};
   while (true) {
     {
       std::unique_lock lock(publish_mutex);
       if (order_stopping) return;
     }
-    if (merge_once(false)) continue;
+    const Tried tried = attempt(failed_merges, [&] { return merge_once(false); });
+    if (tried == Tried::kFailed) {
+      rest_after_failure(rest);
+      continue;
+    }
+    rest = {};
+    if (tried == Tried::kDone) continue;
     std::unique_lock lock(publish_mutex);
     if (!order_stopping) order_wanted.wait_for(lock, kLookAgain);
   }
 }
 
+// A full disk is not the end: appends are refused while there is no space, and it is asked for again.
 void Engine::Impl::reserve_loop() {
   while (true) {
-    while (log->reserve_step()) {
+    try {
+      while (log->reserve_step()) {
+      }
+    } catch (const std::exception&) {  // told to whoever needs the space: append asks for it too
     }
     std::unique_lock lock(publish_mutex);
     if (order_stopping) return;

@@ -7,16 +7,15 @@ namespace cdp {
 void Engine::Impl::recover() {
   log->replay([this](std::span<const std::span<const std::byte>> payloads) {
     Group group;
-    group.reserve(payloads.size());
     for (const auto payload : payloads) {
       Pending pending;
       pending.record = decode_record(payload, hash_key);
       group.push_back(std::move(pending));
     }
-    apply_group(group, nullptr);
+    apply_group(group);
     if (options.background) {
       order_wanted.notify_all();
-      if (current.load()->tail.size() >= 4 * limits::kTailBatches) seal_once(1);
+      if (current.load()->tail.size() >= 4 * limits::kTailBatches) try_seal(1);
     }
   });
 }

@@ -20,6 +20,12 @@ std::vector<OwnedReject> own(const std::vector<Reject>& rejects) {
   return out;
 }
 
+// Received times and ticks move the store's time, which never goes back: none may come from beyond what it keeps.
+void check_time(std::int64_t now_ms, std::int64_t min_ms) {
+  if (now_ms >= min_ms && now_ms <= limits::kTimeMaxMs) return;
+  throw Error(Family::kInvalidRequest, code::kTimeOutOfRange, "a store's time lies before 2100", "now_ms");
+}
+
 }  // namespace
 
 void Engine::Impl::check_open() {  // REQUIRES: queue_mutex held
@@ -27,41 +33,48 @@ void Engine::Impl::check_open() {  // REQUIRES: queue_mutex held
   if (stopping) throw Error(Family::kUnavailable, code::kStoreClosed, "the store is closed");
 }
 
-Ticket Engine::Impl::enqueue(Pending pending) {
-  if (log) encode_record(pending.record, pending.payload);
+// Nothing throws once the ticket is given: a ticket without an outcome would be waited for for ever.
+Ticket Engine::Impl::enqueue(Pending pending, bool wanted) {
+  if (is_durable) encode_record(pending.record, pending.payload);
   const std::size_t size = pending.payload.size();
+  if (wanted) {
+    Outcomes made;
+    made.try_emplace(0);
+    pending.outcome = made.extract(made.begin());
+  }
+  std::list<Work> work(1);
+  Group& group = work.front().group;
+  group.push_back(std::move(pending));
   std::unique_lock lock(queue_mutex);
   queue_changed.wait(lock, [&] {
     return failed || stopping ||
-           (queued_bytes + size <= limits::kQueuedBytes && durable.size() < limits::kQueuedGroups);
+           (queued_bytes + size <= limits::kQueuedBytes && decided.size() < limits::kQueuedGroups);
   });
   check_open();
   const Ticket ticket = next_ticket++;
-  pending.ticket = ticket;
-  if (log) {
+  group.front().ticket = ticket;
+  if (is_durable) {
     queued_bytes += size;
-    queue.push_back(std::move(pending));
+    queue.splice(queue.end(), group);
   } else {
-    Group group;
-    group.push_back(std::move(pending));
-    durable.push_back(std::move(group));
+    decided.splice(decided.end(), work);
   }
   lock.unlock();
   queue_changed.notify_all();
   return ticket;
 }
 
-void Engine::Impl::complete(std::vector<Done> done) {
-  if (done.empty()) return;
+void Engine::Impl::complete(Group& group) noexcept {
+  if (group.empty()) return;
   {
     const std::lock_guard lock(outcome_mutex);
-    for (auto& [ticket, wanted, outcome] : done) {
-      applied_through = std::max(applied_through, ticket);
-      if (!wanted) continue;
-      outcomes.emplace(ticket, std::move(outcome));
-      if (polled) ready.push_back(ticket);
+    for (Pending& pending : group) {
+      applied_through = std::max(applied_through, pending.ticket);
+      if (pending.outcome.empty()) continue;
+      pending.outcome.key() = pending.ticket;
+      outcomes.insert(std::move(pending.outcome));
     }
-    if (polled) {
+    if (polled && event_fd >= 0) {
       const std::uint64_t one = 1;
       [[maybe_unused]] const auto written = ::write(event_fd, &one, sizeof one);
     }
@@ -74,6 +87,7 @@ Ticket Engine::submit(const Submission& submission) {
     const std::lock_guard lock(impl_->queue_mutex);
     impl_->check_open();
   }
+  check_time(submission.received_ms, limits::kTimeMinMs);
   DecodeOptions decode_options;
   decode_options.received_ms = submission.received_ms;
   decode_options.hash_key = impl_->hash_key;
@@ -84,24 +98,25 @@ Ticket Engine::submit(const Submission& submission) {
   DecodeResult decoded = decode_batch(submission.bytes, decode_options);
   impl_->stages.add(Stage::kDecode, StageTimes::Clock::now() - began);
   Pending pending;
-  pending.wanted = submission.wanted;
   pending.rejects = own(decoded.rejects);
   pending.record_index = std::move(decoded.record_index);
   pending.record = BatchRecord{submission.producer, std::make_shared<const CanonicalBatch>(std::move(decoded.batch))};
-  return impl_->enqueue(std::move(pending));
+  return impl_->enqueue(std::move(pending), submission.wanted);
 }
 
 Ticket Engine::submit_define(std::int64_t now_ms, std::string_view kind, std::string_view name, std::string_view body) {
+  check_time(now_ms, 0);
   check_definition(kind, name, body);
   Pending pending;
   pending.record = DefineRecord{now_ms, std::string(kind), std::string(name), std::string(body)};
-  return impl_->enqueue(std::move(pending));
+  return impl_->enqueue(std::move(pending), true);
 }
 
 Ticket Engine::submit_tick(std::int64_t now_ms) {
+  check_time(now_ms, 0);
   Pending pending;
   pending.record = TickRecord{now_ms};
-  return impl_->enqueue(std::move(pending));
+  return impl_->enqueue(std::move(pending), true);
 }
 
 Outcome Engine::wait(Ticket ticket) {
@@ -118,10 +133,10 @@ std::vector<std::pair<Ticket, Outcome>> Engine::poll() {
     std::uint64_t count = 0;
     [[maybe_unused]] const auto taken = ::read(impl_->event_fd, &count, sizeof count);
   }
-  for (const Ticket ticket : impl_->ready) {
-    if (auto node = impl_->outcomes.extract(ticket)) out.emplace_back(ticket, std::move(node.mapped()));
-  }
-  impl_->ready.clear();
+  if (!impl_->polled) return out;
+  out.reserve(impl_->outcomes.size());
+  for (auto& [ticket, outcome] : impl_->outcomes) out.emplace_back(ticket, std::move(outcome));
+  impl_->outcomes.clear();
   return out;
 }
 
@@ -145,6 +160,10 @@ void Engine::Impl::wait_applied() {
   outcome_ready.wait(lock, [&] { return applied_through >= last; });
 }
 
-void Engine::flush() { impl_->wait_applied(); }
+void Engine::flush() {
+  impl_->wait_applied();
+  const std::lock_guard lock(impl_->queue_mutex);
+  if (impl_->failed) throw *impl_->failed;
+}
 
 }  // namespace cdp

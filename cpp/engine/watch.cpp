@@ -5,6 +5,8 @@
 
 #include "base/error.hpp"
 #include "base/pool.hpp"
+#include "base/utf8.hpp"
+#include "query/document.hpp"
 #include "query/spec.hpp"
 
 namespace cdp {
@@ -21,6 +23,29 @@ std::span<const std::uint8_t> bytes_of(std::string_view text) {
 // `parse_predicate` of owned bytes: the spec it gives owns its strings.
 std::shared_ptr<const PredicateSpec> parse_body(std::string_view body) { return parse_predicate(bytes_of(body)); }
 
+bool is_kind(std::string_view kind) {
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto inner = [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; };
+  return !kind.empty() && kind.size() <= kDefinitionKindBytes && letter(kind.front()) &&
+         std::ranges::all_of(kind, inner);
+}
+
+// A watch's predicate must be one; any other body must be readable when it is given back: a map, sound to its leaves.
+void check_body(std::string_view kind, std::string_view body) {
+  if (kind == kWatchKind) {
+    static_cast<void>(parse_body(body));
+    return;
+  }
+  try {
+    const Node node = parse_document(bytes_of(body));
+    if (node.type == Node::Type::kMap) return;
+    throw Error(Family::kInvalidRequest, code::kDefinitionInvalid, "expected a map, got " + describe(node), "body");
+  } catch (const Error& error) {
+    if (error.family() != Family::kBadQuery) throw;
+    throw Error(Family::kInvalidRequest, code::kDefinitionInvalid, error.what(), "body");
+  }
+}
+
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept {
@@ -33,16 +58,17 @@ std::string_view cause_name(Cause cause) noexcept {
 }
 
 void check_definition(std::string_view kind, std::string_view name, std::string_view body) {
-  if (kind.empty() || kind.size() > kDefinitionKindBytes) {
-    throw Error(Family::kInvalidRequest, code::kDefinitionInvalid, "a kind has 1 to 32 bytes", "kind");
+  if (!is_kind(kind)) {
+    throw Error(Family::kInvalidRequest, code::kDefinitionInvalid,
+                "a kind is a word of 1 to 32 of a-z, 0-9, _ that begins with a letter", "kind");
   }
-  if (name.empty() || name.size() > limits::kNameBytes) {
-    throw Error(Family::kInvalidRequest, code::kDefinitionInvalid, "a name has 1 to 256 bytes", "name");
+  if (name.empty() || name.size() > limits::kNameBytes || !is_utf8(name)) {
+    throw Error(Family::kInvalidRequest, code::kDefinitionInvalid, "a name has 1 to 256 bytes of UTF-8", "name");
   }
   if (body.size() > kDefinitionBytes) {
     throw Error(Family::kLimitExceeded, code::kDefinitionInvalid, "a definition has at most 64 KiB", "body");
   }
-  if (kind == kWatchKind && !body.empty()) static_cast<void>(parse_body(body));
+  if (!body.empty()) check_body(kind, body);
 }
 
 WatchSet::Watch WatchSet::make_watch(std::shared_ptr<const PredicateSpec> spec, const Version& version) {

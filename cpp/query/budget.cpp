@@ -13,7 +13,7 @@ void Budget::charge(std::uint64_t size_bytes) {
 }
 
 void Budget::check() const {
-  if (cancelled_.load(std::memory_order_relaxed)) {
+  if (cancelled_.load(std::memory_order_relaxed) || (stop_ != nullptr && stop_->load(std::memory_order_relaxed))) {
     throw Error(Family::kTimeout, code::kQueryCancelled, "the query was cancelled");
   }
   if (deadline_ns_ == INT64_MAX) return;

@@ -14,9 +14,10 @@ inline constexpr std::uint64_t kQueryMemoryBytes = 1u << 30;
 
 class Budget {
  public:
-  // deadline_ns on std::chrono::steady_clock; INT64_MAX: none.
-  explicit Budget(std::uint64_t memory_bytes = kQueryMemoryBytes, std::int64_t deadline_ns = INT64_MAX)
-      : memory_bytes_(memory_bytes), deadline_ns_(deadline_ns) {}
+  // deadline_ns on std::chrono::steady_clock; INT64_MAX: none. `stop`: cancels it from outside, with others.
+  explicit Budget(std::uint64_t memory_bytes = kQueryMemoryBytes, std::int64_t deadline_ns = INT64_MAX,
+                  const std::atomic<bool>* stop = nullptr)
+      : memory_bytes_(memory_bytes), deadline_ns_(deadline_ns), stop_(stop) {}
 
   // Notes memory that a partial grew by. Throws LimitExceeded query.memory when over: call it outside hot loops.
   void charge(std::uint64_t size_bytes);
@@ -29,6 +30,7 @@ class Budget {
  private:
   std::uint64_t memory_bytes_;
   std::int64_t deadline_ns_;
+  const std::atomic<bool>* stop_;
   std::atomic<std::uint64_t> used_bytes_{0};
   std::atomic<bool> cancelled_{false};
 };

@@ -30,6 +30,26 @@ void for_each_bit(std::span<const std::uint64_t> words, Visit&& visit) {
   }
 }
 
+// The caller's instant, bounded like that of a spec: arithmetic on it never overflows.
+void check_instant(std::int64_t now_ms) {
+  constexpr std::int64_t kMost = 20 * limits::kQueryDurationMs;
+  if (now_ms >= -kMost && now_ms <= kMost) return;
+  throw Error(Family::kBadQuery, code::kQueryInvalid, "an instant within 2,000 years of 1970", "now_ms");
+}
+
+// A measure asked for twice, a breakdown named like another column: an answer whose columns cannot be told apart.
+void check_names(const Table& table, bool is_broken_down) {
+  for (std::size_t at = 1; at < table.columns.size(); ++at) {
+    const std::string& name = table.columns[at].name();
+    if (std::none_of(table.columns.begin(), table.columns.begin() + static_cast<std::ptrdiff_t>(at),
+                     [&](const TableColumn& before) { return before.name() == name; })) {
+      continue;
+    }
+    throw Error(Family::kBadQuery, code::kQueryInvalid, "two columns of the answer would be named \"" + name + "\"",
+                is_broken_down ? "breakdown" : "measures");
+  }
+}
+
 // One query after binding. Shared by the workers: task i writes only its own words of `where_`.
 class Execution {
  public:
@@ -132,6 +152,7 @@ class Execution {
 }  // namespace
 
 Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, const QueryOptions& options) {
+  check_instant(options.now_ms);
   const Spec spec = parse_spec(bytes);
   const std::int64_t now_ms = spec.common.now_ms.value_or(options.now_ms);
   const Zone& zone = zones().find(spec.common.zone, Path().field("zone"));
@@ -140,7 +161,7 @@ Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, 
   std::optional<Predicate> where;
   if (spec.common.where != nullptr) where.emplace(*spec.common.where, *version);
 
-  Budget own(kQueryMemoryBytes, options.deadline_ns);
+  Budget own(kQueryMemoryBytes, options.deadline_ns, options.stop);
   QueryContext context;
   context.version = version.get();
   context.range = binding.range;
@@ -158,6 +179,7 @@ Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, 
   } else {
     table = kind->finish(execution.context(), std::move(total));
   }
+  check_names(table, !spec.common.breakdown.empty());
   table.watermark = version->watermark;
   table.now_ms = now_ms;
   return table;

@@ -3,6 +3,7 @@
 // Threads: any; a version is immutable. Overhead of a call apart from its tasks: ~10 us.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -17,12 +18,13 @@ class Budget;
 class Pool;
 
 struct QueryOptions {
-  std::int64_t now_ms = 0;               // unless the spec gives its own
-  unsigned threads = 0;                  // most to use; 0: the calling thread and all helpers of the pool
-  Pool* pool = nullptr;                  // null: everything runs in the calling thread
-  std::int64_t deadline_ns = INT64_MAX;  // on the steady clock
-  bool force_rows = false;               // every profile through its rows: the plain meaning, slow; for tests
-  Budget* budget = nullptr;              // null: one of its own, with the deadline above
+  std::int64_t now_ms = 0;                  // unless the spec gives its own
+  unsigned threads = 0;                     // most to use; 0: the calling thread and all helpers of the pool
+  Pool* pool = nullptr;                     // null: everything runs in the calling thread
+  std::int64_t deadline_ns = INT64_MAX;     // on the steady clock
+  bool force_rows = false;                  // every profile through its rows: the plain meaning, slow; for tests
+  const std::atomic<bool>* stop = nullptr;  // true: ends as cancelled
+  Budget* budget = nullptr;                 // null: one of its own, with the deadline and stop above
 };
 
 // Throws Error: BadQuery, LimitExceeded (memory), Timeout (deadline, cancel).
