@@ -8,6 +8,8 @@
 namespace cdp {
 namespace {
 
+constexpr std::size_t kReserveMost = 1'024;  // lists in lists must not take memory by what they claim alone
+
 [[noreturn]] void fail_bytes(std::string message) {
   throw Error(Family::kBadQuery, code::kQueryInvalid, std::move(message));
 }
@@ -156,7 +158,7 @@ Node Parser::array(std::size_t count, std::size_t depth) {
   if (count > static_cast<std::size_t>(end_ - at_)) fail_bytes("the query ends in the middle of a list");
   Node node;
   node.type = Node::Type::kArray;
-  node.items.reserve(std::min(count, kDocumentNodes));
+  node.items.reserve(std::min(count, kReserveMost));
   for (std::size_t i = 0; i < count; ++i) node.items.push_back(parse(depth + 1));
   return node;
 }
@@ -195,8 +197,9 @@ Node Parser::extension(std::size_t length) {
   } else {
     fail_bytes("a timestamp of a length that does not exist");
   }
-  constexpr std::int64_t kSecondsMax = 1LL << 40;
-  if (nanoseconds > 999'999'999 || seconds > kSecondsMax || seconds < -kSecondsMax)
+  // Years 1 to 9999: what every language can hold that the document may be given back to.
+  constexpr std::int64_t kSecondsMin = -62'135'596'800, kSecondsMax = 253'402'300'799;
+  if (nanoseconds > 999'999'999 || seconds > kSecondsMax || seconds < kSecondsMin)
     fail_bytes("a timestamp out of range");
   Node node;
   node.type = Node::Type::kDatetime;

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 import msgpack
 
 from cdpstore import _core
-from cdpstore.errors import BadFrame, CDPError, InvalidRequest, from_core
+from cdpstore.errors import BadFrame, BadQuery, CDPError, InvalidRequest, from_core
 from cdpstore.model import Ack, Event, Identity, Operation, Reject, StoreStats, Transition
 from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
@@ -33,6 +33,8 @@ _core.use_model(ProfileAnswer, Identity, Operation, Event)
 
 _EVERYBODY = {"or": [{"trait": "email", "op": "exists"}, {"trait": "email", "op": "not_exists"}]}
 _LOG_PART = "log_files"
+
+_INSTANT_MOST_MS = 2_000 * 366 * 86_400_000  # arithmetic on it never overflows, here or in C++
 
 _REJECT_UNPACKABLE = "value.unsupported"
 
@@ -93,8 +95,13 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Applies and syncs what was accepted, then gives the directory back. Later calls raise `Unavailable`."""
-        self._engine.close()
+        """Applies and syncs what was accepted, then gives the directory back. Later writes raise `Unavailable`."""
+        with _translated():
+            self._engine.close()
+
+    def cancel_queries(self) -> None:
+        """Queries that run and all that come raise `Timeout` (query.cancelled): the way to close without waiting."""
+        self._engine.cancel_queries()
 
     # ---- ways in
 
@@ -120,7 +127,7 @@ class Store:
         with _translated():
             ticket = self._engine.submit(
                 packed,
-                _now_ms() if now_ms is None else now_ms,
+                _instant(now_ms),
                 producer=producer,
                 source=source,
                 system=system,
@@ -141,23 +148,22 @@ class Store:
     ) -> int:
         """Queues a packed batch and returns its ticket; the ack comes through `poll`. For event loops."""
         with _translated():
-            return self._engine.submit(
-                batch, _now_ms() if now_ms is None else now_ms, producer=producer, source=source, system=system
-            )
+            return self._engine.submit(batch, _instant(now_ms), producer=producer, source=source, system=system)
 
     def submit_define(self, kind: str, name: str, body: bytes, *, now_ms: int) -> int:
         """As `define` with a packed body (empty removes), through `poll`."""
         with _translated():
-            return self._engine.submit_define(now_ms, kind, name, body)
+            return self._engine.submit_define(_instant(now_ms), _text(kind, "kind"), _text(name, "name"), body)
 
     def submit_tick(self, now_ms: int) -> int:
         """As `tick`, through `poll`."""
         with _translated():
-            return self._engine.submit_tick(now_ms)
+            return self._engine.submit_tick(_instant(now_ms))
 
     def event_fd(self) -> int:
         """A descriptor that is readable when `poll` has something. Call it before the first `submit`."""
-        return self._engine.event_fd()
+        with _translated():
+            return self._engine.event_fd()
 
     def poll(self) -> list[tuple[int, Ack | CDPError]]:
         """Acks (or errors) of submitted batches that are ready, oldest first."""
@@ -167,8 +173,9 @@ class Store:
         ]
 
     def flush(self) -> None:
-        """Returns when everything appended so far is applied and visible."""
-        self._engine.flush()
+        """Returns when everything appended so far is applied and visible. Raises `Unavailable` when it cannot be."""
+        with _translated():
+            self._engine.flush()
 
     def identify(self, anonymous: Ids, known: Ids, *, now_ms: int | None = None) -> Ack:
         """The anonymous profile becomes part of the known one. Rejected when it is already identified."""
@@ -209,7 +216,7 @@ class Store:
         """
         packed = spec if isinstance(spec, bytes) else _pack_spec(to_spec(spec))
         with _translated():
-            return _table(self._engine.query(packed, _now_ms() if now_ms is None else now_ms, threads))
+            return _table(self._engine.query(packed, _instant(now_ms), threads))
 
     def profile(
         self, ids: Ids | int, *, events: Mapping[str, Any] | None = None, now_ms: int | None = None
@@ -218,7 +225,7 @@ class Store:
 
         Runs in the calling thread, the GIL held unless over 1,000 events may come along. Cost with ten: 5 to 20 µs.
         """
-        at_ms = _now_ms() if now_ms is None else now_ms
+        at_ms = _instant(now_ms)
         try:
             answer: ProfileAnswer | None = self._engine.profile(ids, events, at_ms)
             if answer is NotImplemented:
@@ -234,20 +241,26 @@ class Store:
         return self.define("watch", name, None if predicate is None else predicate, now_ms=now_ms)
 
     def define(self, kind: str, name: str, body: Mapping[str, Any] | None, *, now_ms: int | None = None) -> int:
-        """Puts a definition into the log; None removes it. Returns the sequence it was applied at."""
-        packed = b"" if body is None else _pack_spec(body)
+        """Puts a definition into the log; None removes it. Returns the sequence it was applied at.
+
+        `kind` is a word of a-z, 0-9 and _ (`watch` is the store's own: a live segment), `body` a map with strings as
+        keys. Raises `InvalidRequest` (definition.invalid) for anything else, `BadQuery` for a watch's bad predicate.
+        """
+        packed = b"" if body is None else _pack_body(body)
         with _translated():
-            ticket = self._engine.submit_define(_now_ms() if now_ms is None else now_ms, kind, name, packed)
+            ticket = self._engine.submit_define(_instant(now_ms), _text(kind, "kind"), _text(name, "name"), packed)
             return _ack(self._engine.wait(ticket), {}).sequence
 
     def definitions(self) -> list[tuple[str, str, dict[str, Any]]]:
         """(kind, name, body) of every definition alive."""
-        return [(kind, name, msgpack.unpackb(body)) for kind, name, body in self._engine.definitions()]
+        with _translated():
+            found = self._engine.definitions()
+        return [(kind, name, msgpack.unpackb(body, timestamp=3)) for kind, name, body in found]
 
     def members(self, name: str) -> Any:
         """Profile ids in the live segment, ascending uint64."""
         with _translated():
-            return self._engine.members(name)
+            return self._engine.members(_text(name, "name"))
 
     def transitions(self, cursor: int = 0, limit: int = 10_000) -> list[Transition]:
         """Entries and exits after `cursor`, oldest first. Cursors are the same after every restart."""
@@ -262,26 +275,31 @@ class Store:
     def tick(self, now_ms: int | None = None) -> int:
         """Advances engine time, which alone lets windows expire. Returns the sequence."""
         with _translated():
-            ticket = self._engine.submit_tick(_now_ms() if now_ms is None else now_ms)
+            ticket = self._engine.submit_tick(_instant(now_ms))
             return _ack(self._engine.wait(ticket), {}).sequence
 
     # ---- care
 
     def seal(self) -> None:
         """Brings the newest rows into order now (it happens by itself)."""
-        self._engine.seal_now()
+        with _translated():
+            self._engine.seal_now()
 
     def compact(self) -> None:
         """Merges until nothing is worth merging and no merged profile is left apart. Cost: ~0.1 µs an event."""
-        self._engine.compact()
+        with _translated():
+            self._engine.compact()
 
     def digest(self) -> str:
         """SHA-256 by value over profiles, rows, traits, links, dedupe window and live segments: equal after replay."""
-        return self._engine.digest()
+        with _translated():
+            return self._engine.digest()
 
     def memory(self) -> dict[str, dict[str, int]]:
-        """Bytes and counts by part of the store; `log_files` are bytes on disk."""
-        return {part: {"size_bytes": size, "count": count} for part, size, count in self._engine.memory()}
+        """Bytes and counts by part of the store; `log_files` are bytes on disk. `failed_seals` and `failed_merges` are
+        there when memory ran out for one: they were tried again, nothing is lost, but the store is short of memory."""
+        with _translated():
+            return {part: {"size_bytes": size, "count": count} for part, size, count in self._engine.memory()}
 
     def stages(self) -> dict[str, tuple[int, int]]:
         """How often each stage of the way in ran since opening, and its nanoseconds altogether.
@@ -364,12 +382,35 @@ class _Packers(threading.local):
 _packers = _Packers()
 
 
+def _instant(now_ms: int | None) -> int:
+    if now_ms is None:
+        return _now_ms()
+    if isinstance(now_ms, int) and -_INSTANT_MOST_MS <= now_ms <= _INSTANT_MOST_MS:
+        return now_ms
+    raise InvalidRequest("query.invalid", f"expected milliseconds since 1970, got {now_ms!r:.100}", path="now_ms")
+
+
+def _text(text: str, path: str) -> str:
+    if isinstance(text, str) and not any("\ud800" <= letter <= "\udfff" for letter in text):
+        return text
+    raise InvalidRequest("definition.invalid", f"expected a text, got {text!r:.100}", path=path)
+
+
 def _pack_spec(spec: Mapping[str, Any]) -> bytes:
     try:
         packed: bytes = _packers.spec.pack(spec)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidRequest("query.invalid", f"the spec holds a value that msgpack cannot carry: {error}") from None
+        raise BadQuery("query.invalid", f"the spec holds a value that msgpack cannot carry: {error}") from None
     return packed
+
+
+def _pack_body(body: Mapping[str, Any]) -> bytes:
+    if not isinstance(body, Mapping):
+        raise InvalidRequest("definition.invalid", f"expected a map, got {type(body).__name__}", path="body")
+    try:
+        return _pack_spec(dict(body))
+    except BadQuery as error:
+        raise InvalidRequest("definition.invalid", error.message, path="body") from None
 
 
 def _pack(batch: bytes | Sequence[Mapping[str, Any]]) -> tuple[bytes, dict[int, str]]:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self, TypeAlias
 
+from cdpstore.errors import BadQuery
 from cdpstore.query.predicate import Predicate, predicate_spec
 
 __all__ = ["BrokenDown", "Question", "Spec", "to_spec"]
@@ -79,5 +80,9 @@ class BrokenDown(Question):
 
 
 def to_spec(question: Question | Mapping[str, Any]) -> Spec:
-    """The spec of a question, or the dict that already is one."""
-    return question.spec() if isinstance(question, Question) else dict(question)
+    """The spec of a question, or the dict that already is one. Raises `BadQuery` for what is neither."""
+    if isinstance(question, Question):
+        return question.spec()
+    if not isinstance(question, Mapping):
+        raise BadQuery("query.invalid", f"expected a map, got {type(question).__name__}")
+    return dict(question)

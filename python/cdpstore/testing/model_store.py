@@ -111,7 +111,8 @@ class ModelStore:
         people = self._people(now_ms, common["as_of_ms"])
         if common["where"] is not None:
             people = [person for person in people if holds(common["where"], person, now_ms)]
-        view = View(people, self.watermark, now_ms, start_ms, end_ms, common["zone"], common["week_start"])
+        calendar, is_broken_down = (common["zone"], common["week_start"]), bool(common["breakdown"])
+        view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, is_broken_down)
         return answer(view, {**common, **own})
 
     def profile(

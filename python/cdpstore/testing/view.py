@@ -7,6 +7,7 @@ from typing import Any
 from cdpstore.table import Table
 from cdpstore.testing.calendars import Calendar
 from cdpstore.testing.rows import Person, Row
+from cdpstore.testing.spec import bad
 
 __all__ = ["View", "operand_names", "operand_values", "resolved"]
 
@@ -24,6 +25,7 @@ class View:
     end_ms: int
     zone: str
     week_start: str
+    is_broken_down: bool = False
 
     def in_range(self, row: Row) -> bool:
         """Whether the row's time lies in the range."""
@@ -35,6 +37,9 @@ class View:
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[Any]], **notes: Any) -> Table:
         """The answer as a table of this view."""
+        twice = [name for name in names if list(names).count(name) > 1]
+        if twice:
+            bad("breakdown" if self.is_broken_down else "measures", f"two columns would be named {twice[0]!r}")
         return Table.from_rows(names, rows, watermark=self.watermark, now_ms=self.now_ms, notes=notes)
 
 
