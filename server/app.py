@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from cdpstore.errors import CDPError
+from cdpstore.errors import CDPError, Unavailable
 from cdpstore.server.access import KeyFile
 from cdpstore.server.clock import Clock, ReplayClock, SystemClock, run_ticks
 from cdpstore.server.config import Config
@@ -27,6 +27,8 @@ __all__ = ["serve"]
 _log = structlog.get_logger("server")
 
 _FIRST_KEY: Final = "first"
+
+_PASSES: Final = ("log.space", "store.no_memory")  # refused for now; anything else of the log is for good
 
 
 def serve(config: Config, *, started: Callable[[int, str | None], None]) -> None:
@@ -70,7 +72,15 @@ async def _serve(config: Config, started: Callable[[int, str | None], None]) -> 
 
 
 async def _ticks(store: Store, collector: Collector, clock: Clock) -> None:
-    await run_ticks(clock, lambda now_ms: collector.outcome(store.submit_tick(now_ms)))
+    async def tick(now_ms: int) -> None:
+        try:
+            await collector.outcome(store.submit_tick(now_ms))
+        except Unavailable as error:
+            if error.code not in _PASSES:
+                raise
+            _log.warning("a tick was left out", reason=str(error))
+
+    await run_ticks(clock, tick)
 
 
 def _channels(config: Config) -> dict[str, Channel]:

@@ -32,6 +32,17 @@ DECODE_THREADS: Final = 2
 QUERY_THREADS: Final = 4
 """Queries at once; each spreads over the engine's own workers."""
 
+DRAIN_S: Final = 5.0
+"""What runs when the server is told to stop has this long to answer; then queries are cancelled. A container's
+supervisor kills after 10 s: cancelled queries, the log's last group and the goodbye must fit behind it."""
+
+CANCELLED_S: Final = 2.0
+"""A cancelled query notices between two stripes, in milliseconds; what has not answered by then is hung up on."""
+
+ATTEMPTS_S: Final = 5.0
+"""Attempts of delivery in flight when the server is told to stop; longer ones are broken off, and settled after the
+next start as after a crash."""
+
 PUSH_TRANSITIONS: Final = 1_000
 """Of one frame to a watcher."""
 

@@ -28,6 +28,7 @@ from cdpstore.server.delivery.campaign import CAMPAIGN_KIND, Campaign, campaign_
 from cdpstore.server.delivery.channels import Channel
 from cdpstore.server.delivery.message import Message, Outcome, Result, message_id_of
 from cdpstore.server.delivery.render import Renderer
+from cdpstore.server.limits import ATTEMPTS_S
 from cdpstore.store import Store
 from cdpstore.table import ProfileAnswer
 
@@ -106,13 +107,18 @@ class Dispatcher:
         self._wake.set()
 
     async def close(self) -> None:
-        """Lets attempts in flight end, puts off those that would be tried again, saves the cursor."""
+        """Gives attempts in flight `ATTEMPTS_S` to end, puts off those that would be tried again, saves the cursor."""
         self._stopping.set()
         if self._runner is not None:
             self._runner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._runner
-        await asyncio.gather(*self._open.values(), return_exceptions=True)
+        attempts = list(self._open.values())
+        if attempts:
+            _, late = await asyncio.wait(attempts, timeout=ATTEMPTS_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*attempts, return_exceptions=True)
         await self._save_cursor()
 
     async def _run(self) -> None:
@@ -168,7 +174,9 @@ class Dispatcher:
     def _delivered(self, cursor: int, name: str, task: asyncio.Task[None]) -> None:
         self._slots.release()
         self._open.pop((cursor, name), None)
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled():
+            self._lost.add(cursor)
+        elif task.exception() is not None:
             _log.error(
                 "a message broke off; it is taken again after a restart", cursor=cursor, exc_info=task.exception()
             )

@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._writable = False
         self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(STALLED_S, self._abort)
+        self._timer = asyncio.get_running_loop().call_later(STALLED_S, self.hang_up)
         self._throttle()
 
     def resume_writing(self) -> None:
@@ -287,6 +287,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def hang_up(self) -> None:
+        """Ends it now, whatever runs."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def _send(self, message: Message) -> None:
         if self._transport is None or self._transport.is_closing():
             return
@@ -315,10 +320,6 @@ class Connection(asyncio.Protocol):
 
     def _late(self) -> None:
         self._fail(Unauthenticated("access.hello.late", f"no hello within {HELLO_WITHIN_S:.0f} s"))
-
-    def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

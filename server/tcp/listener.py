@@ -1,13 +1,17 @@
 """Listens, and keeps what connections share."""
 
 import asyncio
+import contextlib
 import ssl
+from typing import Final
 
-from cdpstore.server.limits import CONNECTIONS_MOST
+from cdpstore.server.limits import CANCELLED_S, CONNECTIONS_MOST, DRAIN_S
 from cdpstore.server.tcp.connection import Connection
 from cdpstore.server.tcp.services import Services
 
 __all__ = ["Listener"]
+
+_LOOK_AGAIN_S: Final = 0.01
 
 
 class Listener:
@@ -26,11 +30,20 @@ class Listener:
         return bound
 
     async def stop(self) -> None:
-        """Takes no new connections, lets running requests end, closes."""
+        """Takes no new connections, gives running requests `DRAIN_S`, then cancels queries, then hangs up."""
         if self._server is not None:
             self._server.close()
-        connections = list(self._connections)
-        await asyncio.gather(*(connection.drain() for connection in connections))
+        draining = [asyncio.create_task(connection.drain()) for connection in list(self._connections)]
+        if draining:
+            await asyncio.wait(draining, timeout=DRAIN_S)
+        self._services.store.cancel_queries()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CANCELLED_S):
+                await asyncio.gather(*draining)
+                while self._connections:  # what was written is still on its way
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+        for connection in list(self._connections):
+            connection.hang_up()
 
     def _connection(self) -> Connection:
         return Connection(self._services, self._connections, refuse=len(self._connections) >= CONNECTIONS_MOST)

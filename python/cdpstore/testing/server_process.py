@@ -10,6 +10,8 @@ from pathlib import Path
 
 __all__ = ["ServerProcess", "free_port"]
 
+_STOPS_WITHIN_S = 20  # the server's own bounds (server/limits.py), and room for a busy machine
+
 
 def free_port() -> int:
     """A port that nobody listens on right now."""
@@ -65,7 +67,7 @@ class ServerProcess:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.terminate()
-        code = self._process.wait(timeout=90)  # what is accepted goes to a disk that may be slow
+        code = self._process.wait(timeout=_STOPS_WITHIN_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
         return code
