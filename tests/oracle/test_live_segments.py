@@ -6,6 +6,7 @@ The test reads no deadline of the store's: it puts a tick on every instant at wh
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from cdpstore.store import Store
 from cdpstore.testing import strategies
 from cdpstore.testing.strategies import DAY_MS, END_MS, Batch
 from tests.oracle.scale import examples
+
+pytestmark = pytest.mark.timeout(900)  # as in test_store_equals_model
 
 HOUR_MS = 3_600_000
 WINDOWS_MS = (0, 1, HOUR_MS, DAY_MS, 30 * DAY_MS, 84 * DAY_MS, 100 * DAY_MS)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -11,6 +12,10 @@ from cdpstore.testing import ModelStore, strategies
 from cdpstore.testing.strategies import DAY_MS, Batch
 from tests.oracle.scale import examples
 from tests.oracle.twins import CARE, Twins, cell_key, reads, table_key
+
+# Hundreds of stores and models each: seconds alone, minutes on a machine that others use. The usual bound would tell of
+# the machine.
+pytestmark = pytest.mark.timeout(900)
 
 SETTINGS = examples(40)
 NOTHING = {"kind": "profiles", "where": {"not": {"did": "Nothing Of The Kind"}}}

@@ -19,6 +19,8 @@ from cdpstore.testing.strategies import DAY_MS, Batch
 from tests.oracle.scale import LONG, examples
 from tests.oracle.twins import CARE, Twins, table_key
 
+pytestmark = pytest.mark.timeout(900)  # as in test_store_equals_model
+
 PRODUCER = b"sixteen bytes 16"
 cares = st.lists(st.sampled_from(CARE), min_size=6, max_size=6)
 some_queries = st.lists(strategies.queries(), min_size=1, max_size=6)
