@@ -5,6 +5,7 @@
 #include "check.hpp"
 #include "column/chunk.hpp"
 #include "engine_harness.hpp"
+#include "query/kinds/profile.hpp"
 #include "simd/level.hpp"
 
 using namespace cdp;
@@ -92,14 +93,13 @@ void compare_all(const Engine& engine) {
 }
 
 void check_timeline(const Engine& engine, std::uint64_t events) {
-  QueryOptions options;
-  options.now_ms = kNow;
   std::uint64_t found = 0;
   for (int user = 0; user < kUsers; ++user) {
     if (user == 2) continue;  // part of u1 by then
     const auto spec =
         pack_json(R"({"kind":"profile","ids":{"user_id":"u)" + std::to_string(user) + R"("},"events":{}})");
-    const auto answer = read_profile(engine.pin(), spec, options);
+    const VersionPtr version = engine.pin();
+    const auto answer = read_profile(*version, parse_profile_spec(spec), kNow);
     CHECK(answer.has_value());
     if (answer) found += answer->events.size();
   }
