@@ -4,7 +4,8 @@
 namespace cdp {
 namespace {
 
-constexpr std::size_t kTailRowsMost = 64 * std::size_t{limits::kTailRows};  // then apply waits for the order thread
+// Then apply seals by itself, or waits for the seal at hand: of so many rows that the pause is of tens of milliseconds.
+constexpr std::size_t kTailRowsMost = 16 * std::size_t{limits::kTailRows};
 
 constexpr std::size_t kBatchesAtOnce = 16;
 

@@ -165,7 +165,7 @@ struct Engine::Impl {
   Tried try_seal(std::size_t minimum_rows) noexcept;
   void rest_after_failure(std::chrono::milliseconds& rest);
   bool seal_once(std::size_t minimum_rows);
-  bool merge_once(bool drain_split);
+  bool merge_once(bool drain_split, bool look_for_split);
   void publish_layers(std::vector<SealedLayer> layers, std::size_t sealed_batches);
   // recovery.cpp
   void recover();

@@ -12,6 +12,8 @@ constexpr auto kLookAgain = std::chrono::milliseconds(50);
 constexpr std::chrono::milliseconds kRestMost = std::chrono::seconds(10);
 // Under a stream faster than kTailRows in kSealPause, seals are of more rows, and so each row is merged less often.
 constexpr auto kSealPause = std::chrono::milliseconds(30);
+// Rows that links misplaced are slow, not wrong, and searching for them costs: so only this often.
+constexpr auto kSplitPause = std::chrono::milliseconds(500);
 constexpr std::uint64_t kTailRowsAtOnce = 4 * std::uint64_t{limits::kTailRows};
 
 bool before(const std::shared_ptr<const Layer>& left, const std::shared_ptr<const Layer>& right) {
@@ -50,10 +52,10 @@ bool Engine::Impl::seal_once(std::size_t minimum_rows) {
   return true;
 }
 
-bool Engine::Impl::merge_once(bool drain_split) {
+bool Engine::Impl::merge_once(bool drain_split, bool look_for_split) {
   const std::lock_guard turn(merge_mutex);
   const VersionPtr version = current.load();
-  const MergeChoice choice = choose_merge(*version, drain_split);
+  const MergeChoice choice = choose_merge(*version, drain_split, look_for_split);
   if (choice.layers.empty()) return false;
   auto merged = merge_layers(choice.layers, choice.shard, version->placement, *version->links);
   const std::lock_guard lock(publish_mutex);
@@ -117,12 +119,16 @@ void Engine::Impl::seal_loop() {
 
 void Engine::Impl::merge_loop() {
   std::chrono::milliseconds rest{0};
+  auto looked = std::chrono::steady_clock::now() - kSplitPause;
   while (true) {
     {
       std::unique_lock lock(publish_mutex);
       if (order_stopping) return;
     }
-    const Tried tried = attempt(failed_merges, [&] { return merge_once(false); });
+    const auto now = std::chrono::steady_clock::now();
+    const bool look_for_split = now >= looked + kSplitPause;
+    if (look_for_split) looked = now;
+    const Tried tried = attempt(failed_merges, [&] { return merge_once(false, look_for_split); });
     if (tried == Tried::kFailed) {
       rest_after_failure(rest);
       continue;
@@ -153,7 +159,7 @@ void Engine::seal_now() { impl_->seal_once(1); }
 
 void Engine::compact() {
   impl_->seal_once(1);
-  while (impl_->merge_once(true)) {
+  while (impl_->merge_once(true, true)) {
   }
 }
 

@@ -36,7 +36,8 @@ struct MergeChoice {
   std::uint32_t shard = 0;
   std::vector<std::shared_ptr<const Layer>> layers;
 };
-[[nodiscard]] MergeChoice choose_merge(const Version& version, bool drain_split = false);
+// `look_for_split`: false leaves that search out, which costs as much as many merges when it is made at each look.
+[[nodiscard]] MergeChoice choose_merge(const Version& version, bool drain_split = false, bool look_for_split = true);
 
 // A row anywhere in a version, and its fields. Used by everything that is not a fast kernel.
 struct Row {

@@ -163,9 +163,10 @@ Stale find_stale(const Version& version, std::span<const Partition> partitions, 
 
 }  // namespace
 
-MergeChoice choose_merge(const Version& version, bool drain_split) {
+MergeChoice choose_merge(const Version& version, bool drain_split, bool look_for_split) {
   const std::vector<Partition> partitions = partitions_of(version);
-  const Stale stale = find_stale(version, partitions, drain_split);
+  Stale stale;
+  if (look_for_split) stale = find_stale(version, partitions, drain_split);
   if (!stale.changed.empty() || drain_split) {
     MergeChoice choice = choose_split(version, partitions, stale, drain_split, drain_split);
     if (!choice.layers.empty()) return choice;
