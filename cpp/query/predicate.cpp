@@ -164,6 +164,10 @@ struct Predicate::State {
   bool reads_rows = false;
   bool resolved = true;
 
+  [[nodiscard]] bool no_names() const noexcept { return !reads_rows || (names.empty() && !any_name); }
+  [[nodiscard]] std::span<const NameId> names_read() const noexcept {
+    return any_name ? std::span<const NameId>() : std::span<const NameId>(names);
+  }
   void collect(const Clause& clause) {
     for (const Clause& child : clause.children) collect(child);
     if (clause.trait) {
@@ -216,11 +220,14 @@ void Predicate::evaluate_task(const Task& task, std::int64_t now_ms, Scratch& sc
   if (!is_empty(fast)) TaskEvaluation(task, now_ms, scratch).evaluate(state_->root, fast, truth);
   std::copy(truth.begin(), truth.end(), out.begin());
   if (task.slow.empty() || !state_->reads_rows) return;
+  std::vector<Row> rows;
   for (const Origin home : slow_homes(task)) {
     const std::uint32_t index = task.version->placement.local_id(home) - task.first_id;
     const std::uint64_t bit = std::uint64_t{1} << (index & 63);
     if ((candidates[index >> 6] & bit) == 0) continue;
-    if (evaluate_profile(*task.version, *this, home, now_ms).value) out[index >> 6] |= bit;
+    rows.clear();
+    if (!state_->no_names()) rows_of(*task.version, *task.plan, home, state_->names_read(), rows);
+    if (evaluate(*task.version, home, rows, now_ms).value) out[index >> 6] |= bit;
   }
 }
 

@@ -32,11 +32,30 @@ ProfileMask ProfileMask::all(const Version& version) {
     if (count % 64 != 0) words[count / 64] = (std::uint64_t{1} << (count % 64)) - 1;
   }
   for (const Origin origin : version.links->changed_since(0)) {
-    if (version.links->home(origin) == origin) continue;
-    const std::uint32_t id = version.placement.local_id(origin);
-    mask.shards_[version.placement.shard(origin)][id / 64] &= ~(std::uint64_t{1} << (id % 64));
+    if (version.links->home(origin) != origin) mask.set(origin, false);
   }
   return mask;
+}
+
+ProfileMask ProfileMask::all(const Version& version, const ProfileMask& before, std::uint32_t origin_count,
+                             std::uint64_t link_sequence) {
+  ProfileMask mask(version);
+  for (std::uint32_t shard = 0; shard < mask.shards_.size(); ++shard) {
+    std::copy(before.shards_[shard].begin(), before.shards_[shard].end(), mask.shards_[shard].begin());
+  }
+  for (std::uint32_t origin = origin_count; origin < version.origin_count; ++origin) mask.set(Origin{origin}, true);
+  if (version.links->last_change() == link_sequence) return mask;
+  for (const Origin origin : version.links->changed_since(link_sequence)) {
+    mask.set(origin, version.links->home(origin) == origin);
+  }
+  return mask;
+}
+
+void ProfileMask::set(Origin origin, bool value) noexcept {
+  const std::uint32_t id = placement_.local_id(origin);
+  std::uint64_t& word = shards_[placement_.shard(origin)][id / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (id % 64);
+  word = value ? word | bit : word & ~bit;
 }
 
 std::span<const std::uint64_t> ProfileMask::words(const Task& task) const noexcept {

@@ -21,6 +21,10 @@ class ProfileMask {
   explicit ProfileMask(const Version& version);  // empty set of the right size
   // Every profile: origins that are their own home. Cost: O(profiles / 64 + links).
   [[nodiscard]] static ProfileMask all(const Version& version);
+  // The same, from that of an earlier version with so many origins and links up to this sequence. Cost: a copy, and what is
+  // new since.
+  [[nodiscard]] static ProfileMask all(const Version& version, const ProfileMask& before, std::uint32_t origin_count,
+                                       std::uint64_t link_sequence);
 
   [[nodiscard]] bool has(Origin home) const noexcept {
     const std::vector<std::uint64_t>& words = shards_[placement_.shard(home)];
@@ -35,6 +39,7 @@ class ProfileMask {
   [[nodiscard]] std::vector<std::uint64_t> ids(std::uint64_t first, std::uint64_t limit) const;
 
  private:
+  void set(Origin origin, bool value) noexcept;
   Placement placement_;
   std::vector<std::vector<std::uint64_t>> shards_;
 };

@@ -109,10 +109,13 @@ class Execution {
       return;
     }
     kind_->scan(context_, task, thread_scratch(), partial);
-    for (const Origin home : slow_homes(task)) add_rows(home, rows, partial);
+    std::vector<Origin> homes = slow_homes(task);
     for_each_bit(task.late, [&](std::uint32_t bit) {
-      if (!task.is_slow(bit)) add_rows(task.origin(bit), rows, partial);
+      if (!task.is_slow(bit)) homes.push_back(task.origin(bit));
     });
+    if (where_ != nullptr) std::erase_if(homes, [&](Origin home) { return !mask_.has(home); });
+    rows_of_many(task, homes, names_,
+                 [&](Origin home, std::span<const Row> of_home) { kind_->add_rows(context_, home, of_home, partial); });
   }
 
   // Fills the task's words of the mask; false when nobody is in it.
@@ -132,8 +135,7 @@ class Execution {
   void add_rows(Origin home, std::vector<Row>& rows, Partial& partial) {
     if (where_ != nullptr && !mask_.has(home)) return;
     rows.clear();
-    const std::vector<NameId>& names = names_;
-    rows_of(version_, home, names, rows);
+    rows_of(version_, home, names_, rows);
     kind_->add_rows(context_, home, rows, partial);
   }
 

@@ -107,6 +107,7 @@ std::uint32_t select_rows(const ChunkView& chunk, const SliceView& slice, const 
 
 struct Task {
   const Version* version = nullptr;
+  const ScanPlan* plan = nullptr;  // whose task it is
   std::uint32_t shard = 0;
   std::uint32_t first_id = 0;  // local ids [first_id, last_id)
   std::uint32_t last_id = 0;

@@ -5,34 +5,51 @@
 namespace cdp {
 namespace {
 
-bool is_prefix(const std::vector<std::shared_ptr<const TailBatch>>& part,
-               const std::vector<std::shared_ptr<const TailBatch>>& whole) {
-  return part.size() <= whole.size() && std::equal(part.begin(), part.end(), whole.begin());
+// How many batches of the version's tail the piece holds, when they are just those from `first` on; else 0. A reader of an
+// old version may find pieces whose rows are placed by links that it must not know: those do not count either.
+std::size_t covers(const SealedPiece& piece, const Version& version, std::size_t first) {
+  const std::size_t count = piece.batches.size();
+  if (piece.link_sequence > version.links->last_change() || first + count > version.tail.size()) return 0;
+  const auto at = version.tail.begin() + static_cast<std::ptrdiff_t>(first);
+  return std::equal(piece.batches.begin(), piece.batches.end(), at) ? count : 0;
 }
 
+// Pieces of batches that were sealed for good since are gone; those behind them are kept, whole or not at all.
 void seal_tail(const Version& version, const ScanPlan* before, ScanPlan& plan) {
-  if (version.tail.empty()) return;
-  if (before != nullptr && is_prefix(before->tail, version.tail) && before->pieces.size() < kSealedPiecesMax) {
-    plan.tail = before->tail;
-    plan.pieces = before->pieces;
-  }
-  const std::span fresh = std::span(version.tail).subspan(plan.tail.size());
-  if (fresh.empty()) return;
-  plan.pieces.push_back(
-      std::make_shared<const std::vector<SealedLayer>>(seal(fresh, version.placement, *version.links)));
-  plan.tail = version.tail;
-}
-
-// Layers of one shard in (partition, log order): the stored ones, then those of the tail.
-std::vector<const Layer*> layers_of(const Version& version, const ScanPlan& plan, std::uint32_t shard) {
-  std::vector<const Layer*> out;
-  for (const auto& layer : version.shards[shard].layers) out.push_back(layer.get());
-  for (const auto& piece : plan.pieces) {
-    for (const SealedLayer& sealed : *piece) {
-      if (sealed.shard == shard) out.push_back(sealed.layer.get());
+  std::size_t sealed = 0;
+  if (before != nullptr) {
+    for (const auto& piece : before->pieces) {
+      const std::size_t count = covers(*piece, version, sealed);
+      if (count != 0) plan.pieces.push_back(piece);
+      sealed += count;
     }
   }
-  std::stable_sort(out.begin(), out.end(), [](const Layer* a, const Layer* b) { return a->partition < b->partition; });
+  if (sealed < version.tail.size() && plan.pieces.size() >= kSealedPiecesMax) plan.pieces.clear(), sealed = 0;
+  const std::span fresh = std::span(version.tail).subspan(sealed);
+  if (fresh.empty()) return;
+  auto piece = std::make_shared<SealedPiece>();
+  piece->batches.assign(fresh.begin(), fresh.end());
+  piece->link_sequence = version.links->last_change();
+  piece->layers = seal(fresh, version.placement, *version.links);
+  plan.pieces.push_back(std::move(piece));
+}
+
+struct PlacedLayer {
+  std::uint32_t shard = 0;
+  const Layer* layer = nullptr;
+};
+
+// All layers in (partition, log order): the stored ones and those of the tail.
+std::vector<PlacedLayer> layers_of(const Version& version, const ScanPlan& plan) {
+  std::vector<PlacedLayer> out;
+  for (std::uint32_t shard = 0; shard < version.shards.size(); ++shard) {
+    for (const auto& layer : version.shards[shard].layers) out.push_back({shard, layer.get()});
+  }
+  for (const auto& piece : plan.pieces) {
+    for (const SealedLayer& sealed : piece->layers) out.push_back({sealed.shard, sealed.layer.get()});
+  }
+  std::ranges::stable_sort(
+      out, {}, [](const PlacedLayer& placed) { return std::pair(placed.layer->partition, placed.layer->first_order); });
   return out;
 }
 
@@ -43,15 +60,25 @@ std::uint32_t stripe_count(const Version& version, std::uint32_t shard) {
   return (ids + limits::kStripeIds - 1) / limits::kStripeIds;
 }
 
-// Rows of a layer built at sequence h can be misplaced for origins linked or unlinked since.
-void mark_slow(const Version& version, ScanPlan& plan) {
+// Rows of a layer built at sequence h can be misplaced for origins linked or unlinked since. The relatives of an origin
+// only change with a link that touches them, so an earlier plan's marks hold and those of newer links are added.
+void mark_slow(const Version& version, std::span<const PlacedLayer> layers, const ScanPlan* before, ScanPlan& plan) {
   plan.slow.resize(version.placement.shard_count);
-  std::uint64_t oldest = version.links->last_change();
-  for (std::uint32_t shard = 0; shard < version.placement.shard_count; ++shard) {
-    for (const Layer* layer : layers_of(version, plan, shard)) oldest = std::min(oldest, layer->homed_sequence);
+  plan.link_sequence = version.links->last_change();
+  plan.homed_least = plan.link_sequence;
+  for (const PlacedLayer& placed : layers) plan.homed_least = std::min(plan.homed_least, placed.layer->homed_sequence);
+  if (plan.homed_least == plan.link_sequence) return;
+  std::uint64_t marked = plan.homed_least;
+  if (before != nullptr && before->homed_least == plan.homed_least && before->link_sequence <= plan.link_sequence) {
+    plan.slow = before->slow;
+    marked = before->link_sequence;
   }
-  if (oldest == version.links->last_change()) return;
-  for (const Origin origin : version.links->changed_since(oldest)) {
+  for (std::uint32_t shard = 0; shard < version.placement.shard_count; ++shard) {
+    if (plan.slow[shard].empty()) continue;
+    plan.slow[shard].resize(std::size_t{stripe_count(version, shard)} * limits::kStripeIds / 64);
+  }
+  if (marked == plan.link_sequence) return;
+  for (const Origin origin : version.links->changed_since(marked)) {
     const std::uint32_t shard = version.placement.shard(origin), id = version.placement.local_id(origin);
     std::vector<std::uint64_t>& words = plan.slow[shard];
     if (words.empty()) words.resize(std::size_t{stripe_count(version, shard)} * limits::kStripeIds / 64);
@@ -59,14 +86,14 @@ void mark_slow(const Version& version, ScanPlan& plan) {
   }
 }
 
-void build_tasks(const Version& version, ScanPlan& plan) {
+void build_tasks(const Version& version, std::span<const PlacedLayer> layers, ScanPlan& plan) {
   for (std::uint32_t shard = 0; shard < version.placement.shard_count; ++shard) {
-    const std::size_t first_task = plan.tasks.size();
-    const std::uint32_t stripes = stripe_count(version, shard);
+    plan.first_task.push_back(plan.tasks.size());
     constexpr std::size_t kWords = limits::kStripeIds / 64;
-    for (std::uint32_t stripe = 0; stripe < stripes; ++stripe) {
+    for (std::uint32_t stripe = 0; stripe < stripe_count(version, shard); ++stripe) {
       Task& task = plan.tasks.emplace_back();
       task.version = &version;
+      task.plan = &plan;
       task.shard = shard;
       task.first_id = stripe * limits::kStripeIds;
       task.last_id = task.first_id + limits::kStripeIds;
@@ -74,13 +101,19 @@ void build_tasks(const Version& version, ScanPlan& plan) {
       const std::span words = std::span<const std::uint64_t>(plan.slow[shard]).subspan(stripe * kWords, kWords);
       if (std::any_of(words.begin(), words.end(), [](std::uint64_t word) { return word != 0; })) task.slow = words;
     }
-    for (const Layer* layer : layers_of(version, plan, shard)) {
-      for (const auto& chunk : layer->chunks) {
-        if (chunk->row_count == 0) continue;
-        const std::uint32_t first = chunk->first_id / limits::kStripeIds;
-        const std::uint32_t last = std::min((chunk->last_id + limits::kStripeIds - 1) / limits::kStripeIds, stripes);
-        for (std::uint32_t stripe = first; stripe < last; ++stripe)
-          plan.tasks[first_task + stripe].chunks.push_back(chunk.get());
+  }
+  plan.first_task.push_back(plan.tasks.size());
+  plan.places.resize(plan.tasks.size());
+  for (std::uint32_t rank = 0; rank < layers.size(); ++rank) {
+    const std::size_t first_task = plan.first_task[layers[rank].shard];
+    const auto stripes = static_cast<std::uint32_t>(plan.first_task[layers[rank].shard + 1] - first_task);
+    for (const auto& chunk : layers[rank].layer->chunks) {
+      if (chunk->row_count == 0) continue;
+      const std::uint32_t first = chunk->first_id / limits::kStripeIds;
+      const std::uint32_t last = std::min((chunk->last_id + limits::kStripeIds - 1) / limits::kStripeIds, stripes);
+      for (std::uint32_t stripe = first; stripe < last; ++stripe) {
+        plan.tasks[first_task + stripe].chunks.push_back(chunk.get());
+        plan.places[first_task + stripe].push_back({chunk.get(), chunk->first_id, chunk->last_id, rank});
       }
     }
   }
@@ -93,11 +126,36 @@ std::shared_ptr<const ScanPlan> scan_plan(const Version& version) {
   const auto making = version.scan_plan.making();
   if (std::shared_ptr<const ScanPlan> made = version.scan_plan.get()) return made;
   auto plan = std::make_shared<ScanPlan>();
-  seal_tail(version, version.scan_plan.newest().get(), *plan);
-  mark_slow(version, *plan);
-  build_tasks(version, *plan);
-  version.scan_plan.set(plan);
+  const std::shared_ptr<const ScanPlan> before = version.scan_plan.newest();
+  seal_tail(version, before.get(), *plan);
+  const std::vector<PlacedLayer> layers = layers_of(version, *plan);
+  mark_slow(version, layers, before.get(), *plan);
+  build_tasks(version, layers, *plan);
+  if (before != nullptr) plan->take_everyone(*before);
+  version.scan_plan.set(plan, version.watermark);
   return plan;
+}
+
+const ProfileMask& ScanPlan::everyone(const Version& version) const {
+  const std::lock_guard lock(everyone_mutex_);
+  if (everyone_ == nullptr) {
+    auto made = std::make_shared<Everyone>();
+    made->origin_count = version.origin_count;
+    made->link_sequence = version.links->last_change();
+    const Everyone* before = everyone_before_.get();
+    // An earlier plan may be of a newer version, when this reader pinned an old one.
+    const bool holds =
+        before != nullptr && before->origin_count <= made->origin_count && before->link_sequence <= made->link_sequence;
+    made->mask = holds ? ProfileMask::all(version, before->mask, before->origin_count, before->link_sequence)
+                       : ProfileMask::all(version);
+    everyone_ = std::move(made);
+  }
+  return everyone_->mask;
+}
+
+void ScanPlan::take_everyone(const ScanPlan& before) {
+  const std::lock_guard lock(before.everyone_mutex_);
+  everyone_before_ = before.everyone_ != nullptr ? before.everyone_ : before.everyone_before_;
 }
 
 std::vector<Origin> slow_homes(const Task& task) {
@@ -110,6 +168,100 @@ std::vector<Origin> slow_homes(const Task& task) {
     }
   }
   return out;
+}
+
+void rows_of(const Version& version, const ScanPlan& plan, Origin home, std::span<const NameId> names,
+             std::vector<Row>& out) {
+  out.clear();
+  for (const Origin relative : version.links->relatives(home)) {
+    const std::uint32_t shard = version.placement.shard(relative), local_id = version.placement.local_id(relative);
+    const std::size_t task = plan.first_task[shard] + local_id / limits::kStripeIds;
+    if (task >= plan.first_task[shard + 1]) continue;
+    for (const ChunkPlaceInPlan& place : plan.places[task]) {
+      if (local_id < place.first_id || local_id >= place.last_id) continue;
+      add_chunk_rows(*version.links, home, names, *place.chunk, local_id, relative, place.layer, out);
+    }
+  }
+  order_events(out);
+}
+
+namespace {
+
+// Rows [first, last) of one chunk's spine that lie under one profile's place.
+struct Stretch {
+  std::uint32_t home = 0;   // index into the homes
+  std::uint32_t place = 0;  // index into the task's places
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+};
+
+// Name of each code of the chunk; kNone where it is not asked for.
+std::vector<std::uint32_t> names_of(const Chunk& chunk, std::span<const NameId> names) {
+  std::vector<std::uint32_t> out;
+  out.reserve(chunk.slices.size());
+  for (const Slice& slice : chunk.slices) {
+    const bool asked = names.empty() || std::ranges::binary_search(names, slice.name);
+    out.push_back(asked ? raw(slice.name) : kNone);
+  }
+  return out;
+}
+
+// By place, then by home.
+std::vector<Stretch> find_stretches(const Task& task, std::span<const ChunkPlaceInPlan> places,
+                                    std::span<const Origin> homes, std::span<const std::uint8_t> alone) {
+  std::vector<Stretch> out;
+  for (std::uint32_t place = 0; place < places.size(); ++place) {
+    const Chunk& chunk = *places[place].chunk;
+    for (std::uint32_t home = 0; home < homes.size(); ++home) {
+      if (alone[home] == 0) continue;
+      const Chunk::Rows rows = chunk.rows_of(task.version->placement.local_id(homes[home]));
+      if (rows.first == rows.last) continue;
+      __builtin_prefetch(chunk.time.data() + rows.first);
+      __builtin_prefetch(chunk.code8.empty() ? static_cast<const void*>(chunk.code16.data() + rows.first)
+                                             : chunk.code8.data() + rows.first);
+      out.push_back({home, place, rows.first, rows.last});
+    }
+  }
+  return out;
+}
+
+void take_stretch(const LinkView& links, Origin home, const Stretch& stretch, const ChunkPlaceInPlan& place,
+                  std::span<const std::uint32_t> names, std::vector<Row>& out) {
+  const Chunk& chunk = *place.chunk;
+  const std::int64_t start_ms = partition_start_ms(chunk.partition);
+  for (std::uint32_t at = stretch.first; at < stretch.last; ++at) {
+    const std::uint32_t name = names[chunk.code(at)];
+    if (name == kNone) continue;
+    const Origin origin = chunk.foreign.empty() ? home : chunk.foreign.at(at, home);
+    if (origin != home && links.home(origin) != home) continue;
+    out.push_back({start_ms + chunk.time[at], origin, NameId{name}, place.layer, &chunk, at, nullptr, 0});
+  }
+}
+
+}  // namespace
+
+void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<const NameId> names,
+                  const std::function<void(Origin, std::span<const Row>)>& visit) {
+  if (homes.empty()) return;
+  const LinkView& links = *task.version->links;
+  const std::size_t number = task.plan->first_task[task.shard] + task.first_id / limits::kStripeIds;
+  const std::span<const ChunkPlaceInPlan> places = task.plan->places[number];
+  std::vector<std::uint8_t> alone;  // never linked: every row lies in the task
+  for (const Origin home : homes) alone.push_back(links.relatives(home).size() == 1 ? 1 : 0);
+  std::vector<Stretch> stretches = find_stretches(task, places, homes, alone);
+  std::ranges::stable_sort(stretches, {}, &Stretch::home);
+  std::vector<std::vector<std::uint32_t>> names_at(places.size());
+  for (std::size_t place = 0; place < places.size(); ++place) names_at[place] = names_of(*places[place].chunk, names);
+  std::vector<Row> rows;
+  auto stretch = stretches.cbegin();
+  for (std::uint32_t home = 0; home < homes.size(); ++home) {
+    rows.clear();
+    if (alone[home] == 0) rows_of(*task.version, *task.plan, homes[home], names, rows);
+    for (; stretch != stretches.cend() && stretch->home == home; ++stretch)
+      take_stretch(links, homes[home], *stretch, places[stretch->place], names_at[stretch->place], rows);
+    if (alone[home] != 0) order_events(rows);
+    visit(homes[home], rows);
+  }
 }
 
 }  // namespace cdp

@@ -237,6 +237,24 @@ Value tail_value(const TailBatch& batch, ValueType type, std::uint64_t bits) {
 
 }  // namespace
 
+void add_chunk_rows(const LinkView& links, Origin home, std::span<const NameId> names, const Chunk& chunk,
+                    std::uint32_t local_id, Origin place, std::uint32_t layer, std::vector<Row>& out) {
+  const Chunk::Rows rows = chunk.rows_of(local_id);
+  if (rows.first == rows.last) return;
+  if (chunk.foreign.empty() && place != home && links.home(place) != home) return;
+  const std::int64_t start_ms = partition_start_ms(chunk.partition);
+  for (std::uint32_t at = rows.first; at < rows.last; ++at) {
+    const Origin origin = chunk.foreign.empty() ? place : chunk.foreign.at(at, place);
+    if (!chunk.foreign.empty() && origin != home && links.home(origin) != home) continue;
+    const NameId name = chunk.slices[chunk.code(at)].name;
+    if (wanted(names, name)) out.push_back({start_ms + chunk.time[at], origin, name, layer, &chunk, at, nullptr, 0});
+  }
+}
+
+void order_events(std::vector<Row>& rows) {
+  if (!std::is_sorted(rows.begin(), rows.end(), before)) std::sort(rows.begin(), rows.end(), before);
+}
+
 void rows_of(const Version& version, Origin home, std::span<const NameId> names, std::vector<Row>& out) {
   rows_of(version, home, names, RowCut{}, out);
 }
@@ -267,7 +285,7 @@ void rows_of(const Version& version, Origin home, std::span<const NameId> names,
   }
   if (cut.newest) std::reverse(out.begin(), out.end());
   out.insert(out.end(), tail.begin(), tail.end());
-  if (!std::is_sorted(out.begin(), out.end(), before)) std::sort(out.begin(), out.end(), before);
+  order_events(out);
   if (out.size() <= cut.count) return;
   if (cut.newest) {
     out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(cut.count));

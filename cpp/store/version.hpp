@@ -65,41 +65,51 @@ struct TailBatch {
 
 struct ScanPlan;  // query/scan_plan.hpp
 
-// What queries derive from a version once and share: the tail as chunks, the slow profiles. A copy of a version starts with
-// the original's as `earlier` (its longer tail seals only its new batches). Under a lock of its own.
+// What queries derive from a version once and share: the tail as chunks, the slow profiles. All copies of a version share a
+// shelf with the newest plan made of any of them, and a new plan takes over from it what still holds. Under locks of its own.
 class ScanPlanSlot {
  public:
   ScanPlanSlot() = default;
-  ScanPlanSlot(const ScanPlanSlot& other) : earlier_(other.newest()) {}
+  ScanPlanSlot(const ScanPlanSlot& other) : shelf_(other.shelf_) {}
   ScanPlanSlot& operator=(const ScanPlanSlot& other) {
     if (this == &other) return *this;
-    std::shared_ptr<const ScanPlan> newest = other.newest();
     const std::lock_guard lock(mutex_);
     plan_.reset();
-    earlier_ = std::move(newest);
+    shelf_ = other.shelf_;
     return *this;
   }
   [[nodiscard]] std::shared_ptr<const ScanPlan> get() const {  // of this very version, or null
     const std::lock_guard lock(mutex_);
     return plan_;
   }
-  [[nodiscard]] std::shared_ptr<const ScanPlan> newest() const {  // this one's, else what it was copied from had
-    const std::lock_guard lock(mutex_);
-    return plan_ != nullptr ? plan_ : earlier_;
+  [[nodiscard]] std::shared_ptr<const ScanPlan> newest() const {  // of any copy, or null
+    const std::lock_guard lock(shelf_->mutex);
+    return shelf_->newest;
   }
-  void set(std::shared_ptr<const ScanPlan> plan) const {
-    const std::lock_guard lock(mutex_);
-    plan_ = std::move(plan);
-    earlier_.reset();
+  // `watermark`: of this version. A reader of an old version does not push a newer plan off the shelf.
+  void set(const std::shared_ptr<const ScanPlan>& plan, std::uint64_t watermark) const {
+    {
+      const std::lock_guard lock(mutex_);
+      plan_ = plan;
+    }
+    const std::lock_guard lock(shelf_->mutex);
+    if (shelf_->newest != nullptr && watermark < shelf_->watermark) return;
+    shelf_->newest = plan;
+    shelf_->watermark = watermark;
   }
   // Held while the plan is made, so that it is made once.
   [[nodiscard]] std::unique_lock<std::mutex> making() const { return std::unique_lock(making_); }
 
  private:
+  struct Shelf {
+    std::mutex mutex;
+    std::shared_ptr<const ScanPlan> newest;
+    std::uint64_t watermark = 0;
+  };
   mutable std::mutex mutex_;
   mutable std::mutex making_;
   mutable std::shared_ptr<const ScanPlan> plan_;
-  mutable std::shared_ptr<const ScanPlan> earlier_;
+  std::shared_ptr<Shelf> shelf_ = std::make_shared<Shelf>();
 };
 
 struct Version {
