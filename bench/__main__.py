@@ -51,16 +51,29 @@ def main() -> None:
         Path(asked.child).write_bytes(msgspec.json.encode(measure(folder)))
         return
     results: list[Result] = []
+    failed: list[str] = []
     for section in sections:
         print(f"## {section}", flush=True)
-        if section == "versus":
-            results += versus.measure(
-                folder, engines=asked.engines.split(","), questions=asked.questions.split(","), runs=asked.runs
-            )
-        else:
-            results += run_apart(section, asked.size)
-    report.show(results)
+        try:
+            found = measured(section, asked, folder)
+        except (AssertionError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
+            failed.append(section)
+            print(f"{section} failed: {error}", file=sys.stderr, flush=True)
+            continue
+        report.show(found)
+        results += found
     print(f"saved in {report.save(asked.size, results)}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def measured(section: str, asked: argparse.Namespace, folder: Path) -> list[Result]:
+    """The results of a section."""
+    if section != "versus":
+        return run_apart(section, asked.size)
+    return versus.measure(
+        folder, engines=asked.engines.split(","), questions=asked.questions.split(","), runs=asked.runs
+    )
 
 
 if __name__ == "__main__":
