@@ -28,7 +28,7 @@ _log = structlog.get_logger("server")
 
 _FIRST_KEY: Final = "first"
 
-_PASSES: Final = ("log.space", "store.no_memory")  # refused for now; anything else of the log is for good
+_PASSES: Final = ("log.space", "store.no_memory")  # refusals that end by themselves; others of the log do not
 
 
 def serve(config: Config, *, started: Callable[[int, str | None], None]) -> None:

@@ -1,25 +1,13 @@
 """Funnels split by properties of the entry, and cut by a limit: the stories that a random history seldom tells."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from cdpstore.store import Store
-from cdpstore.testing import ModelStore
 
 T = 1_700_000_000_000
 WEEK_MS = 7 * 86_400_000
 BY_SOURCE = [{"property": "source"}]
-STORES = [pytest.param(lambda: Store.open(background=False), id="store"), pytest.param(ModelStore.open, id="model")]
-
-
-@pytest.fixture(name="store", params=STORES)
-def _store(request: pytest.FixtureRequest) -> Iterator[Any]:
-    store = request.param()
-    yield store
-    if isinstance(store, Store):
-        store.close()
 
 
 def _event(name: str, at_ms: int, who: str = "u", **properties: Any) -> dict[str, Any]:

@@ -1,20 +1,16 @@
 """The rest of a limited trend counts each profile once, in however many of its groups it is."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdpstore.store import Store
-from cdpstore.testing import ModelStore, strategies
+from cdpstore.testing import strategies
 from tests.oracle.scale import examples
 from tests.oracle.twins import CARE, Twins
 
 T = 1_700_000_000_000
 DAY_MS = 86_400_000
-STORES = [pytest.param(lambda: Store.open(background=False), id="store"), pytest.param(ModelStore.open, id="model")]
 UNIQUE = {"kind": "trend", "event": "A", "measures": ["unique", "total"], "breakdown": [{"property": "page"}]}
 limited = st.fixed_dictionaries(
     {
@@ -30,14 +26,6 @@ limited = st.fixed_dictionaries(
     },
     optional={"interval": st.sampled_from(["day", "month", ["day", "month"]]), "where": strategies.predicates(3)},
 )
-
-
-@pytest.fixture(name="store", params=STORES)
-def _store(request: pytest.FixtureRequest) -> Iterator[Any]:
-    store = request.param()
-    yield store
-    if isinstance(store, Store):
-        store.close()
 
 
 def _event(who: str, page: str, day: int = 0) -> dict[str, Any]:
