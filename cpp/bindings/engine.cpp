@@ -161,9 +161,8 @@ void bind_engine(py::module_& module) {
       .def("engine_ms", [](const Engine& engine) { return engine.pin()->tick_ms; })
       .def("watermark", [](const Engine& engine) { return engine.pin()->watermark; })
       .def("add_zone", [](Engine& engine, const std::string& name,
-                          const std::vector<std::pair<std::int64_t, std::int64_t>>& transitions) {
-        engine.add_zone(name, transitions);
-      });
+                          const std::vector<std::pair<std::int64_t, std::int64_t>>& transitions,
+                          const std::string& table) { engine.add_zone(name, transitions, table); });
   bind_profile(module, engine_class);
 }
 

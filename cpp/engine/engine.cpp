@@ -161,10 +161,11 @@ void Engine::verify() const {
   }
 }
 
-void Engine::add_zone(std::string_view name, std::span<const std::pair<std::int64_t, std::int64_t>> transitions) {
-  std::vector<ZoneTransition> table;
-  for (const auto& [utc_ms, offset_ms] : transitions) table.push_back({utc_ms, offset_ms});
-  zones().add(Zone(std::string(name), std::move(table)));
+void Engine::add_zone(std::string_view name, std::span<const std::pair<std::int64_t, std::int64_t>> transitions,
+                      std::string_view table) {
+  std::vector<ZoneTransition> changes;
+  for (const auto& [utc_ms, offset_ms] : transitions) changes.push_back({utc_ms, offset_ms});
+  zones().add(Zone(std::string(name), std::move(changes), std::string(table)));
 }
 
 std::vector<std::uint64_t> Engine::members(std::string_view watch_name) const {

@@ -117,7 +117,8 @@ class Engine {
   [[nodiscard]] std::vector<MemoryPart> memory() const;
   [[nodiscard]] std::vector<StageTime> stages() const;  // since it was opened
   void verify() const;  // reads the whole log again, checks every chunk; throws Corruption
-  void add_zone(std::string_view name, std::span<const std::pair<std::int64_t, std::int64_t>> transitions);
+  void add_zone(std::string_view name, std::span<const std::pair<std::int64_t, std::int64_t>> transitions,
+                std::string_view table);
 
  private:
   struct Impl;

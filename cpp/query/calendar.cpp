@@ -5,8 +5,6 @@
 #include <mutex>
 #include <shared_mutex>
 
-#include "column/chunk.hpp"
-
 namespace cdp {
 namespace {
 
@@ -49,8 +47,8 @@ std::int64_t days_of_month_start(std::int64_t month_index) noexcept {
 
 }  // namespace
 
-Zone::Zone(std::string name, std::vector<ZoneTransition> transitions)
-    : name_(std::move(name)), transitions_(std::move(transitions)) {
+Zone::Zone(std::string name, std::vector<ZoneTransition> transitions, std::string table)
+    : name_(std::move(name)), table_(std::move(table)), transitions_(std::move(transitions)) {
   bool valid = !transitions_.empty();
   for (std::size_t i = 0; i < transitions_.size(); ++i) {
     const std::int64_t offset_ms = transitions_[i].offset_ms;
@@ -111,7 +109,8 @@ const Zone& ZoneTable::find(std::string_view name, const Path& path) const {
   const std::shared_lock lock(state_->mutex);
   const auto found = state_->zones.find(name);
   if (found == state_->zones.end()) {
-    fail_invalid(path, "unknown zone \"" + std::string(name.substr(0, 64)) + "\"; expected an IANA name");
+    throw Error(Family::kBadQuery, code::kQueryZoneUnknown,
+                "unknown zone \"" + std::string(name.substr(0, 64)) + "\"; expected an IANA name", path.text());
   }
   return found->second;
 }
@@ -178,11 +177,7 @@ std::int64_t hour_next(const Zone& zone, std::int64_t start_ms) noexcept {
 
 std::int64_t Calendar::bucket_start(std::int64_t time_ms) const noexcept {
   if (unit_.type == Unit::Type::kHour) return hour_start(*zone_, time_ms);
-  // The local clock may stand before a midnight that has already been (set back across it): later buckets win.
-  std::int64_t index = index_of_local(time_ms + zone_->offset_ms(time_ms)) + 1;
-  std::int64_t start = zone_->utc_of_local(local_start(index));
-  while (start > time_ms) start = zone_->utc_of_local(local_start(--index));
-  return start;
+  return zone_->utc_of_local(local_start(index_of_local(time_ms + zone_->offset_ms(time_ms))));
 }
 
 std::int64_t Calendar::next_start(std::int64_t start_ms) const noexcept {
@@ -191,6 +186,15 @@ std::int64_t Calendar::next_start(std::int64_t start_ms) const noexcept {
   std::int64_t next = start_ms;
   while (next <= start_ms) next = zone_->utc_of_local(local_start(++index));
   return next;
+}
+
+std::int64_t Calendar::next_border(std::int64_t time_ms) const noexcept {
+  if (unit_.type == Unit::Type::kHour) return hour_next(*zone_, time_ms);
+  const std::vector<ZoneTransition>& transitions = zone_->transitions();
+  const std::size_t segment = segment_of(transitions, time_ms);
+  const std::int64_t offset = transitions[segment].offset_ms;
+  const std::int64_t next = local_start(index_of_local(time_ms + offset) + 1) - offset;
+  return segment + 1 < transitions.size() ? std::min(next, transitions[segment + 1].utc_ms) : next;
 }
 
 std::int64_t Calendar::distance(std::int64_t from_start_ms, std::int64_t to_start_ms) const noexcept {
@@ -214,34 +218,28 @@ std::int64_t Calendar::distance(std::int64_t from_start_ms, std::int64_t to_star
 Buckets::Buckets(const Calendar& calendar, std::int64_t first_ms, std::int64_t last_ms) {
   first_ms = std::clamp(first_ms, -kTimeFarMs, kTimeFarMs);
   last_ms = std::clamp(last_ms, first_ms, kTimeFarMs);
-  for (std::int64_t start = calendar.bucket_start(first_ms); start <= last_ms; start = calendar.next_start(start)) {
-    if (starts_.size() == kBucketsMax) {
-      throw Error(Family::kLimitExceeded, code::kQueryInvalid,
-                  "over 65,534 intervals in the range; take a longer interval or a shorter range", "interval");
-    }
-    starts_.push_back(start);
+  std::vector<std::pair<std::int64_t, std::int64_t>> found;  // (first instant, start of its bucket)
+  for (std::int64_t at = first_ms; at <= last_ms; at = calendar.next_border(at)) {
+    const std::int64_t start = calendar.bucket_start(at);
+    if (!found.empty() && found.back().second == start) continue;
+    found.emplace_back(at, start);
+    if (found.size() <= kBucketsMax) continue;
+    throw Error(Family::kLimitExceeded, code::kQueryInvalid,
+                "over 65,534 intervals in the range; take a longer interval or a shorter range", "interval");
+  }
+  for (const auto& [at, start] : found) starts_.push_back(start);
+  std::sort(starts_.begin(), starts_.end());
+  starts_.erase(std::unique(starts_.begin(), starts_.end()), starts_.end());
+  for (const auto& [at, start] : found) {
+    const auto place = std::lower_bound(starts_.begin(), starts_.end(), start);
+    pieces_.push_back({at, static_cast<std::uint32_t>(place - starts_.begin())});
   }
 }
 
 std::uint32_t Buckets::bucket_of(std::int64_t time_ms) const noexcept {
-  const auto after = std::upper_bound(starts_.begin(), starts_.end(), time_ms);
-  return after == starts_.begin() ? 0 : static_cast<std::uint32_t>(after - starts_.begin()) - 1;
-}
-
-SlotTable slot_table(const Buckets& buckets, std::int32_t partition) {
-  SlotTable table;
-  table.bucket.resize(limits::kSlotsPerPartition + 32);
-  const std::vector<std::int64_t>& starts = buckets.starts();
-  std::int64_t slot_start = partition_start_ms(partition);
-  std::size_t bucket = buckets.bucket_of(slot_start);
-  for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot, slot_start += limits::kSlotMs) {
-    while (bucket + 1 < starts.size() && starts[bucket + 1] <= slot_start) ++bucket;
-    table.bucket[slot] = static_cast<std::uint16_t>(bucket);
-    if (bucket + 1 == starts.size() || starts[bucket + 1] >= slot_start + limits::kSlotMs) continue;
-    if (table.marked.empty()) table.marked.resize((limits::kSlotsPerPartition + 63) / 64);
-    table.marked[slot >> 6] |= std::uint64_t{1} << (slot & 63);
-  }
-  return table;
+  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), time_ms,
+                                      [](std::int64_t at, const Piece& piece) { return at < piece.first_ms; });
+  return after == pieces_.begin() ? pieces_.front().bucket : (after - 1)->bucket;
 }
 
 }  // namespace cdp

@@ -1,9 +1,11 @@
 // Local calendars: where an hour, day, week, month, quarter, year begins in a zone. Zones are tables of transitions that
 // Python's zoneinfo gives (g++ 12 has none); UTC is built in.
 //
-// A bucket is named by the UTC time of its start. Days of 23 and 25 hours come out right, since a local day is from one
-// local midnight to the next; a midnight that a jump skips is the first instant after the jump, and of two the earlier
-// counts. Hours are local hours, and a change of offset begins a new one: each repeated hour is a bucket of its own.
+// An instant belongs to the day, week, month that the wall clock shows, so days have 23 or 25 hours where they have them. A
+// bucket is named by the UTC time of its start, the first instant at which the wall clock shows it or something later: where
+// a jump skips midnight, the first instant after the jump; of two midnights the earlier. A clock set back across midnight
+// (St. John's at 00:01) shows the day before once more, so a bucket may come back: it is then not one stretch of time. Hours
+// are local hours, and a change of offset begins a new one: each repeated hour is a bucket of its own.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +21,10 @@
 
 namespace cdp {
 
+namespace code {
+inline constexpr std::string_view kQueryZoneUnknown = "query.zone.unknown";
+}  // namespace code
+
 // An offset in force from utc_ms on.
 struct ZoneTransition {
   std::int64_t utc_ms = 0;
@@ -29,9 +35,11 @@ class Zone {
  public:
   // The first transition's offset holds before it too. REQUIRES: ascending utc_ms, at least one, |offset| < 26 h; else
   // BadQuery.
-  Zone(std::string name, std::vector<ZoneTransition> transitions);
+  // `table`: which release of the tables it comes from, for the answer; empty: of none (UTC).
+  Zone(std::string name, std::vector<ZoneTransition> transitions, std::string table = {});
   [[nodiscard]] static const Zone& utc();
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::string& table() const noexcept { return table_; }
   [[nodiscard]] std::int64_t offset_ms(std::int64_t utc_ms) const noexcept;
   // The earliest UTC instant whose local time is ≥ local_ms.
   [[nodiscard]] std::int64_t utc_of_local(std::int64_t local_ms) const noexcept;
@@ -40,6 +48,7 @@ class Zone {
 
  private:
   std::string name_;
+  std::string table_;
   std::vector<ZoneTransition> transitions_;
 };
 
@@ -50,7 +59,7 @@ class ZoneTable {
   ~ZoneTable();
   void add(Zone zone);  // an equal name is kept: tables do not change while a process lives
   [[nodiscard]] bool has(std::string_view name) const;
-  // BadQuery "unknown zone" when nobody added it.
+  // BadQuery query.zone.unknown when nobody added it: whoever has tables adds it and asks again.
   [[nodiscard]] const Zone& find(std::string_view name, const Path& path) const;
 
  private:
@@ -69,7 +78,10 @@ class Calendar {
   [[nodiscard]] std::int64_t bucket_start(std::int64_t time_ms) const noexcept;
   // UTC start of the bucket after the one that starts at `start_ms`.
   [[nodiscard]] std::int64_t next_start(std::int64_t start_ms) const noexcept;
-  // Buckets from the one that starts at `from` to the one that starts at `to` (retention periods). REQUIRES: both starts.
+  // The first instant behind this one that may lie in another bucket.
+  [[nodiscard]] std::int64_t next_border(std::int64_t time_ms) const noexcept;
+  // Steps of the calendar from the bucket that starts at `from` to the one that starts at `to` (retention periods): a day
+  // that the zone skipped counts. Hours are counted as they passed. REQUIRES: both starts.
   [[nodiscard]] std::int64_t distance(std::int64_t from_start_ms, std::int64_t to_start_ms) const noexcept;
   [[nodiscard]] const Zone& zone() const noexcept { return *zone_; }
   [[nodiscard]] const Unit& unit() const noexcept { return unit_; }
@@ -83,33 +95,27 @@ class Calendar {
   std::int64_t origin_day_ = 0;
 };
 
-// Consecutive buckets over [first_ms, last_ms]: the coordinate system of a query. Bucket numbers count from 0 and are the
-// same for every task. Throws LimitExceeded when there are over 65,534.
+// The buckets over [first_ms, last_ms], the coordinate system of a query: numbered from 0 by their starts, the same for every
+// task. Throws LimitExceeded when there are over 65,534.
 class Buckets {
  public:
+  // A stretch of time whose instants lie in one bucket; it ends where the next begins.
+  struct Piece {
+    std::int64_t first_ms = 0;
+    std::uint32_t bucket = 0;
+  };
   Buckets(const Calendar& calendar, std::int64_t first_ms, std::int64_t last_ms);
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(starts_.size()); }
   [[nodiscard]] std::int64_t start_ms(std::uint32_t bucket) const noexcept { return starts_[bucket]; }
-  // Bucket of an instant. REQUIRES: inside [start of the first, end of the last). O(log size).
+  // Bucket of an instant. REQUIRES: inside [first_ms, last_ms]. O(log size).
   [[nodiscard]] std::uint32_t bucket_of(std::int64_t time_ms) const noexcept;
   [[nodiscard]] const std::vector<std::int64_t>& starts() const noexcept { return starts_; }
+  // Ascending; neighbours lie in different buckets. Piece i is of bucket i but where a clock was set back across a border.
+  [[nodiscard]] const std::vector<Piece>& pieces() const noexcept { return pieces_; }
 
  private:
   std::vector<std::int64_t> starts_;
+  std::vector<Piece> pieces_;
 };
-
-// Quarter-hour slot of one partition -> bucket. Times before the first bucket give 0, behind the last the last: ranges are
-// the caller's to test.
-struct SlotTable {
-  // Bucket of the slot's start. Where a border falls inside the slot (`marked`), the exact time of a row decides
-  // (Buckets::bucket_of).
-  std::vector<std::uint16_t> bucket;  // kSlotsPerPartition + 32 of padding
-  std::vector<std::uint64_t> marked;  // bit a slot; empty when no slot is marked (the usual case)
-  [[nodiscard]] bool is_marked(std::uint32_t slot) const noexcept {
-    return !marked.empty() && ((marked[slot >> 6] >> (slot & 63)) & 1) != 0;
-  }
-};
-// Cost ~3 us. Build one per (partition, unit) and query.
-[[nodiscard]] SlotTable slot_table(const Buckets& buckets, std::int32_t partition);
 
 }  // namespace cdp

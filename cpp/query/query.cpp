@@ -184,6 +184,7 @@ Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, 
   check_names(table, !spec.common.breakdown.empty());
   table.watermark = version->watermark;
   table.now_ms = now_ms;
+  if (!zone.table().empty()) table.notes.emplace_back("zone_table", zone.table());
   return table;
 }
 

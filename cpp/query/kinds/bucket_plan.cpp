@@ -1,6 +1,7 @@
 #include "query/kinds/bucket_plan.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace cdp {
 namespace {
@@ -56,14 +57,20 @@ bool on_slots(const PartitionBuckets& buckets) {
 
 std::uint16_t PartitionBuckets::bucket(std::uint32_t time) const noexcept {
   if (time < low || time > high) return kOutside;
-  return static_cast<std::uint16_t>(std::upper_bound(border.begin(), border.end(), time) - border.begin());
+  const auto piece = static_cast<std::size_t>(std::upper_bound(border.begin(), border.end(), time) - border.begin());
+  return returns() ? piece_bucket[piece] : static_cast<std::uint16_t>(piece);
 }
 
 std::optional<std::pair<std::uint32_t, std::uint32_t>> PartitionBuckets::touched(
     std::uint32_t time_min, std::uint32_t time_max) const noexcept {
   const std::uint32_t first = std::max(time_min, low), last = std::min(time_max, high);
   if (first > last) return std::nullopt;
-  return std::pair<std::uint32_t, std::uint32_t>{bucket(first), bucket(last)};
+  if (!returns()) return std::pair<std::uint32_t, std::uint32_t>{bucket(first), bucket(last)};
+  const auto piece = [&](std::uint32_t time) {
+    return std::upper_bound(border.begin(), border.end(), time) - border.begin() + piece_bucket.begin();
+  };
+  const auto [least, greatest] = std::minmax_element(piece(first), piece(last) + 1);
+  return std::pair<std::uint32_t, std::uint32_t>{*least, *greatest};
 }
 
 TimeRange extent_of(const Version& version) {
@@ -99,22 +106,48 @@ BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start,
   if (first_ms > last_ms) {
     rows_ = {0, 0};
     starts_ = {0};
+    pieces_ = {{0, 0}};
     return;
   }
   if (unit) {
-    starts_ = Buckets(Calendar(zone, *unit, week_start, origin_ms), first_ms, last_ms).starts();
+    const Calendar calendar(zone, *unit, week_start, origin_ms);
+    const Buckets buckets(calendar, first_ms, last_ms);
+    starts_ = buckets.starts();
+    pieces_ = buckets.pieces();
+    if (!zone.is_fixed() && unit->type != Unit::Type::kHour) {
+      for (const std::int64_t start : starts_) steps_.push_back(calendar.distance(starts_.front(), start));
+    }
   } else {
     starts_ = {first_ms};
+    pieces_ = {{first_ms, 0}};
   }
   first_partition_ = partition_of(first_ms);
   const std::int32_t last = partition_of(last_ms);
   for (std::int32_t partition = first_partition_; partition <= last; ++partition) partitions_.push_back(lay(partition));
 }
 
+namespace {
+bool starts_later(std::int64_t time_ms, const Buckets::Piece& piece) noexcept { return time_ms < piece.first_ms; }
+
+// Numbers the buckets of the pieces from the least of them.
+void number_pieces(std::span<const Buckets::Piece> pieces, PartitionBuckets& out) {
+  const auto by_bucket = [](const Buckets::Piece& left, const Buckets::Piece& right) {
+    return left.bucket < right.bucket;
+  };
+  const auto [least, greatest] = std::minmax_element(pieces.begin(), pieces.end(), by_bucket);
+  out.first_bucket = least->bucket;
+  out.bucket_count = greatest->bucket - least->bucket + 1;
+  bool in_order = true;
+  for (std::size_t i = 0; i < pieces.size(); ++i) in_order &= pieces[i].bucket == out.first_bucket + i;
+  if (in_order) return;
+  for (const Buckets::Piece& piece : pieces)
+    out.piece_bucket.push_back(static_cast<std::uint16_t>(piece.bucket - out.first_bucket));
+}
+}  // namespace
+
 std::optional<std::uint32_t> BucketPlan::bucket_of(std::int64_t time_ms) const noexcept {
   if (!rows_.contains(time_ms)) return std::nullopt;
-  return static_cast<std::uint32_t>(std::upper_bound(starts_.begin() + 1, starts_.end(), time_ms) - starts_.begin()) -
-         1;
+  return (std::upper_bound(pieces_.begin() + 1, pieces_.end(), time_ms, starts_later) - 1)->bucket;
 }
 
 PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
@@ -124,26 +157,29 @@ PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
   out.low = static_cast<std::uint32_t>(std::clamp(rows_.start_ms, start, behind) - start);
   const std::int64_t end = std::clamp(rows_.end_ms, start, behind) - start;
   out.high = end == limits::kPartitionMs ? UINT32_MAX : static_cast<std::uint32_t>(end - 1);  // end > 0: rows are near
-  const auto first = std::upper_bound(starts_.begin() + 1, starts_.end(), start);
-  out.first_bucket = static_cast<std::uint32_t>(first - starts_.begin()) - 1;
-  for (auto at = first; at != starts_.end() && *at - start < limits::kPartitionMs; ++at) {
-    out.border.push_back(static_cast<std::uint32_t>(*at - start));
-  }
-  lay_to_front(out);
-  out.bucket_count = static_cast<std::uint32_t>(out.border.size()) + 1;
-  if (const auto rule = rule_of(out)) {
-    out.by_bytes = true;
-    out.rule = *rule;
+  const auto first = std::upper_bound(pieces_.begin() + 1, pieces_.end(), start, starts_later);
+  auto last = first;
+  for (; last != pieces_.end() && last->first_ms < behind; ++last)
+    out.border.push_back(static_cast<std::uint32_t>(last->first_ms - start));
+  number_pieces(std::span(first - 1, last), out);
+  if (!out.returns()) {
+    lay_to_front(out);
+    out.bucket_count = static_cast<std::uint32_t>(out.border.size()) + 1;
+    if (const auto rule = rule_of(out)) {
+      out.by_bytes = true;
+      out.rule = *rule;
+    }
   }
   out.by_slot = on_slots(out);
   if (!out.by_slot) return out;
   out.slot_bucket.resize(limits::kSlotsPerPartition);
-  std::uint32_t bucket = 0;
+  std::uint32_t piece = 0;
   for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot) {
     const auto time = static_cast<std::uint32_t>(slot * limits::kSlotMs);
-    while (bucket < out.border.size() && out.border[bucket] <= time) ++bucket;
+    while (piece < out.border.size() && out.border[piece] <= time) ++piece;
     const bool inside = time >= out.low && time <= out.high;
-    out.slot_bucket[slot] = inside ? static_cast<std::uint16_t>(bucket) : PartitionBuckets::kOutside;
+    const auto bucket = out.returns() ? out.piece_bucket[piece] : static_cast<std::uint16_t>(piece);
+    out.slot_bucket[slot] = inside ? bucket : PartitionBuckets::kOutside;
   }
   if (!out.by_bytes) return out;
   out.slot_byte.resize(limits::kSlotsPerPartition);

@@ -2,6 +2,9 @@
 //
 // Buckets are numbered from 0 over the query (`starts`), and from 0 again in each partition (`first_bucket` is the number of
 // its bucket 0). Rows outside the range are kOutside in every form.
+//
+// In UTC and in nearly all partitions of any zone the bucket of a time is how many borders lie behind it. Where a clock was
+// set back across midnight (Calendar) a bucket comes back: then `piece_bucket` tells it, and no rule of `simd` holds.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +22,9 @@ struct PartitionBuckets {
 
   std::uint32_t first_bucket = 0;
   std::uint32_t bucket_count = 1;
-  std::vector<std::uint32_t> border;  // first millisecond (from the partition's start) of bucket 1, 2, ..
-  std::uint32_t low = 0;              // times in the range: [low, high], both in it; low > high when none is
+  std::vector<std::uint32_t> border;        // first millisecond (from the partition's start) of piece 1, 2, ..
+  std::vector<std::uint16_t> piece_bucket;  // of each piece; empty: a bucket a piece
+  std::uint32_t low = 0;                    // times in the range: [low, high], both in it; low > high when none is
   std::uint32_t high = UINT32_MAX;
   bool by_bytes = false;  // `rule` holds; at most simd::kBucketsMax buckets
   simd::BucketRule rule;
@@ -28,9 +32,11 @@ struct PartitionBuckets {
   std::vector<std::uint16_t> slot_bucket;  // kSlotsPerPartition
   std::vector<std::uint8_t> slot_byte;     // the same as bytes; filled when by_bytes
 
+  // Some bucket is more than one stretch of time.
+  [[nodiscard]] bool returns() const noexcept { return !piece_bucket.empty(); }
   // Local bucket of a time, kOutside when not in the range. O(log buckets).
   [[nodiscard]] std::uint16_t bucket(std::uint32_t time) const noexcept;
-  // Local buckets that hold times of [time_min, time_max] in the range; empty when none.
+  // First and last of the local buckets that hold times of [time_min, time_max] in the range; empty when none.
   [[nodiscard]] std::optional<std::pair<std::uint32_t, std::uint32_t>> touched(std::uint32_t time_min,
                                                                                std::uint32_t time_max) const noexcept;
 };
@@ -51,13 +57,19 @@ class BucketPlan {
     return partition >= first_partition_ &&
            partition - first_partition_ < static_cast<std::int32_t>(partitions_.size());
   }
+  // Steps of the calendar between two buckets. REQUIRES: from ≤ to.
+  [[nodiscard]] std::int64_t distance(std::uint32_t from, std::uint32_t to) const noexcept {
+    return steps_.empty() ? std::int64_t{to} - from : steps_[to] - steps_[from];
+  }
   // Bucket of an instant in the range; none outside.
   [[nodiscard]] std::optional<std::uint32_t> bucket_of(std::int64_t time_ms) const noexcept;
 
  private:
   [[nodiscard]] PartitionBuckets lay(std::int32_t partition) const;
   TimeRange rows_;
-  std::vector<std::int64_t> starts_;  // at least one
+  std::vector<std::int64_t> starts_;    // at least one
+  std::vector<std::int64_t> steps_;     // from the first bucket; empty: as numbered (nothing was skipped)
+  std::vector<Buckets::Piece> pieces_;  // at least one
   std::int32_t first_partition_ = 0;
   std::vector<PartitionBuckets> partitions_;
 };

@@ -190,11 +190,10 @@ class RetentionKind final : public Kind {
     Table table;
     for (const char* name : {"cohort_ms", "period", "profiles", "eligible"}) table.add(name, ColumnType::kInt64);
     total.grid.each([&](std::uint32_t cohort, std::uint32_t bucket, std::uint64_t count) {
-      const std::int64_t start = plan_.start_ms(cohort);
-      // Buckets lie side by side, so the period is their distance in numbers.
-      if (bucket >= periods_) return;
-      table.columns[0].push_int(start);
-      table.columns[1].push_int(bucket);
+      const std::int64_t period = plan_.distance(cohort, cohort + bucket);
+      if (period >= periods_) return;
+      table.columns[0].push_int(plan_.start_ms(cohort));
+      table.columns[1].push_int(period);
       table.columns[2].push_int(static_cast<std::int64_t>(count));
       table.columns[3].push_int(static_cast<std::int64_t>(total.grid.size(cohort)));
     });

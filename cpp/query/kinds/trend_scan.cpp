@@ -208,7 +208,7 @@ class ProfileScan {
         const PartitionBuckets& buckets = interval.of(chunk->partition);
         const auto touched = buckets.touched(chunk->time_min, chunk->time_max);
         if (!touched) continue;
-        const std::size_t copies = by_slices ? selected_slices(*chunk) : 1;
+        const std::size_t copies = buckets.returns() ? 2 : by_slices ? selected_slices(*chunk) : 1;
         for (std::size_t i = 0; i < std::min<std::size_t>(copies, 2); ++i) {
           places.push_back({chunk->first_id, chunk->last_id, buckets.first_bucket + touched->first,
                             buckets.first_bucket + touched->second});

@@ -3,9 +3,9 @@
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from cdpstore.model import datetime_of
+from cdpstore.zones import zone_info
 
 __all__ = ["WEEKDAYS", "Calendar", "utc_of_local"]
 
@@ -27,15 +27,37 @@ class Calendar:
     def start(self, time_ms: int) -> int:
         """UTC start of the bucket that holds the instant."""
         if self._unit == "hour":
-            return time_ms - (time_ms + _offset_ms(self._zone, time_ms)) % _HOUR
+            return self._hour(time_ms)
         return utc_of_local(self._zone, self._first_day(self.index(time_ms)).toordinal() - _EPOCH.toordinal())
 
+    def periods(self, from_ms: int, to_ms: int) -> int:
+        """Steps of the calendar from the bucket of one instant to that of a later one; hours as they passed."""
+        if self._unit != "hour":
+            return self.index(to_ms) - self.index(from_ms)
+        if self._zone == "UTC":
+            return to_ms // _HOUR - from_ms // _HOUR
+        count, at, last = 0, self._hour(from_ms), self._hour(to_ms)
+        while at < last:
+            quarters = (self._hour(at + step * _HOUR // 4) for step in range(1, 5))
+            count, at = count + 1, next(hour for hour in quarters if hour > at)
+        return count
+
+    def _hour(self, time_ms: int) -> int:
+        """An hour begins with the local hour, or with the offset that is in force."""
+        offset = _offset_ms(self._zone, time_ms)
+        start = time_ms - (time_ms + offset) % _HOUR
+        if _offset_ms(self._zone, start) == offset:
+            return start
+        low, high = start, time_ms
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _offset_ms(self._zone, middle) == offset else (middle, high)
+        return high
+
     def index(self, time_ms: int) -> int:
-        """The number of the bucket, counted from any fixed one: differences are periods."""
+        """The number of the bucket that the wall clock shows, counted from any fixed one; not of hours."""
         day = self._local_day(time_ms)
         match self._unit:
-            case "hour":
-                return (time_ms + _offset_ms(self._zone, time_ms)) // _HOUR
             case "day":
                 return day.toordinal()
             case "week":
@@ -92,6 +114,6 @@ def utc_of_local(zone: str, day: int) -> int:
 def _offset_ms(zone: str, time_ms: int) -> int:
     if zone == "UTC":
         return 0
-    offset = datetime.astimezone(datetime_of(time_ms), ZoneInfo(zone)).utcoffset()
+    offset = datetime.astimezone(datetime_of(time_ms), zone_info(zone)).utcoffset()
     assert offset is not None
     return offset // timedelta(milliseconds=1)

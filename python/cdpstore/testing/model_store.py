@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import msgpack
 
-from cdpstore.errors import BadFrame
+from cdpstore.errors import BadFrame, BadQuery
 from cdpstore.model import Ack, Event, Identity, Operation, Reject
 from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
@@ -30,6 +30,7 @@ from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, common_fields
 from cdpstore.testing.view import View, resolved
+from cdpstore.zones import TABLE, is_zone
 
 __all__ = ["ModelStore"]
 
@@ -106,6 +107,8 @@ class ModelStore:
         parse, answer = KINDS[kind]
         own = parse(fields, common)
         fields.done()
+        if not is_zone(common["zone"]):
+            raise BadQuery("query.zone.unknown", "expected an IANA name", path="zone")
         now_ms = self._now(common, now_ms)
         start_ms, end_ms = resolved(common["range"], now_ms)
         people = self._people(now_ms, common["as_of_ms"])
@@ -113,7 +116,10 @@ class ModelStore:
             people = [person for person in people if holds(common["where"], person, now_ms)]
         calendar, is_broken_down = (common["zone"], common["week_start"]), bool(common["breakdown"])
         view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, is_broken_down)
-        return answer(view, {**common, **own})
+        table = answer(view, {**common, **own})
+        if common["zone"] != "UTC":
+            table.notes["zone_table"] = TABLE
+        return table
 
     def profile(
         self, ids: Ids | int, *, events: Mapping[str, Any] | None = None, now_ms: int | None = None

@@ -48,6 +48,10 @@ KEYS: Final = ("price", "color", "tags", "nested.deep")
 TRAITS: Final = ("plan", "score", "tags", "city")
 USERS: Final = ("u1", "u2", "u3", "u4")
 ANONYMOUS: Final = ("a1", "a2", "a3")
+ZONES: Final = (  # half and quarter hours, and the ends and starts of summer in autumn 2023
+    *("UTC", "UTC", "Europe/London", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu"),
+    *("Australia/Lord_Howe", "Africa/Cairo", "Pacific/Kiritimati"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,8 +251,7 @@ def trends() -> st.SearchStrategy[dict[str, Any]]:
     measures = st.sampled_from(["total", "unique"]) | st.builds(
         lambda name, key: {name: key}, st.sampled_from(["sum", "mean", "min", "max"]), st.sampled_from(KEYS)
     )
-    unit = st.sampled_from(["hour", "day", "week", "month", "quarter", "year"])
-    interval = st.none() | unit | st.lists(unit, min_size=1, max_size=2, unique=True)
+    interval = st.none() | _units() | st.lists(_units(), min_size=1, max_size=2, unique_by=str)
     own = st.fixed_dictionaries(
         {"kind": st.just("trend"), "event": selectors()},
         optional={
@@ -285,7 +288,7 @@ def retentions() -> st.SearchStrategy[dict[str, Any]]:
         {
             "kind": st.just("retention"),
             "start": selectors(),
-            "interval": st.sampled_from(["hour", "day", "week", "month", "quarter", "year"]),
+            "interval": _units(),
         },
         optional={
             "return": selectors(),
@@ -330,10 +333,15 @@ def _with_common(own: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[di
             "where": predicates(3),
             "range": _ranges(),
             "week_start": st.sampled_from(["monday", "sunday", "thursday"]),
-            "zone": st.just("UTC"),
+            "zone": st.sampled_from(ZONES),
         },
     )
     return st.builds(lambda left, right: {**left, **right}, own, common)
+
+
+def _units() -> st.SearchStrategy[Any]:
+    days = st.sampled_from([{"days": 1}, {"days": 5}])
+    return st.sampled_from(["hour", "day", "week", "month", "quarter", "year"]) | days
 
 
 def _ranges() -> st.SearchStrategy[dict[str, Any]]:

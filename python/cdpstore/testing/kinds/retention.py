@@ -57,7 +57,7 @@ def _birth(view: View, person: Person, spec: dict[str, Any]) -> Row | None:
 
 def _periods(person: Person, birth: Row, calendar: Any, spec: dict[str, Any]) -> set[int]:
     later = [row for row in person.rows if row.event_order > birth.event_order and selects(spec["return"], row)]
-    periods = {calendar.index(row.time_ms) - calendar.index(birth.time_ms) for row in later}
+    periods = {calendar.periods(birth.time_ms, row.time_ms) for row in later}
     if repr(spec["return"]) == repr(spec["start"]):
         periods.add(0)
     return {period for period in periods if spec["periods"] is None or period < spec["periods"]}
