@@ -31,7 +31,10 @@ namespace py = pybind11;
 void bind_errors(py::module_& module);
 void bind_table(py::module_& module);
 void bind_engine(py::module_& module);
-void bind_profile(py::module_& module, py::class_<Engine>& engine);
+// Shared: a stream of rows that another library reads keeps its engine alive.
+using EngineClass = py::class_<Engine, std::shared_ptr<Engine>>;
+void bind_profile(py::module_& module, EngineClass& engine);
+void bind_arrow(py::module_& module, EngineClass& engine);
 
 // REQUIRES: the bytes object outlives the span (pybind holds the argument for the call).
 [[nodiscard]] inline std::string_view view(const py::bytes& bytes) {

@@ -37,7 +37,7 @@ py::tuple ack_tuple(const Ack& ack) {
   return py::make_tuple(ack.sequence, ack.accepted, ack.duplicates, rejects);
 }
 
-std::unique_ptr<Engine> open(const std::string& path, std::uint32_t shards, std::uint32_t workers,
+std::shared_ptr<Engine> open(const std::string& path, std::uint32_t shards, std::uint32_t workers,
                              std::uint64_t hash_key, std::int64_t now_ms, bool background) {
   const py::gil_scoped_release released;
   OpenOptions options;
@@ -133,7 +133,7 @@ py::array members(const Engine& engine, const std::string& name) {
 
 void bind_engine(py::module_& module) {
   using released = py::call_guard<py::gil_scoped_release>;
-  py::class_<Engine> engine_class(module, "Engine");
+  EngineClass engine_class(module, "Engine");
   engine_class
       .def(py::init(&open), py::kw_only(), py::arg("path"), py::arg("shards"), py::arg("workers"), py::arg("hash_key"),
            py::arg("now_ms"), py::arg("background"))
@@ -164,6 +164,7 @@ void bind_engine(py::module_& module) {
                           const std::vector<std::pair<std::int64_t, std::int64_t>>& transitions,
                           const std::string& table) { engine.add_zone(name, transitions, table); });
   bind_profile(module, engine_class);
+  bind_arrow(module, engine_class);
 }
 
 }  // namespace cdp::bindings

@@ -214,7 +214,7 @@ py::object profile_by_spec(const Engine& engine, const py::bytes& bytes, std::in
 
 }  // namespace
 
-void bind_profile(py::module_& module, py::class_<Engine>& engine) {
+void bind_profile(py::module_& module, EngineClass& engine) {
   module.def("use_model", [](py::object answer, py::object identity, py::object operation, py::object event) {
     model() = {std::move(answer), std::move(identity), std::move(operation), std::move(event)};
   });

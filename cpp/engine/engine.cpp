@@ -9,6 +9,7 @@
 #include "engine/impl.hpp"
 #include "engine/state_digest.hpp"
 #include "query/calendar.hpp"
+#include "query/export.hpp"
 
 namespace cdp {
 namespace {
@@ -114,6 +115,10 @@ Table Engine::query(std::span<const std::uint8_t> spec, const QueryOptions& opti
   with_pool.pool = impl_->pool.get();
   with_pool.stop = &impl_->queries_stopped;
   return run_query(pin(), spec, with_pool);
+}
+
+std::shared_ptr<const Export> Engine::bind_export(std::span<const std::uint8_t> spec, std::int64_t now_ms) const {
+  return Export::bind(pin(), spec, {now_ms, impl_->pool.get(), &impl_->queries_stopped});
 }
 
 void Engine::Impl::check_watches() const {

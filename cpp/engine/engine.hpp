@@ -31,6 +31,8 @@
 
 namespace cdp {
 
+class Export;  // query/export.hpp
+
 struct OpenOptions {
   std::string path;  // empty: in memory, nothing survives
   std::uint32_t shard_count = 1;
@@ -106,6 +108,9 @@ class Engine {
 
   [[nodiscard]] VersionPtr pin() const;
   [[nodiscard]] Table query(std::span<const std::uint8_t> spec, const QueryOptions& options) const;
+  // Rows of this moment's version, for readers in Arrow's layout. REQUIRES: the engine outlives it and its readers.
+  [[nodiscard]] std::shared_ptr<const Export> bind_export(std::span<const std::uint8_t> spec,
+                                                          std::int64_t now_ms) const;
   void cancel_queries() noexcept;  // those that run and all that come end with query.cancelled: before closing
   [[nodiscard]] std::vector<Transition> transitions(std::uint64_t after_cursor, std::size_t limit) const;
   [[nodiscard]] std::vector<Definition> definitions() const;

@@ -430,6 +430,7 @@ ApplyResult Applier::apply(const std::shared_ptr<const CanonicalBatch>& batch, s
 void Applier::fill(Version& version) {
   version.watermark = sequence_;
   version.origin_count = origin_count_;
+  version.identity_count = identities_.size();
   version.links = links_.view();
   version.profiles = profiles_.view(*version.links);
   version.names = &names_;

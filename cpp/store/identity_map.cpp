@@ -149,14 +149,14 @@ void IdentityMap::insert(const IdentityKey& key, Origin origin) {
   state.index.insert(key.hash, number);
 }
 
-std::vector<IdentityEntry> IdentityMap::of(Origin origin) const {
+std::vector<IdentityEntry> IdentityMap::of(Origin origin, std::uint64_t count) const {
   const State& state = *state_;
   std::vector<IdentityEntry> entries;
   if (raw(origin) >= state.origin_count.load(std::memory_order_acquire)) return entries;
   const OriginList* list = state.lists.find(raw(origin));
   if (list == nullptr) return entries;
   std::uint32_t at = list->first.load(std::memory_order_acquire);
-  while (at != 0) {
+  while (at != 0 && at <= count) {
     const Stored stored = read(state.identities[at - 1]);
     entries.push_back({state.kinds[stored.kind].text(), stored.value});
     at = state.next[at - 1].load(std::memory_order_acquire);

@@ -38,8 +38,9 @@ class IdentityMap {
   [[nodiscard]] Origin find(std::string_view kind, std::string_view value) const;
   // Makes the identity point to `origin` for ever. REQUIRES: unseen. Writer only.
   void insert(const IdentityKey& key, Origin origin);
-  // Identities of an origin in order of first sight. Readers: strings live as long as the map.
-  [[nodiscard]] std::vector<IdentityEntry> of(Origin origin) const;
+  // Identities of an origin in order of first sight, of the first `count` that the map ever held: a version's own, while the map
+  // runs ahead of it. Readers: strings live as long as the map.
+  [[nodiscard]] std::vector<IdentityEntry> of(Origin origin, std::uint64_t count = UINT64_MAX) const;
   void prefetch(Origin origin) const noexcept;  // fetches where `of` begins
   [[nodiscard]] std::uint64_t size() const noexcept;
   [[nodiscard]] std::size_t size_bytes() const noexcept;

@@ -116,7 +116,8 @@ struct Version {
   std::uint64_t watermark = 0;  // highest record sequence applied
   std::int64_t tick_ms = 0;     // engine time: the last tick or received time
   std::uint32_t origin_count = 0;
-  std::uint64_t event_count = 0;  // rows visible, tail included
+  std::uint64_t identity_count = 0;  // of `identities`: it runs ahead
+  std::uint64_t event_count = 0;     // rows visible, tail included
   Placement placement;
   std::vector<ShardLayers> shards;
   std::vector<std::shared_ptr<const TailBatch>> tail;

@@ -18,8 +18,9 @@ import msgpack
 
 from cdpstore import _core, zones
 from cdpstore.errors import BadFrame, BadQuery, CDPError, InvalidRequest, from_core
+from cdpstore.export import ArrowRows, ColumnSpec, events_spec, profiles_spec
 from cdpstore.model import Ack, Event, Identity, Operation, Reject, StoreStats, Transition
-from cdpstore.query import Question, to_spec
+from cdpstore.query import Predicate, Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
 
 __all__ = ["Producer", "Store"]
@@ -248,6 +249,56 @@ class Store:
         except _core.CoreError as error:
             raise from_core(*error.args) from None
         return answer
+
+    # ---- rows out
+
+    def events(
+        self,
+        names: str | Sequence[str] | None = None,
+        *,
+        range: Mapping[str, Any] | None = None,
+        where: Predicate | Mapping[str, Any] | None = None,
+        columns: Sequence[ColumnSpec] | None = None,
+        now_ms: int | None = None,
+    ) -> ArrowRows:
+        """Events as rows for any Arrow reader, in one line: `polars.DataFrame(rows)`, `duckdb.sql("from rows")`.
+
+        Columns `profile_id`, `event`, `time`, then one a property and type (`docs/architecture.md`, Export); rows of a
+        profile lie together, in event order. `names`: only these events; `range` as in a query; `where`: only of these
+        profiles; `columns`: only these properties. They are those of this moment's version, whatever is written while
+        they are read. Raises `BadQuery` with a path. Cost: 0.2 µs an event of
+        six properties; memory of one stripe of profiles and one batch.
+
+        >>> store = Store.open()
+        >>> ids = {"user_id": "u1"}
+        >>> _ = store.append([{"type": "event", "name": "Charged", "ids": ids, "properties": {"price": 9, "net": 7.5}}])
+        >>> store.events("Charged", columns=["price"]).names
+        ['profile_id', 'event', 'time', 'price']
+        """
+        return self._rows(events_spec(names, range, where, columns), now_ms)
+
+    def profiles(
+        self,
+        where: Predicate | Mapping[str, Any] | None = None,
+        *,
+        columns: Sequence[ColumnSpec] | None = None,
+        now_ms: int | None = None,
+    ) -> ArrowRows:
+        """Profiles as rows for any Arrow reader, in order of their ids (within a shard).
+
+        Columns `profile_id`, `created`, a list of texts a kind of identity (`user_id`, `anonymous_id`), then one a
+        trait and type. `where`: only these profiles; `columns`: only these traits. Otherwise as `events`.
+
+        >>> store = Store.open()
+        >>> _ = store.set_traits({"user_id": "u1"}, {"plan": "pro"})
+        >>> store.profiles({"trait": "plan", "op": "eq", "value": "pro"}).names
+        ['profile_id', 'created', 'user_id', 'anonymous_id', 'plan']
+        """
+        return self._rows(profiles_spec(where, columns), now_ms)
+
+    def _rows(self, spec: Mapping[str, Any], now_ms: int | None) -> ArrowRows:
+        with _translated():
+            return ArrowRows(self._engine.bind_export(_pack_spec(spec), _instant(now_ms)))
 
     # ---- live segments
 

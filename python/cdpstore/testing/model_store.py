@@ -19,6 +19,7 @@ from cdpstore.errors import BadFrame, BadQuery
 from cdpstore.model import Ack, Event, Identity, Operation, Reject
 from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
+from cdpstore.testing import export
 from cdpstore.testing.decode import decode
 from cdpstore.testing.history import ACCEPTED, DUPLICATE, History
 from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
@@ -146,6 +147,10 @@ class ModelStore:
             watermark=self.watermark,
             now_ms=now_ms,
         )
+
+    def export(self, spec: Mapping[str, Any], *, now_ms: int | None = None) -> Table:
+        """The rows of `Store.events` or `Store.profiles` for the same spec, as a table of plain values."""
+        return export.answer(self._history, spec, self._history.received_ms if now_ms is None else now_ms)
 
     def _apply(
         self, logged: Iterable[tuple[int, LoggedRecord]], rejects: list[Reject], received_ms: int

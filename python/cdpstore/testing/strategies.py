@@ -21,6 +21,7 @@ __all__ = [
     "START_MS",
     "Batch",
     "events",
+    "exports",
     "funnels",
     "histories",
     "hostile_records",
@@ -324,6 +325,33 @@ def profile_queries() -> st.SearchStrategy[dict[str, Any]]:
 def queries() -> st.SearchStrategy[dict[str, Any]]:
     """A question of any kind that answers with a table."""
     return trends() | funnels() | retentions() | profiles_queries()
+
+
+def exports() -> st.SearchStrategy[dict[str, Any]]:
+    """Specs of rows out: events by names, range and profiles; profiles; some columns or all."""
+    types = st.sampled_from(["null", "bool", "int", "float", "string", "datetime", "list", "items"])
+
+    def columns(field: str, keys: tuple[str, ...]) -> st.SearchStrategy[list[Any]]:
+        key = st.sampled_from((*keys, "never", "event"))
+        mapped = st.fixed_dictionaries(
+            {field: key}, optional={"type": types, "as": st.sampled_from(["x", "y", "time"])}
+        )
+        return st.lists(key | mapped, max_size=3)
+
+    names = st.sampled_from((*NAMES, "Never", SYSTEM_NAME))
+    of_events = st.fixed_dictionaries(
+        {"export": st.just("events")},
+        optional={
+            "names": names | st.lists(names, min_size=1, max_size=3),
+            "range": _ranges(),
+            "where": predicates(2),
+            "columns": columns("property", KEYS),
+        },
+    )
+    of_profiles = st.fixed_dictionaries(
+        {"export": st.just("profiles")}, optional={"where": predicates(2), "columns": columns("trait", TRAITS)}
+    )
+    return of_events | of_events | of_profiles
 
 
 def _with_common(own: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:

@@ -1,0 +1,15 @@
+#include "query/export.hpp"
+
+#include "query/export_kinds.hpp"
+
+namespace cdp {
+
+std::shared_ptr<const Export> Export::bind(const VersionPtr& version, std::span<const std::uint8_t> spec,
+                                           const ExportOptions& options) {
+  const ExportSpec parsed = parse_export_spec(spec);
+  const std::int64_t now_ms = parsed.now_ms.value_or(options.now_ms);
+  return parsed.of_events ? export_events(version, parsed, now_ms, options)
+                          : export_profiles(version, parsed, now_ms, options);
+}
+
+}  // namespace cdp

@@ -1,0 +1,65 @@
+#include "query/export_spec.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace cdp {
+namespace {
+
+constexpr std::array<std::string_view, 2> kExports = {"events", "profiles"};
+constexpr std::array<std::string_view, kValueTypeCount> kTypeNames = {"null",   "bool",     "int",  "float",
+                                                                      "string", "datetime", "list", "items"};
+
+ExportColumnSpec parse_column(const Node& node, const Path& path, std::string_view key_field) {
+  ExportColumnSpec out;
+  if (node.type == Node::Type::kString) {
+    out.key = parse_key(node, path);
+    return out;
+  }
+  if (node.type != Node::Type::kMap) {
+    fail_expected(path, "a key, or {\"" + std::string(key_field) + "\": key, \"type\"?, \"as\"?}", node);
+  }
+  Fields fields(node, path);
+  out.key = parse_key(fields.require(key_field, "a key"), fields.path(key_field));
+  if (fields.has("type")) out.type = static_cast<ValueType>(fields.choice("type", kTypeNames, std::nullopt));
+  if (const Node* as = fields.take("as")) out.as = parse_key(*as, fields.path("as"));
+  fields.done();
+  return out;
+}
+
+void parse_names(const Node& node, const Path& path, Selector& out) {
+  if (node.type != Node::Type::kString && node.type != Node::Type::kArray) {
+    fail_expected(path, "the name of an event, or a list of names", node);
+  }
+  out = parse_selector(node, path);
+}
+
+}  // namespace
+
+std::string_view value_type_name(ValueType type) noexcept { return kTypeNames[static_cast<std::size_t>(type)]; }
+
+ExportSpec parse_export_spec(std::span<const std::uint8_t> bytes) {
+  const Node node = parse_document(bytes);
+  const Path root;
+  Fields fields(node, root);
+  ExportSpec out;
+  out.of_events = fields.choice("export", kExports, std::nullopt) == 0;
+  if (out.of_events) {
+    if (const Node* names = fields.take("names")) parse_names(*names, fields.path("names"), out.names);
+    if (const Node* range = fields.take("range")) out.range = parse_range(*range, fields.path("range"));
+  }
+  if (const Node* where = fields.take("where")) out.where = parse_predicate(*where, fields.path("where"));
+  if (const Node* columns = fields.take("columns")) {
+    const Path path = fields.path("columns");
+    const std::vector<Node>& items = read_array(*columns, path, 0, limits::kQueryValues);
+    out.columns.emplace();
+    for (std::size_t at = 0; at < items.size(); ++at) {
+      out.columns->push_back(parse_column(items[at], path.item(at), out.of_events ? "property" : "trait"));
+    }
+  }
+  out.now_ms = fields.integer("now_ms", -limits::kQueryDurationMs, limits::kQueryDurationMs);
+  fields.done();
+  return out;
+}
+
+}  // namespace cdp

@@ -1,0 +1,160 @@
+"""Exports by definition: every visible event, or every profile, as a table of plain values.
+
+Columns are named by the rule of `docs/architecture.md`, Export: of a key one column if its values have one type, else
+one a type. Lists stay lists here; a real export gives their JSON.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from cdpstore.model import datetime_of
+from cdpstore.table import Table
+from cdpstore.testing.history import History
+from cdpstore.testing.identity import KINDS
+from cdpstore.testing.predicates import holds
+from cdpstore.testing.rows import Person
+from cdpstore.testing.spec import Fields, bad, choice, each, integer, name_of, predicate, time_range
+from cdpstore.testing.values import typed
+from cdpstore.testing.view import resolved
+
+__all__ = ["TYPES", "answer"]
+
+TYPES: Final = ("null", "bool", "int", "float", "string", "datetime", "list", "items")
+_FOREVER_MS: Final = 4_102_444_800_000
+_CENTURY_MS: Final = 100 * 366 * 86_400_000
+
+Column = tuple[str, Callable[[Mapping[str, Any]], Any]]
+
+
+def answer(history: History, spec: Mapping[str, Any], now_ms: int) -> Table:
+    """The rows of the export that the spec asks for."""
+    fields = Fields(spec, "")
+    what = fields.require("export", choice(("events", "profiles")))
+    names = fields.take("names", _names) if what == "events" else None
+    span = fields.take("range", time_range) if what == "events" else None
+    where = fields.take("where", predicate)
+    columns = fields.take("columns", each(_column("property" if what == "events" else "trait"), 0, 10_000))
+    given_ms = fields.take("now_ms", integer(-_CENTURY_MS, _CENTURY_MS))
+    fields.done()
+    now_ms = now_ms if given_ms is None else given_ms
+    people = [person for person in history.people(now_ms, None) if where is None or holds(where, person, now_ms)]
+    if what == "profiles":
+        return _profiles(history, people, columns, now_ms)
+    return _events(history, people, names, resolved(span, now_ms), columns, now_ms)
+
+
+def _events(
+    history: History,
+    people: Iterable[Person],
+    names: list[str] | None,
+    span: tuple[int, int],
+    columns: list[dict[str, Any]] | None,
+    now_ms: int,
+) -> Table:
+    def selects(name: str) -> bool:
+        return name in names if names is not None else not name.startswith(("Message ", "Segment "))
+
+    start_ms, end_ms = span
+    ever = [row for person in history.people(_FOREVER_MS, None) for row in person.rows if selects(row.name)]
+    chosen = _choose([row.properties for row in ever], columns, "property", ["profile_id", "event", "time"])
+    rows = [
+        [person.profile_id, row.name, datetime_of(row.time_ms), *(value(row.properties) for _, value in chosen)]
+        for person in sorted(people, key=lambda each: each.profile_id)
+        for row in person.rows
+        if selects(row.name) and start_ms <= row.time_ms < end_ms
+    ]
+    heads = ["profile_id", "event", "time", *(name for name, _ in chosen)]
+    return Table.from_rows(heads, rows, watermark=history.sequence, now_ms=now_ms)
+
+
+def _profiles(history: History, people: Iterable[Person], columns: list[dict[str, Any]] | None, now_ms: int) -> Table:
+    kinds = [kind for kind, rule in KINDS.items() if rule.identifies]
+    fixed = ["profile_id", "created", *kinds]
+    ever = [
+        {key: each for key, each in person.traits.items() if each is not None}
+        for person in history.people(now_ms, None)
+    ]
+    chosen = _choose(ever, columns, "trait", fixed)
+    rows = []
+    for person in sorted(people, key=lambda each: each.profile_id):
+        created_ms = history.created_ms(person.origins)
+        known = history.identities(person.origins)
+        rows.append(
+            [
+                person.profile_id,
+                None if created_ms is None else datetime_of(created_ms),
+                *([value for of, value in known if of == kind] for kind in kinds),
+                *(value(person.traits) for _, value in chosen),
+            ]
+        )
+    return Table.from_rows([*fixed, *(name for name, _ in chosen)], rows, watermark=history.sequence, now_ms=now_ms)
+
+
+def _choose(
+    maps: Sequence[Mapping[str, Any]], columns: list[dict[str, Any]] | None, prefix: str, fixed: Sequence[str]
+) -> list[Column]:
+    """The columns after the fixed ones: name, and how to get its value out of a row's map."""
+    types: dict[str, set[str]] = {}
+    for values in maps:
+        for key, value in values.items():
+            types.setdefault(key, set()).add(_type(value))
+    taken = set(fixed)
+    for index, column in enumerate(columns or []):
+        if column["as"] in taken:
+            bad(f"columns[{index}]", "two columns of one name")
+        if column["as"] is not None:
+            taken.add(column["as"])
+    chosen: list[Column] = []
+
+    def add(name: str, key: str, wanted: str | None, *, is_free: bool) -> None:
+        while is_free and name in taken:
+            name = f"{prefix}:{name}"
+        taken.add(name)
+        chosen.append((name, _getter(key, wanted)))
+
+    asked = columns
+    if asked is None:
+        keys = sorted(types, key=str.encode)
+        asked = [{"key": key, "type": None, "as": None} for key in keys]
+    for column in asked:
+        key, wanted, given = column["key"], column["type"], column["as"]
+        if wanted is not None:
+            add(given or f"{key}:{wanted}", key, wanted, is_free=given is None)
+            continue
+        found = [each for each in TYPES[1:] if each in types.get(key, set())]
+        if len(found) <= 1:
+            add(given or key, key, found[0] if found else "", is_free=given is None)
+            continue
+        for each_type in found:
+            add(f"{given or key}:{each_type}", key, each_type, is_free=True)
+    return chosen
+
+
+def _getter(key: str, wanted: str | None) -> Callable[[Mapping[str, Any]], Any]:
+    if wanted == "null":
+        return lambda values: key in values and values[key] is None
+    return lambda values: values[key] if key in values and _type(values[key]) == wanted else None
+
+
+def _type(value: Any) -> str:
+    return TYPES[typed(value)[0]]
+
+
+def _names(node: Any, path: str) -> list[str]:
+    return [name_of(node, path)] if isinstance(node, str) else each(name_of, 1, 1_000)(node, path)
+
+
+def _column(field: str) -> Callable[[Any, str], dict[str, Any]]:
+    def parse(node: Any, path: str) -> dict[str, Any]:
+        if isinstance(node, str):
+            return {"key": name_of(node, path), "type": None, "as": None}
+        fields = Fields(node, path)
+        parsed = {
+            "key": fields.require(field, name_of),
+            "type": fields.take("type", choice(TYPES)),
+            "as": fields.take("as", name_of),
+        }
+        fields.done()
+        return parsed
+
+    return parse
