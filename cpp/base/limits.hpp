@@ -24,6 +24,7 @@ inline constexpr std::int64_t kFutureSnapMs = 2 * 60'000;      // ahead by less:
 // --- identity and traits
 inline constexpr std::size_t kOriginsPerProfile = 1'000;
 inline constexpr std::size_t kOperationsPerTrait = 10'000;  // per origin and trait
+inline constexpr std::size_t kFactsPerOrigin = 10'000;  // per type: a device seen daily for 27 years; a read walks them
 
 // --- layout
 inline constexpr std::int64_t kPartitionMs = 28LL * 86'400'000;  // u32 milliseconds reach 49 days

@@ -12,6 +12,7 @@
 
 #include "base/limits.hpp"
 #include "bindings/convert.hpp"
+#include "codec/fact_spec.hpp"
 #include "engine/engine.hpp"
 #include "query/spec.hpp"
 
@@ -22,7 +23,7 @@ constexpr std::uint64_t kInlineEvents = 1'000;  // read with the GIL held: ~0.2 
 
 // The classes of an answer, given once by `cdpstore.store`.
 struct Model {
-  py::object answer, identity, operation, event;
+  py::object answer, identity, operation, event, device, consent, change;
 };
 
 Model& model() {
@@ -164,6 +165,57 @@ py::object tuple_of(const Items& items, MakeOne&& make_one) {
   return out;
 }
 
+// ---- facts
+
+py::object text_of(const std::optional<std::string_view>& text) {
+  return text ? shared_text(*text) : py::object(py::none());
+}
+
+py::object subject_text(std::string_view text) { return text.empty() ? py::object(py::none()) : shared_text(text); }
+
+// Milliseconds, None for 0.
+py::object time_of(std::int64_t time_ms) { return time_ms == 0 ? py::object(py::none()) : int_of(time_ms); }
+
+const std::vector<AnswerFact>& facts_of(const ProfileAnswer& answer, FactType type) {
+  return answer.facts[static_cast<std::size_t>(type)];
+}
+
+py::object devices_of(const ProfileAnswer& answer) {
+  return tuple_of(facts_of(answer, FactType::kDevice), [](const AnswerFact& device) {
+    const Fact& fact = device.fact;
+    const bool is_dead = fact.state == fact::kDead;
+    return make(model().device, shared_text(device.subject[0]), text_of(device.texts[fact::kPlatform]),
+                text_of(device.texts[fact::kToken]), text_of(device.texts[fact::kAppVersion]),
+                text_of(device.texts[fact::kZone]), int_of(fact.first_ms), time_of(fact.last_ms[fact::kSeen]),
+                is_dead ? int_of(fact.since_ms) : py::object(py::none()), text_of(device.texts[fact::kReason]));
+  });
+}
+
+py::object consents_of(const ProfileAnswer& answer) {
+  const FactSpec& spec = spec_of(FactType::kConsent);
+  return tuple_of(facts_of(answer, FactType::kConsent), [&](const AnswerFact& consent) {
+    return make(model().consent, shared_text(consent.subject[0]), subject_text(consent.subject[1]),
+                shared_text(spec.states[consent.fact.state]), text_of(consent.texts[0]),
+                int_of(consent.fact.time_ms()));
+  });
+}
+
+py::object changes_of(const ProfileAnswer& answer) {
+  return tuple_of(answer.changes, [](const AnswerChange& change) {
+    const FactSpec& spec = spec_of(change.type);
+    const auto subject = py::reinterpret_steal<py::dict>(steal(PyDict_New()));
+    for (std::size_t place = 0; place < spec.subjects.size(); ++place) {
+      if (!change.subject[place].empty()) {
+        subject[shared_text(spec.subjects[place].name)] = shared_text(change.subject[place]);
+      }
+    }
+    const auto fields = py::reinterpret_steal<py::dict>(steal(PyDict_New()));
+    for (const auto& [field, text] : change.texts) fields[shared_text(spec.texts[field].name)] = text_of(text);
+    return make(model().change, shared_text(spec.name), subject, shared_text(spec.states[change.state]), fields,
+                int_of(change.time_ms));
+  });
+}
+
 py::object answer_of(const ProfileAnswer& answer) {
   const Model& types = model();
   const auto identities = tuple_of(answer.identities, [&](const IdentityEntry& identity) {
@@ -183,7 +235,8 @@ py::object answer_of(const ProfileAnswer& answer) {
   const py::object created = answer.created_ms ? int_of(*answer.created_ms) : py::none();
   return py::reinterpret_steal<py::object>(
       make(types.answer, int_of(static_cast<std::int64_t>(answer.profile_id)), identities, to_dict(answer.traits),
-           history, events, created, int_of(static_cast<std::int64_t>(answer.watermark)), int_of(answer.now_ms)));
+           history, events, created, int_of(static_cast<std::int64_t>(answer.watermark)), int_of(answer.now_ms),
+           devices_of(answer), consents_of(answer), changes_of(answer)));
 }
 
 py::object read(const Engine& engine, const ProfileSpec& spec, std::int64_t now_ms) {
@@ -215,8 +268,9 @@ py::object profile_by_spec(const Engine& engine, const py::bytes& bytes, std::in
 }  // namespace
 
 void bind_profile(py::module_& module, EngineClass& engine) {
-  module.def("use_model", [](py::object answer, py::object identity, py::object operation, py::object event) {
-    model() = {std::move(answer), std::move(identity), std::move(operation), std::move(event)};
+  // The classes by their places in Model.
+  module.def("use_model", [](const std::array<py::object, 7>& types) {
+    model() = {types[0], types[1], types[2], types[3], types[4], types[5], types[6]};
   });
   engine.def("profile", &profile, py::arg("ids"), py::arg("events"), py::arg("now_ms"))
       .def("profile_by_spec", &profile_by_spec, py::arg("spec"), py::arg("now_ms"));

@@ -8,17 +8,19 @@
 // repeated key. `check()` asserts them (used by the parser of log payloads and in tests).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/ids.hpp"
 #include "base/value.hpp"
 
 namespace cdp {
 
-// Stored in logs: numbers never change. Those from kDevice on are not built yet: record.type.unsupported.
+// Stored in logs: numbers never change. kErase is not built yet: record.type.unsupported.
 enum class RecordType : std::uint8_t {
   kEvent = 1,
   kTraits = 2,
@@ -138,6 +140,44 @@ struct UnmergeRecord {
   std::uint64_t link_sequence = 0;
 };
 
+// A text of a fact: `field` counts in its FactSpec.
+struct FactText {
+  std::uint8_t field = 0;
+  Value value;  // a string, or null where it is no longer so
+  friend bool operator==(const FactText&, const FactText&) = default;
+};
+
+struct FactRecord {
+  std::int64_t time_ms = 0;
+  std::uint32_t first_identity = 0;  // into FactColumns::identity_refs
+  std::uint32_t identity_count = 0;
+  std::array<std::uint32_t, 2> subject{kNone,
+                                       kNone};  // string indexes; kNone where the type has none or it is left out
+  std::uint8_t state = 0;                       // counts in FactSpec::states
+  std::uint32_t first_text = 0;
+  std::uint32_t text_count = 0;
+};
+
+struct FactColumns {
+  std::vector<FactRecord> records;
+  std::vector<std::uint32_t> identity_refs;
+  std::vector<FactText> texts;
+};
+
+// Types of facts, as indexes. Logs hold the RecordType.
+enum class FactType : std::uint8_t { kDevice, kConsent, kSuppress, kMembership, kList };
+inline constexpr std::size_t kFactTypes = 5;
+inline constexpr std::array<RecordType, kFactTypes> kFactRecords{
+    RecordType::kDevice, RecordType::kConsent, RecordType::kSuppress, RecordType::kMembership, RecordType::kList};
+
+struct GroupRecord {
+  std::int64_t time_ms = 0;
+  std::uint32_t kind = 0;  // string index
+  std::uint32_t id = 0;    // string index
+  std::uint32_t first_operation = 0;
+  std::uint32_t operation_count = 0;
+};
+
 struct CanonicalBatch {
   std::int64_t received_ms = 0;
   std::string source_id;
@@ -151,6 +191,9 @@ struct CanonicalBatch {
   std::vector<PairRecord> identifies;
   std::vector<PairRecord> merges;
   std::vector<UnmergeRecord> unmerges;
+  std::array<FactColumns, kFactTypes> facts;  // by FactType
+  std::vector<GroupRecord> groups;
+  std::vector<TraitOperation> group_operations;
 
   [[nodiscard]] std::uint32_t record_count() const noexcept {
     std::uint32_t count = 0;

@@ -10,6 +10,7 @@
 #include "base/limits.hpp"
 #include "base/utf8.hpp"
 #include "codec/canonical_codec.hpp"
+#include "codec/fact_spec.hpp"
 #include "codec/msgpack_reader.hpp"
 
 namespace cdp {
@@ -41,9 +42,12 @@ class Checker {
     check_events();
     check_traits();
     check_links();
+    for (const FactSpec& spec : kFactSpecs) check_facts(spec);
+    check_groups();
   }
 
  private:
+  static constexpr std::size_t kRecordTypes = static_cast<std::size_t>(RecordType::kList) + 1;
   enum Known : std::uint8_t { kText = 1, kValue = 2, kList = 4 };
 
   // A name or key: 1 to 256 bytes of UTF-8.
@@ -112,17 +116,23 @@ class Checker {
   }
 
   void check_runs() const {
-    std::uint64_t counts[6] = {};
+    std::uint64_t counts[kRecordTypes] = {};
     for (const RecordRun& run : batch_.runs) {
-      require(run.type >= RecordType::kEvent && run.type <= RecordType::kUnmerge, "no such type of record");
-      std::uint64_t& count = counts[static_cast<std::size_t>(run.type)];
-      require(run.count > 0 && run.first == count, "runs out of order");
-      count += run.count;
+      const auto type = static_cast<std::size_t>(run.type);
+      require(type > 0 && type < kRecordTypes && run.type != RecordType::kErase, "no such type of record");
+      require(run.count > 0 && run.first == counts[type], "runs out of order");
+      counts[type] += run.count;
     }
-    require(counts[1] == batch_.events.size() && counts[2] == batch_.traits.size() &&
-                counts[3] == batch_.identifies.size() && counts[4] == batch_.merges.size() &&
-                counts[5] == batch_.unmerges.size(),
-            "runs do not add up to the records");
+    const auto has = [&](RecordType type, std::size_t records) {
+      require(counts[static_cast<std::size_t>(type)] == records, "runs do not add up to the records");
+    };
+    has(RecordType::kEvent, batch_.events.size());
+    has(RecordType::kTraits, batch_.traits.size());
+    has(RecordType::kIdentify, batch_.identifies.size());
+    has(RecordType::kMerge, batch_.merges.size());
+    has(RecordType::kUnmerge, batch_.unmerges.size());
+    has(RecordType::kGroup, batch_.groups.size());
+    for (std::size_t type = 0; type < kFactTypes; ++type) has(kFactRecords[type], batch_.facts[type].records.size());
     require(batch_.record_count() <= kCanonicalRecordsMax, "too many records");
   }
 
@@ -213,6 +223,59 @@ class Checker {
     std::ranges::for_each(batch_.merges, check_pair);
     for (const UnmergeRecord& record : batch_.unmerges)
       require(is_time(record.time_ms), "an unmerge's time out of range");
+  }
+
+  void check_facts(const FactSpec& spec) {
+    const FactColumns& columns = batch_.facts[static_cast<std::size_t>(spec.type)];
+    std::uint64_t identities = 0, texts = 0;
+    for (const FactRecord& record : columns.records) {
+      require(is_time(record.time_ms), "a fact's time out of range");
+      require(record.state < spec.states.size(), "no such state");
+      require(record.first_identity == identities && record.first_text == texts, "facts out of order");
+      identities += record.identity_count;
+      texts += record.text_count;
+      require(identities <= columns.identity_refs.size() && texts <= columns.texts.size(), "facts do not add up");
+      check_refs(std::span(columns.identity_refs).subspan(record.first_identity, record.identity_count));
+      check_subjects(spec, record);
+      check_texts(spec, std::span(columns.texts).subspan(record.first_text, record.text_count));
+    }
+    require(identities == columns.identity_refs.size() && texts == columns.texts.size(), "facts do not add up");
+  }
+  void check_subjects(const FactSpec& spec, const FactRecord& record) {
+    for (std::size_t place = 0; place < record.subject.size(); ++place) {
+      const bool is_possible = place < spec.subjects.size();
+      const bool is_needed = is_possible && (place == 0 || spec.second_is_required);
+      const bool is_there = record.subject[place] != kNone;
+      require(is_there ? is_possible : !is_needed, "a fact about nothing, or too much");
+      if (is_there) check_name(record.subject[place], spec.subjects[place].bytes_max);
+    }
+  }
+  void check_texts(const FactSpec& spec, std::span<const FactText> texts) {
+    int before = -1;
+    for (const FactText& text : texts) {
+      require(text.field < spec.texts.size() && text.field > before, "no such text of a fact, or out of order");
+      before = text.field;
+      if (text.value.type == ValueType::kNull) {
+        require(spec.texts[text.field].stays && text.value.bits == 0, "a null that says nothing");
+        continue;
+      }
+      require(text.value.type == ValueType::kString && text.value.bits < kNone, "a text that is none");
+      check_name(static_cast<std::uint32_t>(text.value.bits), spec.texts[text.field].bytes_max);
+    }
+  }
+
+  void check_groups() {
+    std::uint64_t operations = 0;
+    for (const GroupRecord& record : batch_.groups) {
+      require(is_time(record.time_ms), "a group's time out of range");
+      check_name(record.kind, limits::kNameBytes);
+      check_name(record.id, limits::kIdentityBytes);
+      require(record.first_operation == operations, "groups out of order");
+      operations += record.operation_count;
+      require(record.operation_count <= limits::kProperties, "too many operations in a record");
+    }
+    require(operations == batch_.group_operations.size(), "operations of groups do not add up");
+    for (const TraitOperation& operation : batch_.group_operations) check_operation(operation);
   }
 
   const CanonicalBatch& batch_;

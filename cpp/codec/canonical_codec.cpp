@@ -7,6 +7,7 @@
 #include "base/hash.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "codec/fact_spec.hpp"
 #include "codec/narrow_column.hpp"
 
 namespace cdp {
@@ -120,20 +121,23 @@ void put_events(NarrowWriter& out, const EventColumns& events) {
   put_values(out, events);
 }
 
+void put_operations(NarrowWriter& out, const std::vector<TraitOperation>& operations) {
+  out.number(static_cast<std::uint32_t>(operations.size()));
+  out.column(operations.size(), [&](std::size_t index) { return std::uint64_t{operations[index].key}; });
+  for (const TraitOperation& operation : operations) out.number(static_cast<std::uint8_t>(operation.kind));
+  for (const TraitOperation& operation : operations) out.number(static_cast<std::uint8_t>(operation.value.type));
+  out.column(operations.size(), [&](std::size_t index) { return operations[index].value.bits; });
+}
+
 void put_traits(NarrowWriter& out, const CanonicalBatch& batch) {
   const std::vector<TraitsRecord>& traits = batch.traits;
-  const std::vector<TraitOperation>& operations = batch.trait_operations;
   out.number(static_cast<std::uint32_t>(traits.size()));
   out.column(traits.size(), [&](std::size_t index) { return static_cast<std::uint64_t>(traits[index].time_ms); });
   out.column(traits.size(), [&](std::size_t index) { return std::uint64_t{traits[index].identity_count}; });
   out.column(traits.size(), [&](std::size_t index) { return std::uint64_t{traits[index].operation_count}; });
   out.number(static_cast<std::uint32_t>(batch.trait_identity_refs.size()));
   out.column(batch.trait_identity_refs);
-  out.number(static_cast<std::uint32_t>(operations.size()));
-  out.column(operations.size(), [&](std::size_t index) { return std::uint64_t{operations[index].key}; });
-  for (const TraitOperation& operation : operations) out.number(static_cast<std::uint8_t>(operation.kind));
-  for (const TraitOperation& operation : operations) out.number(static_cast<std::uint8_t>(operation.value.type));
-  out.column(operations.size(), [&](std::size_t index) { return operations[index].value.bits; });
+  put_operations(out, batch.trait_operations);
 }
 
 void put_pairs(NarrowWriter& out, const std::vector<PairRecord>& pairs) {
@@ -147,6 +151,47 @@ void put_unmerges(NarrowWriter& out, const std::vector<UnmergeRecord>& unmerges)
   out.number(static_cast<std::uint32_t>(unmerges.size()));
   out.column(unmerges.size(), [&](std::size_t index) { return static_cast<std::uint64_t>(unmerges[index].time_ms); });
   out.column(unmerges.size(), [&](std::size_t index) { return unmerges[index].link_sequence; });
+}
+
+std::uint64_t plus_one(std::uint32_t string) noexcept { return string + 1u; }  // kNone becomes 0
+
+void put_facts(NarrowWriter& out, const CanonicalBatch& batch) {
+  const auto present =
+      std::ranges::count_if(batch.facts, [](const FactColumns& columns) { return !columns.records.empty(); });
+  out.number(static_cast<std::uint8_t>(present));
+  for (std::size_t type = 0; type < kFactTypes; ++type) {
+    const std::vector<FactRecord>& records = batch.facts[type].records;
+    const std::vector<FactText>& texts = batch.facts[type].texts;
+    if (records.empty()) continue;
+    out.number(static_cast<std::uint8_t>(kFactRecords[type]));
+    out.number(static_cast<std::uint32_t>(records.size()));
+    out.column(records.size(), [&](std::size_t index) { return static_cast<std::uint64_t>(records[index].time_ms); });
+    out.column(records.size(), [&](std::size_t index) { return std::uint64_t{records[index].identity_count}; });
+    for (const std::size_t subject : {0u, 1u}) {
+      out.column(records.size(), [&](std::size_t index) { return plus_one(records[index].subject[subject]); });
+    }
+    out.column(records.size(), [&](std::size_t index) { return std::uint64_t{records[index].state}; });
+    out.column(records.size(), [&](std::size_t index) { return std::uint64_t{records[index].text_count}; });
+    out.number(static_cast<std::uint32_t>(batch.facts[type].identity_refs.size()));
+    out.column(batch.facts[type].identity_refs);
+    out.number(static_cast<std::uint32_t>(texts.size()));
+    out.column(texts.size(), [&](std::size_t index) { return std::uint64_t{texts[index].field}; });
+    out.column(texts.size(), [&](std::size_t index) {
+      const Value& value = texts[index].value;
+      return value.type == ValueType::kNull ? 0 : value.bits + 1;
+    });
+  }
+}
+
+void put_groups(NarrowWriter& out, const CanonicalBatch& batch) {
+  const std::vector<GroupRecord>& groups = batch.groups;
+  out.number(static_cast<std::uint32_t>(groups.size()));
+  if (groups.empty()) return;
+  out.column(groups.size(), [&](std::size_t index) { return static_cast<std::uint64_t>(groups[index].time_ms); });
+  out.column(groups.size(), [&](std::size_t index) { return std::uint64_t{groups[index].kind}; });
+  out.column(groups.size(), [&](std::size_t index) { return std::uint64_t{groups[index].id}; });
+  out.column(groups.size(), [&](std::size_t index) { return std::uint64_t{groups[index].operation_count}; });
+  put_operations(out, batch.group_operations);
 }
 
 // --- decode. What is read here is only made safe to walk; `check` judges the rest.
@@ -300,6 +345,16 @@ void get_events(NarrowReader& in, EventColumns& events) {
   get_values(in, events);
 }
 
+void get_operations(NarrowReader& in, std::vector<TraitOperation>& list, std::uint64_t count) {
+  if (in.number<std::uint32_t>() != count) NarrowReader::corrupt("trait operations do not add up");
+  if (count > in.left()) NarrowReader::corrupt("a canonical batch ends early");
+  list.resize(count);
+  get_member(in, list, &TraitOperation::key);
+  for (TraitOperation& operation : list) operation.kind = static_cast<TraitKind>(in.number<std::uint8_t>());
+  for (TraitOperation& operation : list) operation.value.type = static_cast<ValueType>(in.number<std::uint8_t>());
+  in.column(list.size(), [&](std::size_t index, std::uint64_t bits) { list[index].value.bits = bits; });
+}
+
 void get_traits(NarrowReader& in, CanonicalBatch& batch) {
   std::vector<TraitsRecord>& traits = batch.traits;
   traits.resize(in.count(kCanonicalRecordsMax));
@@ -318,14 +373,7 @@ void get_traits(NarrowReader& in, CanonicalBatch& batch) {
   }
   if (in.number<std::uint32_t>() != identities) NarrowReader::corrupt("identities of traits do not add up");
   in.column(batch.trait_identity_refs, identities);
-  if (in.number<std::uint32_t>() != operations) NarrowReader::corrupt("operations of traits do not add up");
-  if (operations > in.left()) NarrowReader::corrupt("a canonical batch ends early");
-  std::vector<TraitOperation>& list = batch.trait_operations;
-  list.resize(operations);
-  get_member(in, list, &TraitOperation::key);
-  for (TraitOperation& operation : list) operation.kind = static_cast<TraitKind>(in.number<std::uint8_t>());
-  for (TraitOperation& operation : list) operation.value.type = static_cast<ValueType>(in.number<std::uint8_t>());
-  in.column(list.size(), [&](std::size_t index, std::uint64_t bits) { list[index].value.bits = bits; });
+  get_operations(in, batch.trait_operations, operations);
 }
 
 void get_pairs(NarrowReader& in, std::vector<PairRecord>& pairs) {
@@ -339,6 +387,75 @@ void get_unmerges(NarrowReader& in, std::vector<UnmergeRecord>& unmerges) {
   unmerges.resize(in.count(kCanonicalRecordsMax));
   get_member(in, unmerges, &UnmergeRecord::time_ms);
   get_member(in, unmerges, &UnmergeRecord::link_sequence);
+}
+
+std::uint32_t minus_one(std::uint64_t code) {
+  if (code > kNone) NarrowReader::corrupt("a value of a canonical batch is out of range");
+  return static_cast<std::uint32_t>(code) - 1;  // 0 becomes kNone
+}
+
+// Where each record's identities and texts begin; how many they all are.
+void place_facts(std::vector<FactRecord>& records, std::uint64_t& identities, std::uint64_t& texts) {
+  for (FactRecord& record : records) {
+    record.first_identity = static_cast<std::uint32_t>(identities);
+    record.first_text = static_cast<std::uint32_t>(texts);
+    identities += record.identity_count;
+    texts += record.text_count;
+    if (record.identity_count > limits::kIdentitiesPerRecord || record.text_count > kFactTexts) {
+      NarrowReader::corrupt("a fact is too long");
+    }
+  }
+}
+
+void get_fact_columns(NarrowReader& in, FactColumns& columns) {
+  std::vector<FactRecord>& records = columns.records;
+  records.resize(in.count(kCanonicalRecordsMax));
+  get_member(in, records, &FactRecord::time_ms);
+  get_member(in, records, &FactRecord::identity_count);
+  for (const std::size_t subject : {0u, 1u}) {
+    in.column(records.size(),
+              [&](std::size_t index, std::uint64_t code) { records[index].subject[subject] = minus_one(code); });
+  }
+  get_member(in, records, &FactRecord::state);
+  get_member(in, records, &FactRecord::text_count);
+  std::uint64_t identities = 0, texts = 0;
+  place_facts(records, identities, texts);
+  if (in.number<std::uint32_t>() != identities) NarrowReader::corrupt("identities of facts do not add up");
+  in.column(columns.identity_refs, identities);
+  if (in.number<std::uint32_t>() != texts) NarrowReader::corrupt("texts of facts do not add up");
+  columns.texts.resize(texts);
+  get_member(in, columns.texts, &FactText::field);
+  in.column(texts, [&](std::size_t index, std::uint64_t code) {
+    if (code != 0) columns.texts[index].value = {ValueType::kString, minus_one(code)};
+  });
+}
+
+void get_facts(NarrowReader& in, CanonicalBatch& batch) {
+  const auto types = in.number<std::uint8_t>();
+  int before = -1;
+  for (std::uint8_t at = 0; at < types; ++at) {
+    const std::optional<FactType> type = fact_type(static_cast<RecordType>(in.number<std::uint8_t>()));
+    if (!type || static_cast<int>(*type) <= before) NarrowReader::corrupt("types of facts out of order");
+    before = static_cast<int>(*type);
+    get_fact_columns(in, batch.facts[static_cast<std::size_t>(before)]);
+  }
+}
+
+void get_groups(NarrowReader& in, CanonicalBatch& batch) {
+  std::vector<GroupRecord>& groups = batch.groups;
+  groups.resize(in.count(kCanonicalRecordsMax));
+  if (groups.empty()) return;
+  get_member(in, groups, &GroupRecord::time_ms);
+  get_member(in, groups, &GroupRecord::kind);
+  get_member(in, groups, &GroupRecord::id);
+  get_member(in, groups, &GroupRecord::operation_count);
+  std::uint64_t operations = 0;
+  for (GroupRecord& record : groups) {
+    record.first_operation = static_cast<std::uint32_t>(operations);
+    operations += record.operation_count;
+    if (record.operation_count > limits::kProperties) NarrowReader::corrupt("a group record is too long");
+  }
+  get_operations(in, batch.group_operations, operations);
 }
 
 }  // namespace
@@ -359,6 +476,8 @@ void encode_canonical(const CanonicalBatch& batch, std::vector<std::byte>& out) 
   put_pairs(writer, batch.identifies);
   put_pairs(writer, batch.merges);
   put_unmerges(writer, batch.unmerges);
+  put_facts(writer, batch);
+  put_groups(writer, batch);
   writer.finish();
 }
 
@@ -375,6 +494,8 @@ CanonicalBatch decode_canonical(std::span<const std::byte> bytes, std::uint64_t 
   get_pairs(reader, batch.identifies);
   get_pairs(reader, batch.merges);
   get_unmerges(reader, batch.unmerges);
+  get_facts(reader, batch);
+  get_groups(reader, batch);
   if (reader.left() != 0) NarrowReader::corrupt("bytes behind a canonical batch");
   check(batch);
   return batch;

@@ -1,7 +1,7 @@
 // Codec 1: a canonical batch as the payload of a log group. Columnar, little-endian, every integer column as narrow as
 // its range; the digest and the codec's number belong to the log's envelope.
 //
-//   batch      := received_ms:i64 source strings identities runs events traits identifies merges unmerges
+//   batch      := received_ms:i64 source strings identities runs events traits identifies merges unmerges facts groups
 //   source     := size:u32 byte*
 //   strings    := count:u32 column(u32: bytes of each) size:u32 byte*
 //   identities := count:u32 column(u32: kind) column(u32: value)                         hashes are made again
@@ -18,6 +18,10 @@
 //   identifies := pairs      merges := pairs
 //   pairs      := count:u32 column(u64: time_ms) column(u32: from) column(u32: to)
 //   unmerges   := count:u32 column(u64: time_ms) column(u64: link_sequence)
+//   facts      := types:u8 (type:u8 count:u32 column(u64: time_ms) column(u32: identities) column(u32: subject)
+//                 column(u32: subject) column(u8: state) column(u32: texts) refs texts)*     types that are there, ascending
+//   texts      := count:u32 column(u8: field) column(u32: string)       a subject or string: its index + 1, 0 for none
+//   groups     := count:u32 column(u64: time_ms) column(u32: kind) column(u32: id) column(u32: operations) operations
 //   column     := base:u64 bytes:u8 code*        value - base in so many bytes, 0 to 8; of known count, absent for count 0
 //
 // A number is never given another meaning; a change of this grammar is codec 2.

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "codec/fact_spec.hpp"
 #include "codec/record_decoders.hpp"
 
 namespace cdp {
@@ -15,6 +16,10 @@ struct TypeName {
   std::string_view name;
   RecordType type;
 };
+constexpr std::string_view kTypesExpected = "one of event, traits, identify, merge, unmerge, device, consent";
+constexpr bool is_built(RecordType type) noexcept {
+  return type <= RecordType::kUnmerge || type == RecordType::kDevice || type == RecordType::kConsent;
+}
 constexpr std::array<TypeName, 12> kTypeNames{{{"event", RecordType::kEvent},
                                                {"traits", RecordType::kTraits},
                                                {"identify", RecordType::kIdentify},
@@ -129,11 +134,10 @@ class BatchDecoder {
     if (value.wire != Wire::kString) return context_.fail(code::kRecordFieldType, "type", value, "a string");
     const auto* const known = std::ranges::find(kTypeNames, value.text(), &TypeName::name);
     if (known == kTypeNames.end()) {
-      return context_.fail(code::kRecordTypeUnknown, "type", value, "one of event, traits, identify, merge, unmerge");
+      return context_.fail(code::kRecordTypeUnknown, "type", value, kTypesExpected);
     }
     type = known->type;
-    if (type <= RecordType::kUnmerge) return true;
-    return context_.fail(code::kRecordTypeUnsupported, "type", value, "one of event, traits, identify, merge, unmerge");
+    return is_built(type) || context_.fail(code::kRecordTypeUnsupported, "type", value, kTypesExpected);
   }
 
   bool read_fields_of(RecordType type) {
@@ -143,7 +147,8 @@ class BatchDecoder {
       case RecordType::kIdentify: return read_identify(context_, identities_, count_);
       case RecordType::kMerge: return read_merge(context_, identities_, count_);
       case RecordType::kUnmerge: return read_unmerge(context_, count_);
-      default: return false;  // find_type lets no other pass
+      case RecordType::kGroup: return traits_.read_group(count_);
+      default: return read_fact(context_, identities_, *fact_type(type), count_);  // find_type lets no other pass
     }
   }
 

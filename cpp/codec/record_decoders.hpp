@@ -40,11 +40,14 @@ class TraitsDecoder {
  public:
   TraitsDecoder(DecodeContext& context, IdentityField& identities) : context_(context), identities_(identities) {}
   bool read(std::uint32_t count);
+  // A group: its traits.
+  bool read_group(std::uint32_t count);
 
  private:
   bool read_operations(TraitKind kind);
   bool read_operation(TraitKind kind, const std::string& key, const Token& token, std::size_t depth);
   bool read_unset();
+  bool read_label(std::string_view field, std::size_t bytes_max, std::uint32_t& string);
   bool add_operation(TraitKind kind, std::string_view key, Value value);
 
   DecodeContext& context_;
@@ -55,5 +58,6 @@ class TraitsDecoder {
 bool read_identify(DecodeContext& context, IdentityField& identities, std::uint32_t count);
 bool read_merge(DecodeContext& context, IdentityField& identities, std::uint32_t count);
 bool read_unmerge(DecodeContext& context, std::uint32_t count);
+bool read_fact(DecodeContext& context, IdentityField& identities, FactType type, std::uint32_t count);
 
 }  // namespace cdp

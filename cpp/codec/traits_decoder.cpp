@@ -85,6 +85,52 @@ bool TraitsDecoder::read(std::uint32_t count) {
   return true;
 }
 
+bool TraitsDecoder::read_group(std::uint32_t count) {
+  constexpr std::uint32_t kKind = 1, kId = 2;  // where a traits record has its ids, and one more
+  constexpr std::array<std::string_view, 10> kGroupNames{"type",     "kind",      "id",     "time_ms", "set",
+                                                         "set_once", "increment", "append", "remove",  "unset"};
+  CanonicalBatch& batch = context_.batch;
+  const std::size_t first_operation = batch.trait_operations.size();
+  GroupRecord record;
+  RecordTime time;
+  const auto on_field = [&](std::uint32_t field) {
+    switch (field) {
+      case kType: context_.reader.skip(); return true;
+      case kKind: return read_label("kind", limits::kNameBytes, record.kind);
+      case kId: return read_label("id", limits::kIdentityBytes, record.id);
+      case kTime + 1: return read_time(context_, time);
+      default: return read_operations(kKinds[field - kFirstOperation - 1]);
+    }
+  };
+  std::uint32_t seen = 0;
+  if (!read_fields(context_, count, kGroupNames, seen, on_field)) return false;
+  if ((seen >> kKind & 1) == 0) return context_.fail(code::kRecordFieldMissing, "kind", "", "a string");
+  if ((seen >> kId & 1) == 0) return context_.fail(code::kRecordFieldMissing, "id", "", "a string");
+  if (context_.is_too_large()) return context_.fail(code::kRecordTooLarge, "", "", "at most 65536 bytes");
+  // A group without operations is there all the same.
+  const auto operations = batch.trait_operations.begin() + static_cast<std::ptrdiff_t>(first_operation);
+  record.time_ms = time.time_ms(context_.options.received_ms);
+  record.first_operation = static_cast<std::uint32_t>(batch.group_operations.size());
+  record.operation_count = static_cast<std::uint32_t>(batch.trait_operations.end() - operations);
+  batch.group_operations.insert(batch.group_operations.end(), operations, batch.trait_operations.end());
+  batch.trait_operations.resize(first_operation);
+  batch.groups.push_back(record);
+  return true;
+}
+
+// What names a group.
+bool TraitsDecoder::read_label(std::string_view field, std::size_t bytes_max, std::uint32_t& string) {
+  const Token token = context_.reader.next();
+  if (token.wire != Wire::kString) return context_.fail(code::kRecordFieldType, field, token, "a string");
+  if (token.count == 0 || token.count > bytes_max) {
+    return context_.fail(code::kRecordFieldLength, field, token,
+                         "a string of 1 to " + std::to_string(bytes_max) + " bytes");
+  }
+  if (!is_utf8(token.text())) return context_.fail(code::kValueStringUtf8, field, token, "a string of valid UTF-8");
+  string = context_.strings.intern_text(token.text());
+  return true;
+}
+
 bool TraitsDecoder::read_operations(TraitKind kind) {
   const std::string_view field = name_of(kind);
   if (kind == TraitKind::kUnset) return read_unset() || context_.under(field);

@@ -67,6 +67,25 @@ void add_traits(Hasher& hasher, const Version& version, Origin home) {
   }
 }
 
+void add_facts(Hasher& hasher, const Version& version, Origin home) {
+  for (const FactSpec& spec : kFactSpecs) {
+    const FactView& view = *version.facts[static_cast<std::size_t>(spec.type)];
+    const std::vector<StoredFact> operations = view.history(version.links->members(home), INT64_MAX);
+    hasher.number(operations.size());
+    for (const StoredFact& operation : operations) {
+      hasher.number(raw(operation.origin));
+      for (const std::string_view text : subject_texts(version, spec.type, operation.subject)) hasher.text(text);
+      hasher.number(operation.state);
+      hasher.signed_number(operation.time_ms);
+      hasher.number(operation.texts.size());
+      for (const FactText& text : operation.texts) {
+        hasher.number(text.field);
+        hasher.value(text.value, *version.strings);
+      }
+    }
+  }
+}
+
 void add_profiles(Hasher& hasher, const Version& version) {
   std::vector<Row> rows;
   std::vector<std::pair<KeyId, Value>> fields;
@@ -81,6 +100,7 @@ void add_profiles(Hasher& hasher, const Version& version) {
     if (version.links->home(origin) != origin) continue;
     add_rows(hasher, version, origin, rows, fields);
     add_traits(hasher, version, origin);
+    add_facts(hasher, version, origin);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "query/clauses/did_clause.hpp"
+#include "query/clauses/fact_clause.hpp"
 #include "query/clauses/trait_clause.hpp"
 #include "query/scan_plan.hpp"
 
@@ -33,6 +34,7 @@ struct Clause {
   std::vector<Clause> children;
   std::optional<TraitClause> trait;
   std::optional<DidClause> did;
+  std::unique_ptr<const FactClause> fact;
 };
 
 Clause bind(const PredicateSpec& spec, const Version& version) {
@@ -41,6 +43,7 @@ Clause bind(const PredicateSpec& spec, const Version& version) {
   for (const PredicateSpec& child : spec.children) out.children.push_back(bind(child, version));
   if (spec.type == PredicateSpec::Type::kTrait) out.trait.emplace(spec, version);
   if (spec.type == PredicateSpec::Type::kDid) out.did.emplace(spec, version);
+  if (spec.type == PredicateSpec::Type::kFact) out.fact = bind_fact_clause(*spec.fact, version);
   return out;
 }
 
@@ -48,7 +51,8 @@ Clause bind(const PredicateSpec& spec, const Version& version) {
 // then scans that leave most, nested ones last; traits come as soon as few candidates are left.
 int scan_rank(const Clause& clause) noexcept {
   switch (clause.type) {
-    case PredicateSpec::Type::kTrait: return 2;
+    case PredicateSpec::Type::kTrait:
+    case PredicateSpec::Type::kFact: return 2;
     case PredicateSpec::Type::kDid: return clause.did->zero_holds ? 1 : 0;
     case PredicateSpec::Type::kNot: return scan_rank(clause.children[0]) == 2 ? 2 : 1;
     default: return 3;
@@ -56,7 +60,7 @@ int scan_rank(const Clause& clause) noexcept {
 }
 
 bool is_trait(const Clause& clause) noexcept {
-  return clause.type == PredicateSpec::Type::kTrait ||
+  return clause.type == PredicateSpec::Type::kTrait || clause.type == PredicateSpec::Type::kFact ||
          (clause.type == PredicateSpec::Type::kNot && is_trait(clause.children[0]));
 }
 
@@ -82,6 +86,7 @@ class TaskEvaluation {
         return;
       case PredicateSpec::Type::kTrait: return clause.trait->evaluate_task(task_, now_ms_, candidates, out);
       case PredicateSpec::Type::kDid: return clause.did->evaluate_task(task_, now_ms_, scratch_, candidates, out);
+      case PredicateSpec::Type::kFact: return clause.fact->evaluate_task(task_, now_ms_, candidates, out);
     }
   }
 
@@ -131,6 +136,7 @@ Truth evaluate_one(const Clause& clause, const Version& version, Origin home, st
   switch (clause.type) {
     case PredicateSpec::Type::kTrait: return clause.trait->evaluate(version, home, now_ms);
     case PredicateSpec::Type::kDid: return clause.did->evaluate(rows, now_ms);
+    case PredicateSpec::Type::kFact: return clause.fact->evaluate(version, home, now_ms);
     case PredicateSpec::Type::kNot: {
       const Truth truth = evaluate_one(clause.children[0], version, home, rows, now_ms);
       return {!truth.value, truth.valid_until_ms};
@@ -174,6 +180,7 @@ struct Predicate::State {
       resolved &= clause.trait->resolved();
       if (clause.trait->key) traits.push_back(*clause.trait->key);
     }
+    if (clause.fact) resolved &= clause.fact->resolved();
     if (clause.did) {
       const BoundSelector& selector = clause.did->selector;
       reads_rows = true;

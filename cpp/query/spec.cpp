@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/limits.hpp"
+#include "query/clauses/fact_clause.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/profile.hpp"
 #include "query/scan.hpp"
@@ -74,6 +75,8 @@ std::vector<Literal> parse_values(Op op, const Node* value, const Path& path) {
 
 Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false}; }
 
+constexpr std::string_view kOneForm = "a clause has one of and, or, not, trait, did, did_not, device, consent";
+
 class PredicateParser {
  public:
   PredicateSpec parse(const Node& node, const Path& path, std::size_t depth) {
@@ -87,12 +90,12 @@ class PredicateParser {
 
  private:
   PredicateSpec parse_one(Fields& fields, std::size_t depth) {
-    constexpr std::array<std::string_view, 6> kForms = {"and", "or", "not", "trait", "did", "did_not"};
+    constexpr std::array<std::string_view, 8> kForms = {"and", "or",      "not",    "trait",
+                                                        "did", "did_not", "device", "consent"};
     std::size_t form = kForms.size();
     for (std::size_t i = 0; i < kForms.size(); ++i) {
       if (!fields.has(kForms[i])) continue;
-      if (form != kForms.size())
-        fail_invalid(fields.path(kForms[i]), "a clause has one of and, or, not, trait, did, did_not");
+      if (form != kForms.size()) fail_invalid(fields.path(kForms[i]), std::string(kOneForm));
       form = i;
     }
     switch (form) {
@@ -102,7 +105,9 @@ class PredicateParser {
       case 3: return parse_trait(fields);
       case 4: return parse_did(fields, "did", true);
       case 5: return negate(parse_did(fields, "did_not", false));
-      default: fail_invalid(fields.path(), "expected a clause with one of and, or, not, trait, did, did_not");
+      case 6:
+      case 7: return parse_fact(fields, kForms[form]);
+      default: fail_invalid(fields.path(), "expected a clause; " + std::string(kOneForm));
     }
   }
 
@@ -128,6 +133,13 @@ class PredicateParser {
     out.type = PredicateSpec::Type::kTrait;
     out.trait = parse_key(fields.require("trait", "the key of a trait"), fields.path("trait"));
     out.test = parse_test(fields);
+    return out;
+  }
+
+  static PredicateSpec parse_fact(Fields& fields, std::string_view form) {
+    PredicateSpec out;
+    out.type = PredicateSpec::Type::kFact;
+    out.fact = parse_fact_clause(fields, form);
     return out;
   }
 

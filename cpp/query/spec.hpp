@@ -97,16 +97,19 @@ struct MeasureSpec {
   Test test;             // eq ne lt le gt ge between in not_in
 };
 
+struct FactClauseSpec;  // clauses/fact_clause.hpp
+
 // A predicate as sent, unresolved; predicate.hpp compiles it.
 struct PredicateSpec {
-  enum class Type : std::uint8_t { kAnd, kOr, kNot, kTrait, kDid };
+  enum class Type : std::uint8_t { kAnd, kOr, kNot, kTrait, kDid, kFact };
   Type type = Type::kAnd;
-  std::vector<PredicateSpec> children;  // kAnd, kOr, kNot (one)
-  std::string trait;                    // kTrait
-  Test test;                            // kTrait
-  Selector selector;                    // kDid; did_not is kNot over kDid
-  RangeSpec window;                     // kDid
-  std::vector<MeasureSpec> measures;    // kDid; never empty: count ge 1 when none was given
+  std::vector<PredicateSpec> children;         // kAnd, kOr, kNot (one)
+  std::string trait;                           // kTrait
+  Test test;                                   // kTrait
+  Selector selector;                           // kDid; did_not is kNot over kDid
+  RangeSpec window;                            // kDid
+  std::shared_ptr<const FactClauseSpec> fact;  // kFact
+  std::vector<MeasureSpec> measures;           // kDid; never empty: count ge 1 when none was given
 };
 
 inline constexpr std::int64_t kMonday = 0;

@@ -1,6 +1,8 @@
 #include "store/apply.hpp"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "base/error.hpp"
 
@@ -179,8 +181,11 @@ class Applier::Run {
       case RecordType::kIdentify: return take_identify(batch_.identifies[at]);
       case RecordType::kMerge: return take_merge(batch_.merges[at]);
       case RecordType::kUnmerge: return take_unmerge(batch_.unmerges[at]);
-      default: throw Error(Family::kInternal, code::kInternal, "a batch holds a record that apply does not know");
+      default: break;
     }
+    const std::optional<FactType> fact = fact_type(type);
+    if (!fact) throw Error(Family::kInternal, code::kInternal, "a batch holds a record that apply does not know");
+    take_fact(*fact, at);
   }
 
   void take_events(const RecordRun& run) {
@@ -302,6 +307,47 @@ class Applier::Run {
     return out;
   }
 
+  void take_fact(FactType type, std::uint32_t at) {
+    const auto index = static_cast<std::size_t>(type);
+    const FactColumns& columns = batch_.facts[index];
+    const FactRecord& record = columns.records[at];
+    const std::span refs(columns.identity_refs.data() + record.first_identity, record.identity_count);
+    FactStore& facts = state_.facts_[index];
+    StoredFact fact = stored_fact(columns, record);
+    fact.origin = origin_of_[refs.front()];
+    if (fact.origin != kNoOrigin && !facts.accepts(fact)) {
+      return reject(code::kFactTooMany, "", "", "at most 10,000 records of this type an origin");
+    }
+    fact.origin = origin_for(refs);
+    state_.profiles_.touch(fact.origin, record.time_ms);
+    facts.apply(fact);
+    accept(fact.origin);
+  }
+
+  StoredFact stored_fact(const FactColumns& columns, const FactRecord& record) {
+    StoredFact fact;
+    if (record.subject[0] != kNone)
+      fact.subject = subject_of(string_of(record.subject[0]), string_of(record.subject[1]));
+    fact.state = record.state;
+    fact.time_ms = record.time_ms;
+    fact.order = state_.sequence_;
+    const std::span texts(columns.texts.data() + record.first_text, record.text_count);
+    fact.texts.assign(texts.begin(), texts.end());
+    for (FactText& text : fact.texts) {
+      if (text.value.type != ValueType::kNull) text.value.bits = string_of(static_cast<std::uint32_t>(text.value.bits));
+    }
+    return fact;
+  }
+
+  // The StringId of a string of the batch, kNone for kNone.
+  std::uint32_t string_of(std::uint32_t string) {
+    if (string == kNone) return kNone;
+    operation_string_.resize(batch_.strings.size(), kNone);
+    std::uint32_t& id = operation_string_[string];
+    if (id == kNone) id = state_.strings_.intern(batch_.strings.at(string));
+    return id;
+  }
+
   void take_identify(const PairRecord& record) {
     const Origin anonymous = origin_of_[record.from];
     const Origin known = origin_of_[record.to];
@@ -404,7 +450,7 @@ class Applier::Run {
   std::vector<Origin> origin_of_;                // per identity of the batch; kNoOrigin until it is seen
   std::vector<std::uint8_t> is_refused_;         // per shape: its name or a key is one too many
   std::vector<std::uint32_t> operation_key_;     // string of the batch -> KeyId, where a trait operation names it
-  std::vector<std::uint32_t> operation_string_;  // the same for their values
+  std::vector<std::uint32_t> operation_string_;  // string of the batch -> StringId, where an operation or fact has it
   std::shared_ptr<TailBatch> tail_;
   ApplyResult result_;
   std::uint32_t record_ = 0;  // ordinal of the record being taken
@@ -416,7 +462,9 @@ Applier::Applier(std::uint64_t hash_key, std::int32_t dedupe_days)
       strings_(hash_key),
       identities_(hash_key),
       event_ids_(dedupe_days, hash_key),
-      profiles_(strings_) {}
+      profiles_(strings_),
+      facts_{FactStore(FactType::kDevice), FactStore(FactType::kConsent), FactStore(FactType::kSuppress),
+             FactStore(FactType::kMembership), FactStore(FactType::kList)} {}
 
 Applier::~Applier() = default;
 
@@ -433,6 +481,7 @@ void Applier::fill(Version& version) {
   version.identity_count = identities_.size();
   version.links = links_.view();
   version.profiles = profiles_.view(*version.links);
+  for (std::size_t type = 0; type < kFactTypes; ++type) version.facts[type] = facts_[type].view();
   version.names = &names_;
   version.keys = &keys_;
   version.strings = &strings_;
@@ -444,6 +493,11 @@ std::vector<std::pair<EventKey, std::int32_t>> Applier::live_event_ids() const {
 void Applier::memory(std::vector<MemoryPart>& parts) const {
   parts.push_back({"identities", identities_.size_bytes(), identities_.size()});
   parts.push_back({"traits", profiles_.size_bytes(), origin_count_});
+  for (std::size_t type = 0; type < kFactTypes; ++type) {
+    constexpr std::array<std::string_view, kFactTypes> kParts{"devices", "consents", "suppressions", "memberships",
+                                                              "lists"};
+    parts.push_back({kParts[type], facts_[type].size_bytes(), facts_[type].size()});
+  }
   parts.push_back({"event_ids", event_ids_.size_bytes(), event_ids_.size()});
   parts.push_back({"names", names_.size_bytes(), names_.size()});
   parts.push_back({"keys", keys_.size_bytes(), keys_.size()});

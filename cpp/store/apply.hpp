@@ -5,6 +5,7 @@
 // version. Rules: docs/architecture.md, "Which origin".
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "codec/canonical_batch.hpp"
 #include "column/dictionary.hpp"
 #include "store/event_id_index.hpp"
+#include "store/fact_store.hpp"
 #include "store/identity_map.hpp"
 #include "store/links.hpp"
 #include "store/memory_part.hpp"
@@ -67,6 +69,7 @@ class Applier {
   EventIdIndex event_ids_;
   Links links_;
   ProfileStore profiles_;
+  std::array<FactStore, kFactTypes> facts_;  // by FactType
   std::uint64_t sequence_ = 0;
   std::uint64_t order_ = 0;  // of the next accepted event
   std::uint64_t operation_order_ = 0;

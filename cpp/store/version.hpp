@@ -6,6 +6,7 @@
 // since (or whose origins several layers place differently): fast kernels leave them out, `rows()` gathers them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -20,6 +21,7 @@
 
 namespace cdp {
 
+class FactView;     // store/fact_store.hpp: immutable facts of one type
 class Dictionary;   // column/dictionary.hpp: append-only, readable while it grows
 class IdentityMap;  // store/identity_map.hpp
 class LinkView;     // store/links.hpp: immutable components
@@ -123,9 +125,10 @@ struct Version {
   std::vector<std::shared_ptr<const TailBatch>> tail;
   std::shared_ptr<const LinkView> links;
   std::shared_ptr<const ProfileView> profiles;
-  const Dictionary* names = nullptr;    // NameId; all owned by the engine, append-only
-  const Dictionary* keys = nullptr;     // KeyId
-  const Dictionary* strings = nullptr;  // StringId: string, list and item values
+  std::array<std::shared_ptr<const FactView>, kFactTypes> facts;  // by FactType
+  const Dictionary* names = nullptr;                              // NameId; all owned by the engine, append-only
+  const Dictionary* keys = nullptr;                               // KeyId
+  const Dictionary* strings = nullptr;                            // StringId: string, list and item values
   const IdentityMap* identities = nullptr;
   ScanPlanSlot scan_plan;
 };

@@ -18,7 +18,7 @@ class CoreError(Exception):
 
     args: _ErrorFields
 
-def use_model(answer: type, identity: type, operation: type, event: type) -> None: ...
+def use_model(types: list[type]) -> None: ...
 
 @final
 class Table:

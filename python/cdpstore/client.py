@@ -21,7 +21,7 @@ import msgpack
 import msgspec
 
 from cdpstore.errors import BadQuery, CDPError, Unavailable
-from cdpstore.model import Ack, Reject, StoreStats, Transition, encode_batch
+from cdpstore.model import Ack, Record, Reject, StoreStats, Transition, encode_batch
 from cdpstore.table import ProfileAnswer, Table
 from cdpstore.wire import (
     PROTOCOL_VERSION,
@@ -43,6 +43,7 @@ from cdpstore.wire import (
     encode_message,
     frame,
 )
+from cdpstore.writes import Writes
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -52,7 +53,7 @@ _RECONNECT_DELAYS_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _IN_FLIGHT_MOST: Final = 256
 
 
-class AsyncClient:
+class AsyncClient(Writes[Awaitable[Ack]]):
     """One connection to a server, reconnecting. Use within one event loop."""
 
     def __init__(self, host: str, port: int, api_key: str, *, name: str = "", patience_s: float = 30.0) -> None:
@@ -110,6 +111,9 @@ class AsyncClient:
         self._next_number += 1
         request = Append(self._take_id(), packed, (self._producer, 1, number), now_ms)
         return _ack(await self._ask(request))
+
+    def _write(self, records: Sequence[Record], now_ms: int | None) -> Awaitable[Ack]:
+        return self.append(records, now_ms=now_ms)
 
     async def query(self, spec: Mapping[str, Any], *, now_ms: int | None = None) -> Table:
         """The answer to a query spec. Raises `BadQuery` with a path."""
@@ -286,7 +290,7 @@ class _Connection:
         self._writer.transport.abort()
 
 
-class Client:
+class Client(Writes[Ack]):
     """`AsyncClient` for programs without an event loop: the same calls, blocking, safe from many threads."""
 
     def __init__(
@@ -322,6 +326,9 @@ class Client:
     def append(self, batch: bytes | Sequence[Mapping[str, Any]], *, now_ms: int | None = None) -> Ack:
         """As `AsyncClient.append`."""
         return self._wait(self._client.append(batch, now_ms=now_ms))
+
+    def _write(self, records: Sequence[Record], now_ms: int | None) -> Ack:
+        return self.append(records, now_ms=now_ms)
 
     def append_all(
         self, batches: Sequence[bytes | Sequence[Mapping[str, Any]]], *, now_ms: int | None = None

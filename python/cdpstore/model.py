@@ -21,6 +21,9 @@ from cdpstore.errors import BadEvent
 
 __all__ = [
     "Ack",
+    "Change",
+    "Consent",
+    "Device",
     "Event",
     "Identity",
     "Operation",
@@ -28,7 +31,9 @@ __all__ = [
     "Reject",
     "StoreStats",
     "Transition",
+    "consent",
     "datetime_of",
+    "device",
     "encode_batch",
     "event",
     "identify",
@@ -87,6 +92,43 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     key: str
     kind: str
     value: Any
+    time_ms: int
+
+
+class Device(msgspec.Struct, frozen=True, gc=False):
+    """A device of a profile as it stands. `dead_ms` and `reason` say since when it is dead (uninstalled, its token
+    refused) and why; `last_seen_ms` is None when it was only ever reported dead."""
+
+    id: str
+    platform: str | None = None
+    token: str | None = None
+    app_version: str | None = None
+    zone: str | None = None
+    first_seen_ms: int = 0
+    last_seen_ms: int | None = None
+    dead_ms: int | None = None
+    reason: str | None = None
+
+
+class Consent(msgspec.Struct, frozen=True, gc=False):
+    """What a profile agreed to on a channel, or on a topic of it; `state` is unsubscribed, pending, subscribed or
+    opted_in, since `time_ms`."""
+
+    channel: str
+    topic: str | None
+    state: str
+    source: str | None = None
+    time_ms: int = 0
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """One operation of a profile's history on a fact: `record` is its type (device, consent, ...), `subject` what it is
+    about, `fields` the texts it gave (None: cleared)."""
+
+    record: str
+    subject: dict[str, str]
+    state: str
+    fields: dict[str, str | None]
     time_ms: int
 
 
@@ -170,6 +212,42 @@ def merge(winner: Mapping[str, str | int], loser: Mapping[str, str | int], *, ti
 def unmerge(sequence: int, *, time_ms: int | None = None) -> Record:
     """Undoes the join that the record with this sequence made."""
     return _pair("unmerge", {"sequence": sequence}, time_ms)
+
+
+def device(
+    ids: Mapping[str, str | int],
+    device_id: str,
+    *,
+    state: str | None = None,
+    platform: str | None = None,
+    token: str | None = None,
+    app_version: str | None = None,
+    zone: str | None = None,
+    reason: str | None = None,
+    clear: Iterable[str] = (),
+    time_ms: int | None = None,
+) -> Record:
+    """A device of the profile was seen, or (`state="dead"`) is gone; what is left out stays as it is known, the fields
+    named in `clear` are no longer so."""
+    record: Record = {"type": "device", "ids": dict(ids), "id": device_id}
+    _put(record, state=state, platform=platform, token=token, app_version=app_version, zone=zone)
+    _put(record, reason=reason, time_ms=time_ms)
+    return {**record, **dict.fromkeys(clear)}
+
+
+def consent(
+    ids: Mapping[str, str | int],
+    channel: str,
+    state: str,
+    *,
+    topic: str | None = None,
+    source: str | None = None,
+    time_ms: int | None = None,
+) -> Record:
+    """What the profile agrees to on a channel, or on one topic of it."""
+    record: Record = {"type": "consent", "ids": dict(ids), "channel": channel, "state": state}
+    _put(record, topic=topic, source=source, time_ms=time_ms)
+    return record
 
 
 def encode_batch(records: Iterable[Mapping[str, Any]]) -> bytes:

@@ -19,9 +19,22 @@ import msgpack
 from cdpstore import _core, zones
 from cdpstore.errors import BadFrame, BadQuery, CDPError, InvalidRequest, from_core
 from cdpstore.export import ArrowRows, ColumnSpec, events_spec, profiles_spec
-from cdpstore.model import Ack, Event, Identity, Operation, Reject, StoreStats, Transition
+from cdpstore.model import (
+    Ack,
+    Change,
+    Consent,
+    Device,
+    Event,
+    Identity,
+    Operation,
+    Record,
+    Reject,
+    StoreStats,
+    Transition,
+)
 from cdpstore.query import Predicate, Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
+from cdpstore.writes import Writes
 
 __all__ = ["Producer", "Store"]
 
@@ -30,7 +43,7 @@ Producer = tuple[bytes, int, int]
 """Sixteen bytes that name the sender, its epoch, and the number of this batch: a batch sent again gets its ack
 again."""
 
-_core.use_model(ProfileAnswer, Identity, Operation, Event)
+_core.use_model([ProfileAnswer, Identity, Operation, Event, Device, Consent, Change])
 
 _EVERYBODY = {"or": [{"trait": "email", "op": "exists"}, {"trait": "email", "op": "not_exists"}]}
 _LOG_PART = "log_files"
@@ -45,7 +58,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Store:
+class Store(Writes[Ack]):
     """Profiles, their events and every question about them, in memory; durable when opened with a path.
 
     >>> store = Store.open()
@@ -179,30 +192,8 @@ class Store:
         with _translated():
             self._engine.flush()
 
-    def identify(self, anonymous: Ids, known: Ids, *, now_ms: int | None = None) -> Ack:
-        """The anonymous profile becomes part of the known one. Rejected when it is already identified."""
-        return self._one({"type": "identify", "anonymous": dict(anonymous), "known": dict(known)}, now_ms)
-
-    def merge(self, winner: Ids, loser: Ids, *, now_ms: int | None = None) -> Ack:
-        """Two known profiles become the winner. `Ack.sequence` is what `unmerge` takes."""
-        return self._one({"type": "merge", "winner": dict(winner), "loser": dict(loser)}, now_ms)
-
-    def unmerge(self, sequence: int, *, now_ms: int | None = None) -> Ack:
-        """Undoes the identify or merge with this sequence: rows, traits and identities are exactly as never joined."""
-        return self._one({"type": "unmerge", "sequence": sequence}, now_ms)
-
-    def set_traits(self, ids: Ids, ops: Mapping[str, Any], *, now_ms: int | None = None) -> Ack:
-        """Trait operations: `{"set": {...}, "set_once": {...}, "unset": [...], "increment": {...}, "append": ...,
-        "remove": ...}`.
-
-        A mapping without any of these names is taken as `set`.
-        """
-        operations = {"set", "set_once", "unset", "increment", "append", "remove"}
-        fields = dict(ops) if ops.keys() <= operations else {"set": dict(ops)}
-        return self._one({"type": "traits", "ids": dict(ids), **fields}, now_ms)
-
-    def _one(self, record: Mapping[str, Any], now_ms: int | None) -> Ack:
-        ack = self.append([record], now_ms=now_ms)
+    def _write(self, records: Sequence[Record], now_ms: int | None) -> Ack:
+        ack = self.append(records, now_ms=now_ms)
         assert ack is not None
         return ack
 

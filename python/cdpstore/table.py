@@ -22,7 +22,7 @@ import msgpack
 import msgspec
 import numpy as np
 
-from cdpstore.model import Event, Identity, Operation, datetime_of, milliseconds_of
+from cdpstore.model import Change, Consent, Device, Event, Identity, Operation, datetime_of, milliseconds_of
 
 __all__ = ["ProfileAnswer", "Table"]
 
@@ -183,7 +183,9 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
     """All that is known of one profile at a watermark.
 
     `traits` are folded values; `trait_history` is every operation in order of time; `events` in event order, or newest
-    first when asked so. `created_ms` is when any of its identities was first named, None when that is not known.
+    first when asked so. `devices` and `consents` are as they stand, by when they were first told of; `changes` is every
+    operation on them in order of time. `created_ms` is when any of its identities was first named, None when that is
+    not known.
     """
 
     profile_id: int
@@ -194,6 +196,9 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
     created_ms: int | None = None
     watermark: int = 0
     now_ms: int = 0
+    devices: tuple[Device, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, datetimes kept."""

@@ -261,7 +261,7 @@ TEST("records that are no record are refused") {
   check_reject(map({}), code::kRecordTypeMissing, "type", "");
   check_reject(map({{"type", 3}}), code::kRecordFieldType, "type", "3");
   check_reject(map({{"type", "evnt"}}), code::kRecordTypeUnknown, "type", "evnt");
-  for (const char* type : {"erase", "device", "consent", "suppress", "group", "membership", "list"}) {
+  for (const char* type : {"erase", "suppress", "group", "membership", "list"}) {
     check_reject(map({{"type", type}}), code::kRecordTypeUnsupported, "type", type);
   }
 }

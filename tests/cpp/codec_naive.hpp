@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/error.hpp"
@@ -18,6 +19,7 @@
 #include "base/utf8.hpp"
 #include "codec/event_id.hpp"
 #include "codec/event_record.hpp"
+#include "codec/fact_spec.hpp"
 #include "codec/msgpack_writer.hpp"
 #include "codec_tree.hpp"
 
@@ -89,6 +91,37 @@ inline std::string show_traits(const CanonicalBatch& batch, const TraitsRecord& 
   return line;
 }
 
+inline std::string show_fact(const CanonicalBatch& batch, FactType type, std::uint32_t index) {
+  const FactColumns& columns = batch.facts[static_cast<std::size_t>(type)];
+  const FactRecord& record = columns.records[index];
+  std::string line = std::string(spec_of(type).name) + " " + std::to_string(record.time_ms) + " ";
+  for (std::uint32_t at = 0; at < record.identity_count; ++at) {
+    line += show_identity(batch, columns.identity_refs[record.first_identity + at]);
+  }
+  for (const std::uint32_t subject : record.subject) {
+    line += " " + (subject == kNone ? std::string("-") : std::string(batch.strings.at(subject)));
+  }
+  line += " " + std::string(spec_of(type).states[record.state]);
+  for (std::uint32_t at = 0; at < record.text_count; ++at) {
+    const FactText& text = columns.texts[record.first_text + at];
+    line += " " + std::string(spec_of(type).texts[text.field].name) + "=" +
+            show_value(batch, text.value.type, text.value.bits);
+  }
+  return line;
+}
+
+inline std::string show_group(const CanonicalBatch& batch, const GroupRecord& record) {
+  std::string line = "group " + std::to_string(record.time_ms) + " " + std::string(batch.strings.at(record.kind)) +
+                     " " + std::string(batch.strings.at(record.id));
+  for (std::uint32_t at = 0; at < record.operation_count; ++at) {
+    const TraitOperation& operation = batch.group_operations[record.first_operation + at];
+    line += " " + std::to_string(static_cast<int>(operation.kind)) + "/" +
+            std::string(batch.strings.at(operation.key)) + "=" +
+            show_value(batch, operation.value.type, operation.value.bits);
+  }
+  return line;
+}
+
 inline std::string show_record(const CanonicalBatch& batch, RecordType type, std::uint32_t index) {
   const auto show_pair = [&](const char* name, const PairRecord& pair) {
     return name + std::to_string(pair.time_ms) + " " + show_identity(batch, pair.from) + show_identity(batch, pair.to);
@@ -101,7 +134,8 @@ inline std::string show_record(const CanonicalBatch& batch, RecordType type, std
     case RecordType::kUnmerge:
       return "unmerge " + std::to_string(batch.unmerges[index].time_ms) + " " +
              std::to_string(batch.unmerges[index].link_sequence);
-    default: return "?";
+    case RecordType::kGroup: return show_group(batch, batch.groups[index]);
+    default: return show_fact(batch, *fact_type(type), index);
   }
 }
 
@@ -155,15 +189,101 @@ class NaiveDecoder {
     }
     if (type == nullptr) refuse(code::kRecordTypeMissing, "type");
     if (type->kind != Tree::kString) refuse(code::kRecordFieldType, "type");
-    static const std::set<std::string> kUnsupported{"erase", "device",     "consent", "suppress",
-                                                    "group", "membership", "list"};
+    static const std::set<std::string> kUnsupported{"erase", "suppress", "group", "membership", "list"};
     if (kUnsupported.contains(type->text)) refuse(code::kRecordTypeUnsupported, "type");
     if (type->text == "event") return event(tree);
     if (type->text == "traits") return traits(tree);
     if (type->text == "identify") return pair(tree, "identify", "anonymous", "known");
     if (type->text == "merge") return pair(tree, "merge", "loser", "winner");
     if (type->text == "unmerge") return unmerge(tree);
+    if (type->text == "group") return group(tree);
+    const auto known = fact_forms().find(type->text);
+    if (known != fact_forms().end()) return fact(tree, type->text, known->second);
     refuse(code::kRecordTypeUnknown, "type");
+  }
+
+  // A fact's fields: subjects (with how long they may be, and whether they must be), states, texts.
+  struct FactForm {
+    std::vector<std::tuple<std::string, std::size_t, bool>> subjects;
+    std::vector<std::string> states;
+    bool needs_state;
+    std::vector<std::tuple<std::string, std::size_t, bool>> texts;  // name, most bytes, stays
+  };
+  static const std::map<std::string, FactForm>& fact_forms() {
+    static const std::map<std::string, FactForm> forms{
+        {"device",
+         {{{"id", 512, true}},
+          {"seen", "dead"},
+          false,
+          {{"platform", 256, true},
+           {"token", 4096, true},
+           {"app_version", 256, true},
+           {"zone", 256, true},
+           {"reason", 256, false}}}},
+        {"consent",
+         {{{"channel", 256, true}, {"topic", 256, false}},
+          {"unsubscribed", "pending", "subscribed", "opted_in"},
+          true,
+          {{"source", 256, false}}}},
+        {"suppress", {{}, {"suppressed", "lifted"}, false, {{"reason", 256, false}}}},
+        {"membership", {{{"kind", 256, true}, {"id", 512, true}}, {"joined", "left"}, false, {{"role", 256, false}}}},
+        {"list", {{{"name", 256, true}}, {"added", "removed"}, false, {}}}};
+    return forms;
+  }
+  static const std::string& label(const Tree& value, const std::string& field, std::size_t most) {
+    if (value.kind != Tree::kString) refuse(code::kRecordFieldType, field);
+    if (value.text.empty() || value.text.size() > most) refuse(code::kRecordFieldLength, field);
+    if (!is_utf8(value.text)) refuse(code::kValueStringUtf8, field);
+    return value.text;
+  }
+  std::string fact(const Tree& tree, const std::string& type, const FactForm& form) {
+    std::set<std::string> known{"type", "ids", "state", "time_ms"};
+    for (const auto& subject : form.subjects) known.insert(std::get<0>(subject));
+    for (const auto& text : form.texts) known.insert(std::get<0>(text));
+    std::optional<std::int64_t> given;
+    std::map<std::pair<std::uint32_t, std::size_t>, std::string> ids;
+    std::string state = form.states.front();
+    std::map<std::string, std::optional<std::string>> texts;
+    const auto on_field = [&](const std::string& field, const Tree& value, const std::set<std::string>&) {
+      if (field == "ids") ids = identities(value, "ids");
+      if (field == "time_ms") given = time(value, "time_ms");
+      if (field == "state") {
+        if (value.kind != Tree::kString) refuse(code::kRecordFieldType, "state");
+        if (std::ranges::find(form.states, value.text) == form.states.end()) refuse(code::kRecordFieldValue, "state");
+        state = value.text;
+      }
+      for (const auto& [name, most, must] : form.subjects) {
+        if (field == name) texts[name] = label(value, name, most);
+      }
+      for (const auto& [name, most, stays] : form.texts) {
+        if (field != name) continue;
+        if (value.kind == Tree::kNil) {
+          texts[name] = std::nullopt;
+        } else {
+          texts[name] = label(value, name, most);
+        }
+      }
+    };
+    const auto seen = fields(tree, known, on_field);
+    if (!seen.contains("ids")) refuse(code::kRecordFieldMissing, "ids");
+    for (const auto& [name, most, must] : form.subjects) {
+      if (must && !seen.contains(name)) refuse(code::kRecordFieldMissing, name);
+    }
+    if (form.needs_state && !seen.contains("state")) refuse(code::kRecordFieldMissing, "state");
+    if (ids.empty()) refuse(code::kIdentityNone, "ids");
+    std::string line = type + " " + std::to_string(effective(given)) + " ";
+    for (const auto& [order, text] : ids) line += text;
+    for (std::size_t place = 0; place < 2; ++place) {
+      const bool is_there = place < form.subjects.size() && seen.contains(std::get<0>(form.subjects[place]));
+      line += " " + (is_there ? *texts[std::get<0>(form.subjects[place])] : "-");
+    }
+    line += " " + state;
+    for (const auto& [name, most, stays] : form.texts) {
+      if (!seen.contains(name) || (!texts[name] && !stays)) continue;
+      line += " " + name + "=" +
+              (texts[name] ? show_value(ValueType::kString, 0, *texts[name]) : show_value(ValueType::kNull, 0, ""));
+    }
+    return line;
   }
 
   template <class OnField>
@@ -418,9 +538,31 @@ class NaiveDecoder {
     return out;
   }
 
+  static const std::map<std::string, int>& operation_kinds() {
+    static const std::map<std::string, int> kinds{{"set", 1},       {"set_once", 2}, {"unset", 3},
+                                                  {"increment", 4}, {"append", 5},   {"remove", 6}};
+    return kinds;
+  }
+  std::string group(const Tree& tree) {
+    std::optional<std::int64_t> given;
+    std::string kind, id, operations;
+    std::size_t count = 0;
+    const auto on_field = [&](const std::string& field, const Tree& value, const std::set<std::string>&) {
+      if (field == "kind") kind = label(value, "kind", 256);
+      if (field == "id") id = label(value, "id", 512);
+      if (field == "time_ms") given = time(value, "time_ms");
+      if (operation_kinds().contains(field))
+        operations += operations_of(operation_kinds().at(field), field, value, count);
+    };
+    const auto seen = fields(
+        tree, {"type", "kind", "id", "time_ms", "set", "set_once", "unset", "increment", "append", "remove"}, on_field);
+    if (!seen.contains("kind")) refuse(code::kRecordFieldMissing, "kind");
+    if (!seen.contains("id")) refuse(code::kRecordFieldMissing, "id");
+    return "group " + std::to_string(effective(given)) + " " + kind + " " + id + operations;
+  }
+
   std::string traits(const Tree& tree) {
-    static const std::map<std::string, int> kOperations{{"set", 1},       {"set_once", 2}, {"unset", 3},
-                                                        {"increment", 4}, {"append", 5},   {"remove", 6}};
+    const std::map<std::string, int>& kOperations = operation_kinds();
     std::optional<std::int64_t> given;
     std::map<std::pair<std::uint32_t, std::size_t>, std::string> ids;
     std::string operations;

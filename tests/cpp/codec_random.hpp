@@ -47,9 +47,13 @@ class RandomBatch {
 
   Tree record() {
     if (defect()) return odd_value();
-    switch (below(10)) {
+    switch (below(14)) {
       case 0: return traits();
       case 1: return pair(below(2) == 0);
+      case 10:
+      case 11:
+      case 12: return fact();
+      case 13: return group();
       case 2: return link({{"type", "unmerge"}, {"sequence", defect() ? odd_value() : Tree(int(below(1000)))}});
       default: return event();
     }
@@ -95,6 +99,61 @@ class RandomBatch {
     if (below(3) == 0) fields.emplace_back("unset", list({"old", "a.b", defect() ? odd_value() : Tree("c")}));
     if (below(2) == 0) fields.emplace_back("time_ms", time());
     return finish(std::move(fields));
+  }
+  Tree label(std::size_t most) {
+    if (defect()) return odd_value();
+    if (defect()) return std::string(most + below(2), 'l');
+    static const std::vector<std::string> kLabels{"email", "push", "sale", "名前", "x", "ios"};
+    return Tree(pick(kLabels));
+  }
+  Tree state(const std::vector<std::string>& states) { return defect() ? label(8) : Tree(pick(states)); }
+  Tree fact() {
+    static const std::vector<std::string> kDevice{"seen", "dead"},
+        kConsent{"unsubscribed", "pending", "subscribed", "opted_in"}, kSuppress{"suppressed", "lifted"},
+        kMembership{"joined", "left"}, kList{"added", "removed"};
+    std::vector<std::pair<Tree, Tree>> fields{{"ids", ids()}};
+    const auto put = [&](const char* name, std::size_t most, unsigned of_4) {
+      if (below(4) < of_4) fields.emplace_back(name, most == 0 || below(5) == 0 ? Tree() : label(most));
+    };
+    switch (below(5)) {
+      case 0:
+        fields.emplace_back("type", "device");
+        fields.emplace_back("id", label(512));
+        if (below(2) == 0) fields.emplace_back("state", state(kDevice));
+        for (const char* name : {"platform", "app_version", "zone", "reason"}) put(name, 256, 2);
+        put("token", 4096, 2);
+        break;
+      case 1:
+        fields.emplace_back("type", "consent");
+        fields.emplace_back("channel", label(256));
+        fields.emplace_back("state", state(kConsent));
+        if (below(2) == 0) fields.emplace_back("topic", label(256));
+        put("source", 256, 2);
+        break;
+      case 2:
+        fields.emplace_back("type", "suppress");
+        if (below(2) == 0) fields.emplace_back("state", state(kSuppress));
+        put("reason", 256, 2);
+        break;
+      case 3:
+        fields.emplace_back("type", "membership");
+        fields.emplace_back("kind", label(256));
+        fields.emplace_back("id", label(512));
+        if (below(2) == 0) fields.emplace_back("state", state(kMembership));
+        put("role", 256, 2);
+        break;
+      default:
+        fields.emplace_back("type", "list");
+        fields.emplace_back("name", label(256));
+        if (below(2) == 0) fields.emplace_back("state", state(kList));
+    }
+    return link(std::move(fields));
+  }
+  Tree group() {
+    std::vector<std::pair<Tree, Tree>> fields{{"type", "group"}, {"kind", label(256)}, {"id", label(512)}};
+    if (below(3) != 0) fields.emplace_back("set", properties(below(5), 1));
+    if (below(3) == 0) fields.emplace_back("unset", list({"old", "a.b"}));
+    return link(std::move(fields));
   }
   Tree pair(bool identify) {
     const char* const from = identify ? "anonymous" : "loser";

@@ -140,7 +140,10 @@ class Unmerged(RuleBasedStateMachine):
             self.joined.close()
             self.plain.close()
 
-    @rule(record=strategies.events(future=False) | strategies.trait_records(), who=st.sampled_from(IDENTITIES))
+    @rule(
+        record=strategies.events(future=False) | strategies.trait_records() | strategies.fact_records(),
+        who=st.sampled_from(IDENTITIES),
+    )
     def both(self, record: dict[str, Any], who: dict[str, str]) -> None:
         for store in (self.joined, self.plain):
             self._append(store, [{**record, "ids": who}])
@@ -201,7 +204,7 @@ def test_the_model_itself_undoes_what_was_joined(data: st.DataObject) -> None:
         store.append(seen, now_ms=strategies.END_MS)
     sequence = joined.merge(ids[0], ids[1], now_ms=strategies.END_MS).sequence
     for batch in history:
-        kept = [record for record in batch.records if record["type"] in ("event", "traits")]
+        kept = [record for record in batch.records if "ids" in record]
         for store in (plain, joined):
             store.append([{**record, "ids": {"user_id": "u1"}} for record in kept], now_ms=batch.received_ms)
     now_ms = history[-1].received_ms

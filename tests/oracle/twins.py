@@ -99,6 +99,9 @@ def _profile_key(answer: ProfileAnswer | None) -> Any:
         "traits": _map_key(answer.traits),
         "trait_history": [_operation_key(each) for each in answer.trait_history],
         "events": [_event_key(each) for each in answer.events],
+        "devices": answer.devices,
+        "consents": answer.consents,
+        "changes": answer.changes,
     }
 
 

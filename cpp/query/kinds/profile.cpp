@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "base/limits.hpp"
 #include "codec/normalise.hpp"
@@ -72,6 +73,7 @@ class ProfileReader {
     if (spec_.with_events && spec_.limit > 0) read_events(home);
     fetch_texts(traits);
     add_traits(traits);
+    add_facts(home);
     add_events();
     return std::move(answer_);
   }
@@ -123,6 +125,48 @@ class ProfileReader {
       answer_.trait_history.push_back(
           {version_.keys->at(raw(operation.key)), operation.kind, resolve(operation.value), operation.time_ms});
     }
+  }
+
+  void add_facts(Origin home) {
+    const std::span<const Origin> members = version_.links->members(home);
+    std::vector<std::uint64_t> orders;  // of the changes
+    for (const FactSpec& spec : kFactSpecs) {
+      const FactView& view = *version_.facts[static_cast<std::size_t>(spec.type)];
+      if (std::ranges::none_of(members, [&](Origin member) { return view.has(member); })) continue;
+      const std::vector<StoredFact> operations = view.history(members, now_ms_);
+      std::vector<AnswerFact>& out = answer_.facts[static_cast<std::size_t>(spec.type)];
+      for (const Fact& fact : fold_facts(spec.type, operations)) {
+        AnswerFact& answer = out.emplace_back();
+        answer.subject = subject_texts(version_, spec.type, fact.subject);
+        answer.fact = fact;
+        std::ranges::transform(fact.texts, answer.texts.begin(), [this](const Value& text) { return text_of(text); });
+      }
+      for (const StoredFact& operation : operations) {
+        AnswerChange& change = answer_.changes.emplace_back();
+        change.type = spec.type;
+        change.subject = subject_texts(version_, spec.type, operation.subject);
+        change.state = operation.state;
+        for (const FactText& text : operation.texts) change.texts.emplace_back(text.field, text_of(text.value));
+        change.time_ms = operation.time_ms;
+        orders.push_back(operation.order);
+      }
+    }
+    sort_changes(orders);
+  }
+
+  [[nodiscard]] std::optional<std::string_view> text_of(const Value& text) const {
+    if (text.type == ValueType::kNull) return std::nullopt;
+    return version_.strings->at(static_cast<std::uint32_t>(text.bits));
+  }
+
+  void sort_changes(std::span<const std::uint64_t> orders) {
+    std::vector<std::size_t> places(orders.size());
+    std::iota(places.begin(), places.end(), std::size_t{0});
+    std::ranges::sort(places, {}, [&](std::size_t at) { return std::pair(answer_.changes[at].time_ms, orders[at]); });
+    std::vector<AnswerChange> sorted;
+    sorted.reserve(places.size());
+    for (const std::size_t at : places) sorted.push_back(std::move(answer_.changes[at]));
+    answer_.changes = std::move(sorted);
   }
 
   void add_events() {

@@ -5,6 +5,7 @@
 // Without "events" none come along. Of several ids the first known one (by rank) counts; a joined id gives the survivor.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include "query/document.hpp"
 #include "query/spec.hpp"
+#include "store/fact_store.hpp"
 #include "store/identity_map.hpp"
 #include "store/version.hpp"
 
@@ -41,6 +43,22 @@ struct AnswerEvent {
   std::uint32_t property_count = 0;
 };
 
+// What the operations on one subject come to (store/fact_store.hpp).
+struct AnswerFact {
+  std::array<std::string_view, 2> subject;  // empty: none
+  Fact fact;
+  std::array<std::optional<std::string_view>, kFactTexts> texts;
+};
+
+// One operation on a subject.
+struct AnswerChange {
+  FactType type{};
+  std::array<std::string_view, 2> subject;
+  std::uint8_t state = 0;
+  std::vector<std::pair<std::uint8_t, std::optional<std::string_view>>> texts;
+  std::int64_t time_ms = 0;
+};
+
 struct ProfileAnswer {
   std::uint64_t profile_id = 0;
   std::vector<IdentityEntry> identities;                         // by origin, then order of first sight
@@ -49,6 +67,8 @@ struct ProfileAnswer {
   std::vector<AnswerEvent> events;
   std::vector<std::pair<std::string_view, AnswerValue>> properties;
   std::optional<std::int64_t> created_ms;
+  std::array<std::vector<AnswerFact>, kFactTypes> facts;  // by FactType, each by its first operation
+  std::vector<AnswerChange> changes;                      // by time, then log
   std::uint64_t watermark = 0;
   std::int64_t now_ms = 0;
 };

@@ -7,7 +7,7 @@ Every builder is immutable: each call returns a new one, so parts can be shared.
 """
 
 from cdpstore.query.funnel import Funnel, funnel
-from cdpstore.query.predicate import Predicate, did, did_not, trait
+from cdpstore.query.predicate import HasDevice, Predicate, consent, did, did_not, has_device, trait
 from cdpstore.query.profile import Profile, profile
 from cdpstore.query.profiles import Profiles, profiles
 from cdpstore.query.question import Question, Spec, to_spec
@@ -18,6 +18,7 @@ from cdpstore.query.trend import Trend, trend
 __all__ = [
     "KINDS",
     "Funnel",
+    "HasDevice",
     "Predicate",
     "Profile",
     "Profiles",
@@ -27,9 +28,11 @@ __all__ = [
     "Spec",
     "Trend",
     "any_event",
+    "consent",
     "did",
     "did_not",
     "funnel",
+    "has_device",
     "named",
     "profile",
     "profiles",

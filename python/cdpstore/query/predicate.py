@@ -15,7 +15,7 @@ from typing import Any, Self
 from cdpstore.query.comparison import Comparison, Condition, Threshold
 from cdpstore.query.selector import event_of
 
-__all__ = ["Did", "Predicate", "did", "did_not", "predicate_spec", "trait"]
+__all__ = ["Did", "HasDevice", "Predicate", "consent", "did", "did_not", "has_device", "predicate_spec", "trait"]
 
 
 class Predicate(ABC):
@@ -139,6 +139,51 @@ class Did(Predicate):
 def trait(key: str, *, ignore_case: bool = False) -> Comparison[Predicate]:
     """A condition on a trait, completed by its operator."""
     return Comparison(lambda condition: _Trait(key, condition), ignore_case=ignore_case)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Consent(Predicate):
+    channel: str
+    topic: str | None
+    condition: Condition
+
+    def spec(self) -> dict[str, Any]:
+        topic = {} if self.topic is None else {"topic": self.topic}
+        return {"consent": self.channel, **topic, **self.condition}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HasDevice(Predicate):
+    """The profile has a device that meets all conditions, one and the same."""
+
+    conditions: tuple[Condition, ...] = ()
+
+    def where(self, key: str, *, ignore_case: bool = False) -> Comparison["HasDevice"]:
+        """One more condition: on id, platform, token, app_version, zone, reason, dead, first_seen or last_seen."""
+        return Comparison(
+            lambda condition: HasDevice((*self.conditions, {"property": key, **condition})), ignore_case=ignore_case
+        )
+
+    def spec(self) -> dict[str, Any]:
+        return {"device": list(self.conditions)}
+
+
+def consent(channel: str, topic: str | None = None) -> Comparison[Predicate]:
+    """A condition on what the profile agreed to on a channel, or on a topic of it; missing when it never said.
+
+    >>> consent("email").is_in("subscribed", "opted_in").spec()
+    {'consent': 'email', 'op': 'in', 'value': ['subscribed', 'opted_in']}
+    """
+    return Comparison(lambda condition: _Consent(channel, topic, condition))
+
+
+def has_device() -> HasDevice:
+    """The profile has a device, dead or alive.
+
+    >>> has_device().where("platform").eq("ios").where("dead").eq(False).spec()["device"][1]
+    {'property': 'dead', 'op': 'eq', 'value': False}
+    """
+    return HasDevice()
 
 
 def did(*names: str) -> Did:

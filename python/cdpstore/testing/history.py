@@ -4,9 +4,11 @@
 duplicate change nothing, though they are records of the log and take a sequence.
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from cdpstore.testing.facts import FORMS, FactOperation, FactRecord, fold_facts
 from cdpstore.testing.identity import Identified, IdentityBook, Link, component, home
 from cdpstore.testing.limits import LIMITS
 from cdpstore.testing.records import EventRecord, LoggedRecord, PairRecord, TraitsRecord, UnmergeRecord
@@ -31,6 +33,7 @@ class History:
         self.received_ms = 0
         self._rows: list[Row] = []
         self._operations: list[TraitOperation] = []
+        self._facts: list[FactOperation] = []
         self._links: list[Link] = []
         self._event_days: dict[Any, int] = {}
         self._created_ms: dict[int, int] = {}
@@ -50,6 +53,8 @@ class History:
                 return self._merge(record)
             case UnmergeRecord():
                 return self._unmerge(record)
+            case FactRecord():
+                return self._fact(record)
 
     def people(self, now_ms: int, as_of_ms: int | None) -> list[Person]:
         """Every profile, ascending."""
@@ -64,17 +69,24 @@ class History:
         until_ms = now_ms if as_of_ms is None else min(now_ms, as_of_ms)
         rows = [row for row in self._rows if row.origin in members and row.time_ms <= until_ms]
         operations = self.operations_of(members, now_ms, as_of_ms)
+        told = self.facts_of(members, until_ms)
         return Person(
             profile_id=home(origin, links),
             origins=members,
             rows=sorted(rows, key=lambda row: row.event_order),
             traits=fold(members, [link for link in links if link.winner in members], operations),
+            facts={kind: fold_facts(kind, told) for kind in FORMS},
         )
 
     def operations_of(self, members: Sequence[int], now_ms: int, as_of_ms: int | None) -> list[TraitOperation]:
         """Visible trait operations of these origins by time, then log order."""
         until_ms = now_ms if as_of_ms is None else min(now_ms, as_of_ms)
         found = [each for each in self._operations if each.origin in members and each.time_ms <= until_ms]
+        return sorted(found, key=lambda each: (each.time_ms, each.order))
+
+    def facts_of(self, members: Sequence[int], until_ms: int) -> list[FactOperation]:
+        """Visible operations of these origins on facts by time, then log order."""
+        found = [each for each in self._facts if each.origin in members and each.time_ms <= until_ms]
         return sorted(found, key=lambda each: (each.time_ms, each.order))
 
     def identities(self, members: Iterable[int]) -> list[Identified]:
@@ -114,6 +126,18 @@ class History:
                 return "traits.operations.too_many", ""
             added.append(operation)
         self._operations += added
+        return ACCEPTED
+
+    def _fact(self, record: FactRecord) -> Outcome:
+        origin = self.book.origin_of.get(record.ids[0])
+        fact = FactOperation(record.type, -1, record.subject, record.state, record.texts, record.time_ms, self.sequence)
+        kept = [each for each in self._facts if each.origin == origin and each.type == record.type]
+        is_repeat = any(dataclasses.replace(each, origin=-1).same_as(fact) for each in kept)
+        if len(kept) >= LIMITS["kFactsPerOrigin"] and not is_repeat:
+            return "fact.too_many", ""
+        origin = self._resolve(record.ids, record.time_ms)
+        if not is_repeat:
+            self._facts.append(dataclasses.replace(fact, origin=origin))
         return ACCEPTED
 
     def _identify(self, record: PairRecord) -> Outcome:

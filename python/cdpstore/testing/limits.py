@@ -19,5 +19,6 @@ LIMITS: Final[dict[str, int]] = {
     "kFutureSnapMs": 120_000,
     "kOriginsPerProfile": 1_000,
     "kOperationsPerTrait": 10_000,
+    "kFactsPerOrigin": 10_000,
     "kDedupeDays": 30,
 }

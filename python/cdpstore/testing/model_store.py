@@ -16,11 +16,12 @@ from typing import Any, Self
 import msgpack
 
 from cdpstore.errors import BadFrame, BadQuery
-from cdpstore.model import Ack, Event, Identity, Operation, Reject
+from cdpstore.model import Ack, Event, Identity, Operation, Record, Reject
 from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
 from cdpstore.testing import export
 from cdpstore.testing.decode import decode
+from cdpstore.testing.facts import changes_of, consents_of, devices_of
 from cdpstore.testing.history import ACCEPTED, DUPLICATE, History
 from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
 from cdpstore.testing.identity import normalise
@@ -31,6 +32,7 @@ from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, common_fields
 from cdpstore.testing.view import View, resolved
+from cdpstore.writes import Writes
 from cdpstore.zones import TABLE, is_zone
 
 __all__ = ["ModelStore"]
@@ -38,7 +40,7 @@ __all__ = ["ModelStore"]
 Ids = Mapping[str, str | int]
 
 
-class ModelStore:
+class ModelStore(Writes[Ack]):
     """Profiles, events and questions by definition. One thread; `now_ms` must be given and never goes back."""
 
     def __init__(self) -> None:
@@ -82,23 +84,9 @@ class ModelStore:
             self._acks[producer] = ack
         return ack
 
-    def identify(self, anonymous: Ids, known: Ids, *, now_ms: int) -> Ack:
-        """The anonymous profile joins the known one."""
-        return self.append([{"type": "identify", "anonymous": dict(anonymous), "known": dict(known)}], now_ms=now_ms)
-
-    def merge(self, winner: Ids, loser: Ids, *, now_ms: int) -> Ack:
-        """Two known profiles become the winner."""
-        return self.append([{"type": "merge", "winner": dict(winner), "loser": dict(loser)}], now_ms=now_ms)
-
-    def unmerge(self, sequence: int, *, now_ms: int) -> Ack:
-        """Undoes the join that this record made."""
-        return self.append([{"type": "unmerge", "sequence": sequence}], now_ms=now_ms)
-
-    def set_traits(self, ids: Ids, ops: Mapping[str, Any], *, now_ms: int) -> Ack:
-        """Trait operations by their names, or plain values to set."""
-        operations = {"set", "set_once", "unset", "increment", "append", "remove"}
-        fields = dict(ops) if ops.keys() <= operations else {"set": dict(ops)}
-        return self.append([{"type": "traits", "ids": dict(ids), **fields}], now_ms=now_ms)
+    def _write(self, records: Sequence[Record], now_ms: int | None) -> Ack:
+        assert now_ms is not None, "a model store has no clock"
+        return self.append(records, now_ms=now_ms)
 
     def query(self, spec: Mapping[str, Any] | Question, *, now_ms: int | None = None) -> Table:
         """The answer to a query, computed from the records; raises `BadQuery` with a path."""
@@ -146,6 +134,9 @@ class ModelStore:
             created_ms=self._history.created_ms(person.origins),
             watermark=self.watermark,
             now_ms=now_ms,
+            devices=devices_of(person.facts["device"]),
+            consents=consents_of(person.facts["consent"]),
+            changes=changes_of(self._history.facts_of(person.origins, now_ms)),
         )
 
     def export(self, spec: Mapping[str, Any], *, now_ms: int | None = None) -> Table:

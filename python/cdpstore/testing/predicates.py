@@ -9,6 +9,7 @@ import msgpack
 
 from cdpstore.model import datetime_of, milliseconds_of
 from cdpstore.testing.durations import milliseconds
+from cdpstore.testing.facts import Fact
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.values import exact_mean, exact_sum, is_number, typed
 
@@ -31,11 +32,28 @@ def holds(predicate: dict[str, Any], person: Person, now_ms: int) -> bool:
             return not holds(part, person, now_ms)
         case {"trait": key}:
             return passes(person.traits.get(key), predicate)
+        case {"device": conditions}:
+            return any(_device_meets(device, conditions) for device in person.facts["device"])
+        case {"consent": channel}:
+            subject = (channel, predicate.get("topic"))
+            states = [fact.state for fact in person.facts["consent"] if fact.subject == subject]
+            return passes(states[0] if states else None, predicate)
         case {"did": event}:
             return _did(predicate, event, person, now_ms)
         case {"did_not": event}:
             return not _matching(predicate, event, person, now_ms)
     raise AssertionError(predicate)
+
+
+def _device_meets(device: Fact, conditions: Sequence[dict[str, Any]]) -> bool:
+    values = {
+        **device.texts,
+        "id": device.subject[0],
+        "dead": device.state == "dead",
+        "first_seen": datetime_of(device.first_ms),
+        "last_seen": datetime_of(device.last_ms["seen"]) if "seen" in device.last_ms else None,
+    }
+    return all(passes(values.get(condition["property"]), condition) for condition in conditions)
 
 
 def selects(selector: Any, row: Row) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from cdpstore.model import datetime_of
 from cdpstore.testing.decode import Pairs, RawRecord, is_utf8
+from cdpstore.testing.facts import FORMS, FactRecord, check_fact
 from cdpstore.testing.fields import Defect, flatten, joined, key_of, refuse, time_of
 from cdpstore.testing.identity import KINDS, Identified, is_generic, normalise
 from cdpstore.testing.limits import LIMITS
@@ -16,7 +17,7 @@ from cdpstore.testing.values import is_number
 
 __all__ = ["Defect", "EventRecord", "LoggedRecord", "PairRecord", "TraitsRecord", "UnmergeRecord", "canonical"]
 
-_UNSUPPORTED: Final = ("erase", "device", "consent", "suppress", "group", "membership", "list")
+_UNSUPPORTED: Final = ("erase", "suppress", "group", "membership", "list")
 _OPERATIONS: Final = ("set", "set_once", "increment", "append", "remove", "unset")
 _FIELDS: Final = {
     "event": ("name", "time_ms", "ids", "properties", "event_id"),
@@ -24,6 +25,7 @@ _FIELDS: Final = {
     "identify": ("anonymous", "known", "time_ms"),
     "merge": ("winner", "loser", "time_ms"),
     "unmerge": ("sequence", "time_ms"),
+    **{kind: ("ids", "state", "time_ms", *form.subjects, *form.texts) for kind, form in FORMS.items()},
 }
 _REQUIRED: Final = {
     "event": ("name", "ids"),
@@ -31,6 +33,7 @@ _REQUIRED: Final = {
     "identify": ("anonymous", "known"),
     "merge": ("winner", "loser"),
     "unmerge": ("sequence",),
+    **{kind: form.required for kind, form in FORMS.items()},
 }
 
 
@@ -72,7 +75,7 @@ class UnmergeRecord:
     sequence: int
 
 
-LoggedRecord = EventRecord | TraitsRecord | PairRecord | UnmergeRecord
+LoggedRecord = EventRecord | TraitsRecord | PairRecord | UnmergeRecord | FactRecord
 
 
 def canonical(raw: RawRecord, received_ms: int, *, system: bool = False) -> LoggedRecord:
@@ -87,7 +90,10 @@ def canonical(raw: RawRecord, received_ms: int, *, system: bool = False) -> Logg
     for name, value in raw.body:
         _check_field(kind, name, seen)
         seen.add(name)
-        _parse(name, value, parsed, system)
+        if kind in FORMS and name not in ("type", "ids", "time_ms"):
+            parsed[name] = check_fact(kind, name, value)
+        else:
+            _parse(name, value, parsed, system)
     _check_complete(kind, seen, parsed)
     return _built(kind, parsed, received_ms)
 
@@ -160,6 +166,8 @@ def _built(kind: str, parsed: dict[str, Any], received_ms: int) -> LoggedRecord:
     sent_ms = parsed.get("time_ms", received_ms)
     time_ms = _snapped(sent_ms, received_ms)
     match kind:
+        case _ if kind in FORMS:
+            return _fact_of(kind, parsed, time_ms)
         case "event":
             properties = parsed.get("properties", {})
             if time_ms != sent_ms:
@@ -173,6 +181,14 @@ def _built(kind: str, parsed: dict[str, Any], received_ms: int) -> LoggedRecord:
             return PairRecord(kind, time_ms, parsed["loser"], parsed["winner"])
         case _:
             return UnmergeRecord(time_ms, parsed["sequence"])
+
+
+def _fact_of(kind: str, parsed: dict[str, Any], time_ms: int) -> FactRecord:
+    form = FORMS[kind]
+    subject = tuple(parsed.get(name) for name in form.subjects)
+    given = {name: parsed[name] for name in form.texts if name in parsed}
+    texts = {name: text for name, text in given.items() if text is not None or name in form.stay}
+    return FactRecord(kind, time_ms, parsed["ids"], subject, parsed.get("state", form.states[0]), texts)
 
 
 def _snapped(sent_ms: int, received_ms: int) -> int:

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from cdpstore.testing.facts import Fact
+
 __all__ = ["Person", "Row"]
 
 
@@ -24,9 +26,10 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-    """One profile at one instant: visible rows in event order, folded traits."""
+    """One profile at one instant: visible rows in event order, folded traits, facts by type."""
 
     profile_id: int
     origins: list[int]
     rows: list[Row]
     traits: dict[str, Any]
+    facts: dict[str, list[Fact]]

@@ -25,6 +25,11 @@ OPS: Final = (
 UNITS: Final = ("hour", "day", "week", "month", "quarter", "year")
 MEASURES: Final = ("count", "sum", "mean", "min", "max", "distinct")
 COMMON: Final = ("kind", "where", "range", "zone", "week_start", "now_ms", "as_of_ms", "breakdown", "limit")
+CLAUSES: Final = ("and", "or", "not", "trait", "did", "did_not", "device", "consent")
+_OF_DEVICE: Final = (
+    *("id", "platform", "token", "app_version", "zone", "reason"),
+    *("dead", "first_seen", "last_seen"),
+)
 _ORDERED: Final = ("lt", "le", "gt", "ge", "between")
 _TEXT: Final = ("contains", "starts", "ends")
 _CENTURY_MS: Final = 100 * 366 * 86_400_000
@@ -210,9 +215,9 @@ def predicate(node: Any, path: str, depth: int = 0) -> dict[str, Any]:
     if depth > 32:
         bad(path, "nested over 32 levels")
     fields = Fields(node, path)
-    forms = [form for form in ("and", "or", "not", "trait", "did", "did_not") if fields.has(form)]
+    forms = [form for form in CLAUSES if fields.has(form)]
     if len(forms) != 1:
-        bad(fields.path(forms[1]) if forms else path, "a clause has one of and, or, not, trait, did, did_not")
+        bad(fields.path(forms[1]) if forms else path, f"a clause has one of {', '.join(CLAUSES)}")
     parsed = _clause(forms[0], fields, depth)
     fields.done()
     return parsed
@@ -226,6 +231,10 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
             return {form: fields.require(form, lambda node, at: predicate(node, at, depth + 1))}
         case "trait":
             return {form: fields.require(form, name_of), **_test(fields)}
+        case "device":
+            return {form: fields.require(form, each(_device_condition, 0, 64))}
+        case "consent":
+            return {form: fields.require(form, name_of), "topic": fields.take("topic", name_of), **_test(fields)}
         case _:
             return _did(form, fields)
 
@@ -269,6 +278,13 @@ def _condition(node: Any, path: str) -> dict[str, Any]:
     parsed = {"property": fields.require("property", name_of), **_test(fields)}
     fields.done()
     return parsed
+
+
+def _device_condition(node: Any, path: str) -> dict[str, Any]:
+    condition = _condition(node, path)
+    if condition["property"] not in _OF_DEVICE:
+        bad(f"{path}.property", f"expected one of {', '.join(_OF_DEVICE)}")
+    return condition
 
 
 def _test(fields: Fields) -> dict[str, Any]:

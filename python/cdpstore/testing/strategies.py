@@ -20,8 +20,12 @@ __all__ = [
     "END_MS",
     "START_MS",
     "Batch",
+    "consent_records",
+    "device_records",
     "events",
     "exports",
+    "fact_clauses",
+    "fact_records",
     "funnels",
     "histories",
     "hostile_records",
@@ -47,6 +51,9 @@ NAMES: Final = ("Viewed", "Added", "Charged", "Seen")
 SYSTEM_NAME: Final = "Message Sent"
 KEYS: Final = ("price", "color", "tags", "nested.deep")
 TRAITS: Final = ("plan", "score", "tags", "city")
+DEVICES: Final = ("d1", "d2", "d3")
+CHANNELS: Final = ("email", "push")
+TOPICS: Final = ("news", "sale")
 USERS: Final = ("u1", "u2", "u3", "u4")
 ANONYMOUS: Final = ("a1", "a2", "a3")
 ZONES: Final = (  # half and quarter hours, and the ends and starts of summer in autumn 2023
@@ -141,9 +148,47 @@ def trait_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
         "unset": st.lists(keys, unique=True, max_size=2),
     }
     some = st.fixed_dictionaries({}, optional=operations).filter(bool)
-    some_times = times() | times() | _future_times() if future else times()
+    some_times = _some_times(future=future)
     base = st.fixed_dictionaries({"type": st.just("traits"), "ids": identities(), "time_ms": some_times})
     return st.builds(lambda record, fields: {**record, **fields}, base, some)
+
+
+def device_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Devices seen and gone, their fields set and cleared, at times that tie."""
+    texts = st.none() | st.sampled_from(["ios", "android", "1.0", "2.0"])
+    fields = {name: texts for name in ("platform", "token", "app_version", "zone", "reason")}
+    return st.fixed_dictionaries(
+        {
+            "type": st.just("device"),
+            "ids": identities(),
+            "id": st.sampled_from(DEVICES),
+            "time_ms": _some_times(future=future),
+        },
+        optional={"state": st.sampled_from(["seen", "dead"]), **fields},
+    )
+
+
+def consent_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Consents to channels and their topics, given and taken back, at times that tie."""
+    return st.fixed_dictionaries(
+        {
+            "type": st.just("consent"),
+            "ids": identities(),
+            "channel": st.sampled_from(CHANNELS),
+            "state": st.sampled_from(["unsubscribed", "pending", "subscribed", "opted_in"]),
+            "time_ms": _some_times(future=future),
+        },
+        optional={"topic": st.sampled_from(TOPICS), "source": st.none() | st.sampled_from(["form", "import"])},
+    )
+
+
+def fact_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Facts of every type."""
+    return device_records(future=future) | consent_records(future=future)
+
+
+def _some_times(*, future: bool) -> st.SearchStrategy[int]:
+    return times() | times() | _future_times() if future else times()
 
 
 def link_records() -> st.SearchStrategy[dict[str, Any]]:
@@ -166,7 +211,7 @@ def hostile_records() -> st.SearchStrategy[dict[str, Any]]:
     good = {"type": "event", "name": "Seen", "ids": {"user_id": "u1"}, "time_ms": START_MS}
     faults: list[dict[str, Any]] = [
         {"type": "nonsense"},
-        {"type": "device"},
+        {"type": "erase"},
         {"name": ""},
         {"name": 5},
         {"name": "Segment Entered"},
@@ -198,6 +243,7 @@ def records(*, hostile: bool = False, future: bool = True) -> st.SearchStrategy[
         | events(future=future)
         | events(future=future)
         | trait_records(future=future)
+        | fact_records(future=future)
         | link_records()
     )
     return usual | hostile_records() if hostile else usual
@@ -234,8 +280,8 @@ def selectors() -> st.SearchStrategy[Any]:
 
 
 def predicates(max_leaves: int = 6) -> st.SearchStrategy[dict[str, Any]]:
-    """and, or, not over traits, did and did_not with windows and measures."""
-    leaves = _trait_clauses() | _did_clauses()
+    """and, or, not over traits, facts, did and did_not with windows and measures."""
+    leaves = _trait_clauses() | _did_clauses() | fact_clauses()
     return st.recursive(
         leaves,
         lambda inner: (
@@ -390,6 +436,29 @@ def _wheres() -> st.SearchStrategy[list[dict[str, Any]]]:
 
 def _trait_clauses() -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(lambda key, test: {"trait": key, **test}, st.sampled_from((*TRAITS, "never")), _tests())
+
+
+def fact_clauses() -> st.SearchStrategy[dict[str, Any]]:
+    """Clauses on facts of every type."""
+    of_device = ("id", "platform", "token", "app_version", "zone", "reason", "dead", "first_seen", "last_seen")
+    told = st.sampled_from(["ios", "1.0", "2.0", "d1", True, False, datetime_of(START_MS)])
+    texts = st.builds(lambda op, value: {"op": op, "value": value}, st.sampled_from(["eq", "ne"]), told)
+    condition = st.builds(lambda key, test: {"property": key, **test}, st.sampled_from(of_device), texts | _tests())
+    devices = st.lists(condition, max_size=2).map(lambda conditions: {"device": conditions})
+    state = st.sampled_from(["unsubscribed", "pending", "subscribed", "opted_in", "no such state"])
+    among = st.builds(
+        lambda op, value: {"op": op, "value": value},
+        st.sampled_from(["in", "not_in"]),
+        st.lists(state, max_size=3),
+    )
+    states = st.builds(lambda op, value: {"op": op, "value": value}, st.sampled_from(["eq", "ne"]), state) | among
+    consents = st.builds(
+        lambda channel, topic, test: {"consent": channel, **topic, **test},
+        st.sampled_from((*CHANNELS, "never")),
+        st.fixed_dictionaries({}, optional={"topic": st.sampled_from((*TOPICS, "never"))}),
+        states | _tests(),
+    )
+    return devices | consents
 
 
 def _tests() -> st.SearchStrategy[dict[str, Any]]:

@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <array>
+
+#include "column/dictionary.hpp"
+#include "query/clauses/fact_clause.hpp"
+#include "query/predicate.hpp"
+#include "store/fact_store.hpp"
+
+namespace cdp {
+
+namespace {
+
+constexpr const FactSpec& kDevice = spec_of(FactType::kDevice);
+
+// What a device is asked for: its texts by their place, then these.
+enum Asked : std::uint8_t { kId = kFactTexts, kDead, kFirstSeen, kLastSeen };
+
+std::optional<std::uint8_t> asked_for(std::string_view property) {
+  const auto text = std::ranges::find(kDevice.texts, property, &FactTextSpec::name);
+  if (text != kDevice.texts.end()) return static_cast<std::uint8_t>(text - kDevice.texts.begin());
+  constexpr std::array<std::string_view, 4> kOthers{"id", "dead", "first_seen", "last_seen"};
+  const auto* const other = std::ranges::find(kOthers, property);
+  if (other == kOthers.end()) return std::nullopt;
+  return static_cast<std::uint8_t>(kId + (other - kOthers.begin()));
+}
+
+Value value_of(const Fact& device, std::uint8_t asked) {
+  const auto time_of = [](std::int64_t time_ms) {
+    return time_ms == 0 ? Value{} : Value{ValueType::kDatetime, static_cast<std::uint64_t>(time_ms)};
+  };
+  switch (asked) {
+    case kId: return {ValueType::kString, first_of(device.subject)};
+    case kDead: return {ValueType::kBool, device.state == fact::kDead ? 1u : 0u};
+    case kFirstSeen: return time_of(device.first_ms);
+    case kLastSeen: return time_of(device.last_ms[fact::kSeen]);
+    default: return device.texts[asked];
+  }
+}
+
+class DeviceClause final : public FactClause {
+ public:
+  DeviceClause(const FactClauseSpec& spec, const Version& version) {
+    for (const Condition& condition : spec.where) {
+      conditions_.emplace_back(*asked_for(condition.property), BoundTest(condition.test, *version.strings));
+    }
+  }
+
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
+    const FactView& devices = *version.facts[static_cast<std::size_t>(FactType::kDevice)];
+    const std::span<const Origin> members = version.links->members(home);
+    if (std::ranges::none_of(members, [&](Origin member) { return devices.has(member); })) return {false, INT64_MAX};
+    Truth truth;
+    const std::vector<Fact> facts = devices.facts(members, now_ms, &truth.valid_until_ms);
+    truth.value = std::ranges::any_of(facts, [this](const Fact& device) { return meets(device); });
+    return truth;
+  }
+  [[nodiscard]] bool resolved() const noexcept override {
+    return std::ranges::all_of(conditions_, [](const auto& condition) { return condition.second.resolved(); });
+  }
+
+ private:
+  [[nodiscard]] bool meets(const Fact& device) const {
+    return std::ranges::all_of(conditions_, [&](const auto& condition) {
+      return condition.second.matches(value_of(device, condition.first));
+    });
+  }
+
+  std::vector<std::pair<std::uint8_t, BoundTest>> conditions_;
+};
+
+}  // namespace
+
+FactClauseSpec parse_device_clause(Fields& fields) {
+  FactClauseSpec out;
+  out.type = FactClauseSpec::Type::kDevice;
+  const Path path = fields.path("device");
+  out.where = parse_conditions(fields.require("device", "a list of conditions"), path);
+  for (std::size_t at = 0; at < out.where.size(); ++at) {
+    if (asked_for(out.where[at].property)) continue;
+    fail_invalid(path.item(at).field("property"),
+                 "expected one of id, platform, token, app_version, zone, reason, dead, first_seen, last_seen");
+  }
+  return out;
+}
+
+std::unique_ptr<const FactClause> bind_device_clause(const FactClauseSpec& spec, const Version& version) {
+  return std::make_unique<DeviceClause>(spec, version);
+}
+
+}  // namespace cdp
