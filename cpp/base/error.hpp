@@ -90,6 +90,11 @@ inline constexpr std::string_view kBatchNotAnArray = "batch.not_an_array";
 inline constexpr std::string_view kBatchTooLarge = "batch.too_large";
 inline constexpr std::string_view kBatchTooMany = "batch.too_many_records";
 inline constexpr std::string_view kProducerStale = "producer.number.stale";
+// rows of Arrow
+inline constexpr std::string_view kArrowInvalid = "load.arrow.invalid";  // what no producer should hand over
+inline constexpr std::string_view kArrowFailed = "load.arrow.failed";    // the producer's own error
+inline constexpr std::string_view kLoadColumn = "load.column";           // missing, or of a type that has no place here
+inline constexpr std::string_view kLoadMapping = "load.mapping";
 // store
 inline constexpr std::string_view kStoreLocked = "store.locked";
 inline constexpr std::string_view kStoreClosed = "store.closed";

@@ -8,6 +8,7 @@
 
 #include "bindings/convert.hpp"
 #include "codec/arrow_abi.hpp"
+#include "engine/load.hpp"
 #include "query/export.hpp"
 
 namespace cdp::bindings {
@@ -113,6 +114,35 @@ std::shared_ptr<SharedExport> bind_rows(const std::shared_ptr<Engine>& engine, c
   return std::make_shared<SharedExport>(SharedExport{engine, engine->bind_export(bytes, now_ms)});
 }
 
+// ---- rows in
+
+// Moves the stream out of its capsule; whoever made it may have come with an older or a foreign one.
+std::shared_ptr<ArrowLoad> open_load(const py::object& capsule, const py::bytes& spec) {
+  auto* const stream = static_cast<ArrowArrayStream*>(PyCapsule_GetPointer(capsule.ptr(), kStreamCapsule));
+  if (stream == nullptr) {
+    PyErr_Clear();
+    throw Error(Family::kInvalidRequest, code::kArrowInvalid, "expected a capsule with a stream", "rows");
+  }
+  const auto bytes = span_of<std::uint8_t>(view(spec));
+  const py::gil_scoped_release released;
+  return std::make_shared<ArrowLoad>(*stream, bytes);
+}
+
+py::object submit_rows(Engine& engine, ArrowLoad& load, std::int64_t received_ms,
+                       const std::optional<ProducerTuple>& producer, const std::string& source) {
+  Submission submission;
+  submission.received_ms = received_ms;
+  submission.producer = producer_of(producer);
+  submission.source_id = source;
+  std::optional<Engine::LoadTicket> taken;
+  {
+    const py::gil_scoped_release released;
+    taken = engine.submit_rows(load, submission);
+  }
+  if (!taken) return py::none();
+  return py::make_tuple(taken->ticket, taken->first_row, taken->row_count);
+}
+
 }  // namespace
 
 void bind_arrow(py::module_& module, EngineClass& engine) {
@@ -127,6 +157,11 @@ void bind_arrow(py::module_& module, EngineClass& engine) {
                              })
       .def_property_readonly("watermark", [](const SharedExport& rows) { return rows.rows->watermark(); })
       .def_property_readonly("now_ms", [](const SharedExport& rows) { return rows.rows->now_ms(); });
+  py::class_<ArrowLoad, std::shared_ptr<ArrowLoad>>(module, "Load")
+      .def(py::init(&open_load), py::arg("capsule"), py::arg("spec"))
+      .def("skip", &ArrowLoad::skip, py::call_guard<py::gil_scoped_release>());
+  engine.def("submit_rows", &submit_rows, py::arg("load"), py::arg("received_ms"), py::kw_only(),
+             py::arg("producer") = py::none(), py::arg("source") = "");
   engine.def("bind_export", &bind_rows, py::arg("spec"), py::arg("now_ms"));
 }
 

@@ -28,6 +28,9 @@ namespace py = pybind11;
 // An aware datetime in UTC; the list (or items) in canonical msgpack.
 [[nodiscard]] py::object datetime_of(std::int64_t time_ms);
 [[nodiscard]] py::object list_of(std::string_view msgpack);
+// (16 bytes, epoch, number), or nothing.
+using ProducerTuple = std::tuple<py::bytes, std::uint32_t, std::uint64_t>;
+[[nodiscard]] std::optional<Producer> producer_of(const std::optional<ProducerTuple>& given);
 void bind_errors(py::module_& module);
 void bind_table(py::module_& module);
 void bind_engine(py::module_& module);

@@ -7,9 +7,6 @@
 #include "bindings/convert.hpp"
 
 namespace cdp::bindings {
-namespace {
-
-using ProducerTuple = std::tuple<py::bytes, std::uint32_t, std::uint64_t>;
 
 std::optional<Producer> producer_of(const std::optional<ProducerTuple>& given) {
   if (!given) return std::nullopt;
@@ -23,6 +20,8 @@ std::optional<Producer> producer_of(const std::optional<ProducerTuple>& given) {
   producer.number = std::get<2>(*given);
   return producer;
 }
+
+namespace {
 
 py::tuple ack_tuple(const Ack& ack) {
   py::list rejects;

@@ -9,6 +9,7 @@
 
 #include "base/limits.hpp"
 #include "base/utf8.hpp"
+#include "codec/normalise.hpp"
 
 namespace cdp {
 
@@ -102,6 +103,19 @@ bool check_key(DecodeContext& context, const Token& key) {
   if (text.front() == '$') return context.fail(code::kKeyReserved, "", key, "a key that does not begin with $");
   if (text.find('.') != std::string_view::npos) {
     return context.fail(code::kKeyDot, "", key, "a key without a dot (nested maps are flattened to dotted names)");
+  }
+  return true;
+}
+
+bool check_event_name(DecodeContext& context, const Token& token) {
+  const std::string_view name = token.text();
+  if (name.empty() || name.size() > limits::kNameBytes) {
+    return context.fail(code::kNameLength, "name", token, "a name of 1 to 256 bytes");
+  }
+  if (!is_utf8(name)) return context.fail(code::kValueStringUtf8, "name", token, "a string of valid UTF-8");
+  if (is_system_name(name) && !context.options.allow_system) {
+    return context.fail(code::kNameReserved, "name", token,
+                        "a name that does not begin with \"Message \" or \"Segment \"");
   }
   return true;
 }

@@ -64,4 +64,7 @@ struct DecodeContext {
 // path is that of the map. Here, on the way that hostile keys take, the record's size is looked at too.
 bool check_key(DecodeContext& context, const Token& key);
 
+// The name of an event: 1 .. kNameBytes bytes of UTF-8, none of the system's unless the options allow it.
+bool check_event_name(DecodeContext& context, const Token& name);
+
 }  // namespace cdp

@@ -112,6 +112,18 @@ bool IdentityField::read_value(Kind& kind, std::uint32_t& identity) {
   return context_.fail(code::kRecordFieldType, "", token, kValueExpected);
 }
 
+bool IdentityField::take(std::uint32_t kind, std::string_view text, std::uint32_t& identity) {
+  Token token;
+  token.wire = Wire::kString;
+  token.data = text.data();
+  token.count = static_cast<std::uint32_t>(std::min(text.size(), std::size_t{limits::kRecordBytes} + 1));
+  identity = kNone;
+  if (kinds_[kind].trims_only && is_trimmed(text)) [[likely]] {
+    return find_or_add(kinds_[kind], token, text, identity);
+  }
+  return normalise_value(kinds_[kind], token, text, identity);
+}
+
 bool IdentityField::normalise_value(Kind& kind, const Token& token, std::string_view text, std::uint32_t& identity) {
   if (text.size() > limits::kRecordBytes) return context_.fail(code::kIdentityLength, "", token, "at most 512 bytes");
   return find_or_add(kind, token, normalise_identity(kind.rule.kind, text, scratch_), identity);

@@ -40,6 +40,10 @@ class IdentityField {
 
   // Reads the map named `field`. False when refused; an empty result is not (see `refuse_none`).
   bool read(std::string_view field, IdentityList& out);
+  // One identity of the kind at this place among the rules; `identity` stays kNone when the text names nobody.
+  bool take(std::uint32_t kind, std::string_view text, std::uint32_t& identity);
+  // The place of a kind among the rules, kNone when there is no such kind.
+  [[nodiscard]] std::uint32_t place_of(std::string_view kind) const noexcept { return find_kind(kind, 0); }
   // The reject of a record whose field named nobody.
   bool refuse_none(std::string_view field);
   // Reads a map of exactly one identity; `kind` is its place among the rules.

@@ -24,6 +24,7 @@ class MsgpackWriter {
     if (bits <= 0xFFFF'FFFF) return number(0xCE, bits, 4);
     number(0xCF, bits, 8);
   }
+  void unsigned_integer(std::uint64_t value) { number(0xCF, value, 8); }  // of a value beyond int64
   void float_bits(std::uint64_t bits) { number(0xCB, bits, 8); }
   void string(std::string_view text) {
     const std::uint64_t size = text.size();

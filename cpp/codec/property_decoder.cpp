@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/utf8.hpp"
-#include "codec/normalise.hpp"
 #include "codec/value_decoder.hpp"
 
 namespace cdp {
@@ -13,19 +12,6 @@ namespace cdp {
 namespace {
 
 constexpr std::string_view kField = "properties";
-
-bool check_name(DecodeContext& context, const Token& token) {
-  const std::string_view name = token.text();
-  if (name.empty() || name.size() > limits::kNameBytes) {
-    return context.fail(code::kNameLength, "name", token, "a name of 1 to 256 bytes");
-  }
-  if (!is_utf8(name)) return context.fail(code::kValueStringUtf8, "name", token, "a string of valid UTF-8");
-  if (is_system_name(name) && !context.options.allow_system) {
-    return context.fail(code::kNameReserved, "name", token,
-                        "a name that does not begin with \"Message \" or \"Segment \"");
-  }
-  return true;
-}
 
 std::uint64_t hash_shape(std::uint32_t name, std::span<const ShapeField> fields, std::uint64_t key) noexcept {
   std::uint64_t hash = key ^ name;
@@ -60,7 +46,7 @@ bool PropertyDecoder::begin(const Token& name) {
 }
 
 bool PropertyDecoder::add_name(const Token& name, std::uint64_t hash) {
-  if (!check_name(context_, name)) return false;
+  if (!check_event_name(context_, name)) return false;
   name_ = static_cast<std::uint32_t>(names_.size());
   names_.push_back({name.text(), trie_.add_root()});
   name_table_.insert(hash, name_);

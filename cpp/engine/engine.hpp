@@ -31,7 +31,8 @@
 
 namespace cdp {
 
-class Export;  // query/export.hpp
+class ArrowLoad;  // engine/load.hpp
+class Export;     // query/export.hpp
 
 struct OpenOptions {
   std::string path;  // empty: in memory, nothing survives
@@ -96,6 +97,14 @@ class Engine {
 
   // Decodes and queues; throws when the batch cannot be read, waits while over kQueuedBytes are queued.
   Ticket submit(const Submission& submission);
+  // The next rows of a load as one batch (`bytes` of the submission is not looked at); nothing at its end. Throws as the load
+  // does; rows taken before stay taken.
+  struct LoadTicket {
+    Ticket ticket = 0;
+    std::uint64_t first_row = 0;
+    std::uint32_t row_count = 0;
+  };
+  [[nodiscard]] std::optional<LoadTicket> submit_rows(ArrowLoad& load, const Submission& submission);
   Ticket submit_define(std::int64_t now_ms, std::string_view kind, std::string_view name, std::string_view body);
   Ticket submit_tick(std::int64_t now_ms);
   // Waits for one ticket and takes its outcome.

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/pool.hpp"
+#include "codec/event_record.hpp"
 #include "engine/durable_log.hpp"
 #include "engine/engine.hpp"
 #include "engine/producers.hpp"
@@ -133,6 +134,8 @@ struct Engine::Impl {
   [[nodiscard]] std::shared_ptr<DurableLog> log_in_use();
   void check_watches() const;  // REQUIRES: watch_mutex held
   // submit.cpp
+  DecodeOptions decode_options(const Submission& submission);
+  Ticket enqueue_decoded(DecodeResult decoded, const Submission& submission);
   Ticket enqueue(Pending pending, bool wanted);
   void complete(Group& group) noexcept;
   void check_open();

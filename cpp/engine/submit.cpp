@@ -7,6 +7,7 @@
 
 #include "codec/event_record.hpp"
 #include "engine/impl.hpp"
+#include "engine/load.hpp"
 
 namespace cdp {
 namespace {
@@ -82,26 +83,45 @@ void Engine::Impl::complete(Group& group) noexcept {
   outcome_ready.notify_all();
 }
 
-Ticket Engine::submit(const Submission& submission) {
+DecodeOptions Engine::Impl::decode_options(const Submission& submission) {
   {
-    const std::lock_guard lock(impl_->queue_mutex);
-    impl_->check_open();
+    const std::lock_guard lock(queue_mutex);
+    check_open();
   }
   check_time(submission.received_ms, limits::kTimeMinMs);
-  DecodeOptions decode_options;
-  decode_options.received_ms = submission.received_ms;
-  decode_options.hash_key = impl_->hash_key;
-  decode_options.allow_system = submission.system;
-  decode_options.source_id = submission.source_id;
-  decode_options.kinds = default_identity_kinds();
-  const auto began = StageTimes::Clock::now();
-  DecodeResult decoded = decode_batch(submission.bytes, decode_options);
-  impl_->stages.add(Stage::kDecode, StageTimes::Clock::now() - began);
+  DecodeOptions out;
+  out.received_ms = submission.received_ms;
+  out.hash_key = hash_key;
+  out.allow_system = submission.system;
+  out.source_id = submission.source_id;
+  out.kinds = default_identity_kinds();
+  return out;
+}
+
+Ticket Engine::Impl::enqueue_decoded(DecodeResult decoded, const Submission& submission) {
   Pending pending;
   pending.rejects = own(decoded.rejects);
   pending.record_index = std::move(decoded.record_index);
   pending.record = BatchRecord{submission.producer, std::make_shared<const CanonicalBatch>(std::move(decoded.batch))};
-  return impl_->enqueue(std::move(pending), submission.wanted);
+  return enqueue(std::move(pending), submission.wanted);
+}
+
+Ticket Engine::submit(const Submission& submission) {
+  const DecodeOptions options = impl_->decode_options(submission);
+  const auto began = StageTimes::Clock::now();
+  DecodeResult decoded = decode_batch(submission.bytes, options);
+  impl_->stages.add(Stage::kDecode, StageTimes::Clock::now() - began);
+  return impl_->enqueue_decoded(std::move(decoded), submission);
+}
+
+std::optional<Engine::LoadTicket> Engine::submit_rows(ArrowLoad& load, const Submission& submission) {
+  const DecodeOptions options = impl_->decode_options(submission);
+  const auto began = StageTimes::Clock::now();
+  std::optional<ArrowLoad::Slice> slice = load.next(options);
+  if (!slice) return std::nullopt;
+  impl_->stages.add(Stage::kDecode, StageTimes::Clock::now() - began);
+  const Ticket ticket = impl_->enqueue_decoded(std::move(slice->decoded), submission);
+  return LoadTicket{ticket, slice->first_row, slice->row_count};
 }
 
 Ticket Engine::submit_define(std::int64_t now_ms, std::string_view kind, std::string_view name, std::string_view body) {

@@ -26,6 +26,7 @@ __all__ = [
     "Device",
     "Event",
     "Identity",
+    "LoadReport",
     "Operation",
     "Record",
     "Reject",
@@ -69,6 +70,21 @@ class Ack(msgspec.Struct, frozen=True):
     accepted: int
     duplicates: int = 0
     rejects: tuple[Reject, ...] = ()
+
+
+class LoadReport(msgspec.Struct):
+    """What became of the rows of a load; the first thousand rejects, `index` being the row.
+
+    Every row is counted once: accepted, duplicate, rejected, or resumed (in by an earlier run of the same name).
+    """
+
+    rows: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    resumed_rows: int = 0
+    sequence: int = 0
+    rejects: list[Reject] = []
 
 
 class Identity(msgspec.Struct, frozen=True, order=True, gc=False):

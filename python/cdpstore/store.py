@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,6 +19,7 @@ import msgpack
 from cdpstore import _core, zones
 from cdpstore.errors import BadFrame, BadQuery, CDPError, InvalidRequest, from_core
 from cdpstore.export import ArrowRows, ColumnSpec, events_spec, profiles_spec
+from cdpstore.load import ArrowSource, load_rows, translated
 from cdpstore.model import (
     Ack,
     Change,
@@ -26,6 +27,7 @@ from cdpstore.model import (
     Device,
     Event,
     Identity,
+    LoadReport,
     Operation,
     Record,
     Reject,
@@ -196,6 +198,47 @@ class Store(Writes[Ack]):
         ack = self.append(records, now_ms=now_ms)
         assert ack is not None
         return ack
+
+    def load(
+        self,
+        rows: ArrowSource,
+        mapping: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        now_ms: int | None = None,
+        source: str = "",
+        on_progress: Callable[[LoadReport], None] | None = None,
+        on_reject: Callable[[Reject], None] | None = None,
+    ) -> LoadReport:
+        """Rows of any Arrow source (pyarrow, polars, pandas, a duckdb relation) as events, or as traits that are set.
+
+        `mapping` says which column is what (`docs/architecture.md`, Load); what it leaves out is found by name. Returns
+        when all is durable, applied and visible. A bad row is a reject with its number and never the end of the load;
+        what breaks Arrow's rules, or the source itself, raises `InvalidRequest`, the rows before it being in. With a
+        `name`, the same rows loaded again go on where they stopped, and do nothing when they were done.
+        Cost: 0.2 to 0.4 µs an event.
+
+        >>> import pyarrow
+        >>> rows = pyarrow.table({"user_id": [7, 8], "event": ["Viewed", "Viewed"], "page": ["a", "b"]})
+        >>> Store.open().load(rows).accepted
+        2
+        """
+        given = {} if mapping is None else mapping
+        if not isinstance(given, Mapping):
+            raise InvalidRequest("load.mapping", f"expected a map, got {type(given).__name__}", path="mapping")
+        try:
+            return load_rows(
+                self._engine,
+                rows,
+                given,
+                now_ms=_instant(now_ms),
+                name=None if name is None else _text(name, "name"),
+                source=source,
+                on_progress=on_progress,
+                on_reject=on_reject,
+            )
+        except _core.CoreError as error:
+            raise translated(error) from None
 
     # ---- questions
 
