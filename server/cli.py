@@ -171,17 +171,73 @@ def stats(server: str, key: str) -> None:
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_client_options
-def load(files: tuple[Path, ...], server: str, key: str) -> None:
-    """Load records from NDJSON FILES (.gz too): one record a line, as docs/architecture.md says."""
-    from cdpstore.loaders.ndjson import load_files
+@click.option("--data", type=click.Path(path_type=Path), help="Load into this store, without a server (none may run).")
+@click.option("--map", "mapping", metavar="JSON|@FILE", help="Which field is what; see above.")
+@click.option(
+    "--format", "kind", type=click.Choice(["ndjson", "csv", "tsv", "parquet"]), help="When names do not tell."
+)
+@click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path), help="Add each reject here, as NDJSON.")
+@click.option("--again", is_flag=True, help="Load also what an earlier run brought in.")
+def load(
+    files: tuple[Path, ...],
+    server: str,
+    key: str,
+    data: Path | None,
+    mapping: str | None,
+    kind: str | None,
+    rejects: Path | None,
+    again: bool,
+) -> None:
+    """Load FILES: .ndjson, .csv, .tsv, .parquet, all but the last also packed as .gz or .zst.
 
-    with _connect(server, key) as client:
-        report = load_files(client, files, progress=_console)
-    _console.print(f"accepted {report.accepted:,}, duplicates {report.duplicates:,}, rejected {report.rejected:,}")
+    NDJSON without a mapping has one record a line, as docs/architecture.md says. Other files have one event (or one
+    set of traits) a row. Fields named user_id, anonymous_id, event or name, time or timestamp, event_id are taken for
+    what they say; all others are properties. Say otherwise with --map:
+
+    \b
+    {"type": "event",                       or "traits": every property sets a trait
+     "name": "action",                      the field, or {"value": "Charged"} for all rows
+     "time": "at", "time_unit": "s",        numbers in s, ms (default) or us; texts are ISO 8601
+     "ids": {"user_id": "customer"},
+     "event_id": "uuid",                    rows with an id that was seen are duplicates
+     "properties": {"amt": "price"},        or a list of fields; default: all the others
+     "types": {"amt": "float"}}             of texts: int float bool datetime string
+
+    A bad row is a reject with its line and never the end of the load. A load that broke off goes on where it stopped
+    when it is started again; a file that is in is not loaded twice.
+
+    \b
+    cdpstore load events.ndjson.gz --key KEY
+    cdpstore load orders.csv --map '{"name": {"value": "Charged"}, "types": {"price": "float"}}' --key KEY
+    cdpstore load history-*.parquet --data DIR/store --rejects rejects.ndjson
+    """
+    from cdpstore.loaders import ClientTarget, StoreTarget, load_files
+    from cdpstore.store import Store
+
+    fields = None if mapping is None else _json_map(mapping)
+    options: dict[str, Any] = {"mapping": fields, "kind": kind, "rejects": rejects, "again": again}
+    if data is not None:
+        with Store.open(data) as store:
+            report = load_files(StoreTarget(store), files, **options, progress=_console)
+    else:
+        with _connect(server, key) as client:
+            report = load_files(ClientTarget(client), files, **options, progress=_console)
+    before = f", in before {report.resumed:,}" if report.resumed else ""
+    _console.print(
+        f"accepted {report.accepted:,}, duplicates {report.duplicates:,}, rejected {report.rejected:,}{before}"
+    )
     for line in report.first_rejects:
         _errors.print(line, highlight=False)
     if report.rejected:
         raise SystemExit(1)
+
+
+def _json_map(given: str) -> dict[str, Any]:
+    text = Path(given[1:]).read_text() if given.startswith("@") else given
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise click.BadParameter(f"not a JSON object: {error}", param_hint="--map") from None
 
 
 @main.group()

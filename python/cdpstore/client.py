@@ -104,12 +104,22 @@ class AsyncClient(Writes[Awaitable[Ack]]):
 
     # ---- requests
 
-    async def append(self, batch: bytes | Sequence[Mapping[str, Any]], *, now_ms: int | None = None) -> Ack:
-        """Records into the store; returns when they are durable and visible. Resent until acknowledged."""
+    async def append(
+        self,
+        batch: bytes | Sequence[Mapping[str, Any]],
+        *,
+        now_ms: int | None = None,
+        producer: tuple[bytes, int, int] | None = None,
+    ) -> Ack:
+        """Records into the store; returns when they are durable and visible. Resent until acknowledged.
+
+        `producer`: (16 bytes, epoch, number) of a sender that may send the batch again from another connection.
+        """
         packed = batch if isinstance(batch, bytes) else encode_batch(batch)
-        number = self._next_number
-        self._next_number += 1
-        request = Append(self._take_id(), packed, (self._producer, 1, number), now_ms)
+        if producer is None:
+            producer = (self._producer, 1, self._next_number)
+            self._next_number += 1
+        request = Append(self._take_id(), packed, producer, now_ms)
         return _ack(await self._ask(request))
 
     def _write(self, records: Sequence[Record], now_ms: int | None) -> Awaitable[Ack]:
@@ -323,20 +333,35 @@ class Client(Writes[Ack]):
             self._wait(self._client.close())
             self._stop()
 
-    def append(self, batch: bytes | Sequence[Mapping[str, Any]], *, now_ms: int | None = None) -> Ack:
+    def append(
+        self,
+        batch: bytes | Sequence[Mapping[str, Any]],
+        *,
+        now_ms: int | None = None,
+        producer: tuple[bytes, int, int] | None = None,
+    ) -> Ack:
         """As `AsyncClient.append`."""
-        return self._wait(self._client.append(batch, now_ms=now_ms))
+        return self._wait(self._client.append(batch, now_ms=now_ms, producer=producer))
 
     def _write(self, records: Sequence[Record], now_ms: int | None) -> Ack:
         return self.append(records, now_ms=now_ms)
 
     def append_all(
-        self, batches: Sequence[bytes | Sequence[Mapping[str, Any]]], *, now_ms: int | None = None
+        self,
+        batches: Sequence[bytes | Sequence[Mapping[str, Any]]],
+        *,
+        now_ms: int | None = None,
+        producer: tuple[bytes, int, int] | None = None,
     ) -> list[Ack]:
-        """Many batches pipelined over the connection, acks in the same order."""
+        """Many batches pipelined over the connection, acks in the same order; `producer` is that of the first, the
+        others have the numbers behind it."""
+
+        def sent(at: int, batch: bytes | Sequence[Mapping[str, Any]]) -> Coroutine[Any, Any, Ack]:
+            own = None if producer is None else (producer[0], producer[1], producer[2] + at)
+            return self._client.append(batch, now_ms=now_ms, producer=own)
 
         async def gather() -> list[Ack]:
-            return list(await asyncio.gather(*(self._client.append(batch, now_ms=now_ms) for batch in batches)))
+            return list(await asyncio.gather(*(sent(at, batch) for at, batch in enumerate(batches))))
 
         return self._wait(gather())
 
