@@ -227,15 +227,16 @@ void Predicate::evaluate_task(const Task& task, std::int64_t now_ms, Scratch& sc
   if (!is_empty(fast)) TaskEvaluation(task, now_ms, scratch).evaluate(state_->root, fast, truth);
   std::copy(truth.begin(), truth.end(), out.begin());
   if (task.slow.empty() || !state_->reads_rows) return;
-  std::vector<Row> rows;
-  for (const Origin home : slow_homes(task)) {
-    const std::uint32_t index = task.version->placement.local_id(home) - task.first_id;
-    const std::uint64_t bit = std::uint64_t{1} << (index & 63);
-    if ((candidates[index >> 6] & bit) == 0) continue;
-    rows.clear();
-    if (!state_->no_names()) rows_of(*task.version, *task.plan, home, state_->names_read(), rows);
-    if (evaluate(*task.version, home, rows, now_ms).value) out[index >> 6] |= bit;
-  }
+  std::vector<Origin> homes = slow_homes(task);
+  const auto index_of = [&](Origin home) { return task.version->placement.local_id(home) - task.first_id; };
+  std::erase_if(homes,
+                [&](Origin home) { return ((candidates[index_of(home) >> 6] >> (index_of(home) & 63)) & 1) == 0; });
+  const auto decide = [&](Origin home, std::span<const Row> rows) {
+    if (!evaluate(*task.version, home, rows, now_ms).value) return;
+    out[index_of(home) >> 6] |= std::uint64_t{1} << (index_of(home) & 63);
+  };
+  if (!state_->no_names()) return rows_of_many(task, homes, state_->names_read(), decide);
+  for (const Origin home : homes) decide(home, {});
 }
 
 Truth Predicate::evaluate(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms) const {

@@ -163,20 +163,4 @@ std::uint32_t select_rows(const ChunkView& chunk, const SliceView& slice, const 
   return kept;
 }
 
-void slow_rows(const Task& task, const ChunkView& chunk, const SpineView& spine,
-               std::vector<std::pair<std::uint32_t, std::uint32_t>>& out) {
-  out.clear();
-  const std::uint32_t last_row = spine.first_row + spine.size();
-  for (std::size_t word = 0; word < task.slow.size(); ++word) {
-    for (std::uint64_t bits = task.slow[word]; bits != 0; bits &= bits - 1) {
-      const auto index = static_cast<std::uint32_t>(word * 64) + static_cast<std::uint32_t>(__builtin_ctzll(bits));
-      const std::uint32_t id = task.first_id + index;
-      if (id < chunk.chunk().first_id || id >= chunk.chunk().last_id) continue;
-      const Chunk::Rows rows = chunk.chunk().rows_of(id);
-      const std::uint32_t first = std::max(rows.first, spine.first_row), last = std::min(rows.last, last_row);
-      if (first < last) out.emplace_back(first - spine.first_row, last - spine.first_row);
-    }
-  }
-}
-
 }  // namespace cdp

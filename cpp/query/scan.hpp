@@ -5,7 +5,7 @@
 // shared by all queries that pin the version), so a kernel only ever sees chunks.
 //
 // Profiles in `task.slow` (split by a link the layers do not know yet) must be left out by the fast path: zero their
-// per-profile result at the end, or skip their rows (`slow_rows`); the executor then evaluates them through rows_of() with
+// per-profile result at the end, or skip their rows (ScanPlan::slow_places); the executor then evaluates them through rows_of() with
 // the kind's `add_rows`. An ordered kind also marks in `task.late` the profiles whose rows it saw out of order (a newer
 // layer of the same partition held an earlier row): they get the same treatment.
 #pragma once
@@ -69,6 +69,7 @@ struct SliceView {
 };
 
 struct Task;
+struct ChunkPlaceInPlan;  // query/scan_plan.hpp
 
 // One chunk as far as it lies inside the task.
 class ChunkView {
@@ -118,6 +119,8 @@ struct Task {
   [[nodiscard]] bool is_slow(std::uint32_t index) const noexcept {
     return !slow.empty() && ((slow[index >> 6] >> (index & 63)) & 1) != 0;
   }
+  // Of `chunks`, one by one.
+  [[nodiscard]] std::span<const ChunkPlaceInPlan> places() const noexcept;
   void mark_late(std::uint32_t index) {
     if (late.empty()) late.resize((size() + 63) / 64);
     late[index >> 6] |= std::uint64_t{1} << (index & 63);
@@ -126,10 +129,5 @@ struct Task {
     return version->placement.origin(shard, first_id + index);
   }
 };
-
-// Spine rows (indexes into the view) of slow profiles, for order-free kernels that count rows of any profile: ascending
-// disjoint ranges. Cost ~100 ns a slow profile.
-void slow_rows(const Task& task, const ChunkView& chunk, const SpineView& spine,
-               std::vector<std::pair<std::uint32_t, std::uint32_t>>& out);
 
 }  // namespace cdp

@@ -34,19 +34,14 @@ void seal_tail(const Version& version, const ScanPlan* before, ScanPlan& plan) {
   plan.pieces.push_back(std::move(piece));
 }
 
-struct PlacedLayer {
-  std::uint32_t shard = 0;
-  const Layer* layer = nullptr;
-};
-
 // All layers in (partition, log order): the stored ones and those of the tail.
 std::vector<PlacedLayer> layers_of(const Version& version, const ScanPlan& plan) {
   std::vector<PlacedLayer> out;
   for (std::uint32_t shard = 0; shard < version.shards.size(); ++shard) {
-    for (const auto& layer : version.shards[shard].layers) out.push_back({shard, layer.get()});
+    for (const auto& layer : version.shards[shard].layers) out.push_back({shard, layer});
   }
   for (const auto& piece : plan.pieces) {
-    for (const SealedLayer& sealed : piece->layers) out.push_back({sealed.shard, sealed.layer.get()});
+    for (const SealedLayer& sealed : piece->layers) out.push_back({sealed.shard, sealed.layer});
   }
   std::ranges::stable_sort(
       out, {}, [](const PlacedLayer& placed) { return std::pair(placed.layer->partition, placed.layer->first_order); });
@@ -69,7 +64,9 @@ void mark_slow(const Version& version, std::span<const PlacedLayer> layers, cons
   for (const PlacedLayer& placed : layers) plan.homed_least = std::min(plan.homed_least, placed.layer->homed_sequence);
   if (plan.homed_least == plan.link_sequence) return;
   std::uint64_t marked = plan.homed_least;
-  if (before != nullptr && before->homed_least == plan.homed_least && before->link_sequence <= plan.link_sequence) {
+  if (before != nullptr && (before->homed_least != plan.homed_least || before->link_sequence > plan.link_sequence))
+    before = nullptr;
+  if (before != nullptr) {
     plan.slow = before->slow;
     marked = before->link_sequence;
   }
@@ -77,13 +74,14 @@ void mark_slow(const Version& version, std::span<const PlacedLayer> layers, cons
     if (plan.slow[shard].empty()) continue;
     plan.slow[shard].resize(std::size_t{stripe_count(version, shard)} * limits::kStripeIds / 64);
   }
-  if (marked == plan.link_sequence) return;
-  for (const Origin origin : version.links->changed_since(marked)) {
+  const auto changed = marked == plan.link_sequence ? std::vector<Origin>() : version.links->changed_since(marked);
+  for (const Origin origin : changed) {
     const std::uint32_t shard = version.placement.shard(origin), id = version.placement.local_id(origin);
     std::vector<std::uint64_t>& words = plan.slow[shard];
     if (words.empty()) words.resize(std::size_t{stripe_count(version, shard)} * limits::kStripeIds / 64);
     if (id / 64 < words.size()) words[id / 64] |= std::uint64_t{1} << (id % 64);
   }
+  plan.slow_places.find(layers, plan.slow, before != nullptr ? &before->slow_places : nullptr);
 }
 
 void build_tasks(const Version& version, std::span<const PlacedLayer> layers, ScanPlan& plan) {
@@ -158,6 +156,10 @@ void ScanPlan::take_everyone(const ScanPlan& before) {
   everyone_before_ = before.everyone_ != nullptr ? before.everyone_ : before.everyone_before_;
 }
 
+std::span<const ChunkPlaceInPlan> Task::places() const noexcept {
+  return plan->places[plan->first_task[shard] + first_id / limits::kStripeIds];
+}
+
 std::vector<Origin> slow_homes(const Task& task) {
   std::vector<Origin> out;
   for (std::size_t word = 0; word < task.slow.size(); ++word) {
@@ -170,22 +172,60 @@ std::vector<Origin> slow_homes(const Task& task) {
   return out;
 }
 
-void rows_of(const Version& version, const ScanPlan& plan, Origin home, std::span<const NameId> names,
-             std::vector<Row>& out) {
-  out.clear();
-  for (const Origin relative : version.links->relatives(home)) {
-    const std::uint32_t shard = version.placement.shard(relative), local_id = version.placement.local_id(relative);
-    const std::size_t task = plan.first_task[shard] + local_id / limits::kStripeIds;
-    if (task >= plan.first_task[shard + 1]) continue;
-    for (const ChunkPlaceInPlan& place : plan.places[task]) {
-      if (local_id < place.first_id || local_id >= place.last_id) continue;
-      add_chunk_rows(*version.links, home, names, *place.chunk, local_id, relative, place.layer, out);
-    }
-  }
-  order_events(out);
+namespace {
+
+void prefetch_rows(const Chunk& chunk, std::uint32_t first) {
+  __builtin_prefetch(chunk.time.data() + first);
+  __builtin_prefetch(chunk.code8.empty() ? static_cast<const void*>(chunk.code16.data() + first)
+                                         : chunk.code8.data() + first);
 }
 
-namespace {
+// A profile with relatives: those that are marked slow have their places in the plan; the others, linked before any layer
+// of today was built, are looked for.
+class LinkedProfiles {
+ public:
+  LinkedProfiles(const Version& version, const ScanPlan& plan, std::span<const NameId> names)
+      : version_(version), plan_(plan), names_(names) {}
+
+  void prefetch(Origin home) const {
+    each_relative(home, [](std::uint32_t, std::uint32_t, Origin, std::span<const SlowPlace> places) {
+      for (const SlowPlace& place : places) prefetch_rows(*place.chunk, place.first);
+    });
+  }
+
+  // In event order.
+  void rows_of(Origin home, std::vector<Row>& out) const {
+    each_relative(home, [&](std::uint32_t shard, std::uint32_t id, Origin relative, std::span<const SlowPlace> places) {
+      for (const SlowPlace& place : places) {
+        add_chunk_rows(*version_.links, home, names_, *place.chunk, {place.first, place.last}, relative, place.layer,
+                       out);
+      }
+      if (places.empty() && !plan_.is_slow(shard, id)) look_for(home, relative, shard, id, out);
+    });
+    order_events(out);
+  }
+
+ private:
+  template <class Visit>
+  void each_relative(Origin home, Visit&& visit) const {
+    for (const Origin relative : version_.links->relatives(home)) {
+      const std::uint32_t shard = version_.placement.shard(relative), id = version_.placement.local_id(relative);
+      visit(shard, id, relative, plan_.slow_places.of(shard, id));
+    }
+  }
+  void look_for(Origin home, Origin relative, std::uint32_t shard, std::uint32_t id, std::vector<Row>& out) const {
+    const std::size_t task = plan_.first_task[shard] + id / limits::kStripeIds;
+    if (task >= plan_.first_task[shard + 1]) return;
+    for (const ChunkPlaceInPlan& place : plan_.places[task]) {
+      if (id < place.first_id || id >= place.last_id) continue;
+      add_chunk_rows(*version_.links, home, names_, *place.chunk, place.chunk->rows_of(id), relative, place.layer, out);
+    }
+  }
+
+  const Version& version_;
+  const ScanPlan& plan_;
+  std::span<const NameId> names_;
+};
 
 // Rows [first, last) of one chunk's spine that lie under one profile's place.
 struct Stretch {
@@ -216,9 +256,7 @@ std::vector<Stretch> find_stretches(const Task& task, std::span<const ChunkPlace
       if (alone[home] == 0) continue;
       const Chunk::Rows rows = chunk.rows_of(task.version->placement.local_id(homes[home]));
       if (rows.first == rows.last) continue;
-      __builtin_prefetch(chunk.time.data() + rows.first);
-      __builtin_prefetch(chunk.code8.empty() ? static_cast<const void*>(chunk.code16.data() + rows.first)
-                                             : chunk.code8.data() + rows.first);
+      prefetch_rows(chunk, rows.first);
       out.push_back({home, place, rows.first, rows.last});
     }
   }
@@ -244,21 +282,24 @@ void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<con
                   const std::function<void(Origin, std::span<const Row>)>& visit) {
   if (homes.empty()) return;
   const LinkView& links = *task.version->links;
-  const std::size_t number = task.plan->first_task[task.shard] + task.first_id / limits::kStripeIds;
-  const std::span<const ChunkPlaceInPlan> places = task.plan->places[number];
+  const std::span<const ChunkPlaceInPlan> places = task.places();
   std::vector<std::uint8_t> alone;  // never linked: every row lies in the task
   for (const Origin home : homes) alone.push_back(links.relatives(home).size() == 1 ? 1 : 0);
   std::vector<Stretch> stretches = find_stretches(task, places, homes, alone);
   std::ranges::stable_sort(stretches, {}, &Stretch::home);
   std::vector<std::vector<std::uint32_t>> names_at(places.size());
-  for (std::size_t place = 0; place < places.size(); ++place) names_at[place] = names_of(*places[place].chunk, names);
+  const LinkedProfiles linked(*task.version, *task.plan, names);
   std::vector<Row> rows;
   auto stretch = stretches.cbegin();
   for (std::uint32_t home = 0; home < homes.size(); ++home) {
+    if (home + 1 < homes.size() && alone[home + 1] == 0) linked.prefetch(homes[home + 1]);
     rows.clear();
-    if (alone[home] == 0) rows_of(*task.version, *task.plan, homes[home], names, rows);
-    for (; stretch != stretches.cend() && stretch->home == home; ++stretch)
-      take_stretch(links, homes[home], *stretch, places[stretch->place], names_at[stretch->place], rows);
+    if (alone[home] == 0) linked.rows_of(homes[home], rows);
+    for (; stretch != stretches.cend() && stretch->home == home; ++stretch) {
+      std::vector<std::uint32_t>& names_there = names_at[stretch->place];
+      if (names_there.empty()) names_there = names_of(*places[stretch->place].chunk, names);
+      take_stretch(links, homes[home], *stretch, places[stretch->place], names_there, rows);
+    }
     if (alone[home] != 0) order_events(rows);
     visit(homes[home], rows);
   }

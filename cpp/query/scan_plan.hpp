@@ -12,6 +12,7 @@
 
 #include "query/profile_mask.hpp"
 #include "query/scan.hpp"
+#include "query/slow_places.hpp"
 
 namespace cdp {
 
@@ -38,9 +39,15 @@ struct ScanPlan {
   std::uint64_t homed_least = 0;                           // links that every layer knows
   std::uint64_t link_sequence = 0;                         // links of the version
   std::vector<std::vector<std::uint64_t>> slow;            // per shard, bit a local id, whole stripes; empty = none
+  SlowPlaces slow_places;                                  // of those
   std::vector<Task> tasks;                                 // by (shard, first_id); for the version it was made for
   std::vector<std::size_t> first_task;                     // of each shard, and the end
   std::vector<std::vector<ChunkPlaceInPlan>> places;       // of each task's chunks
+
+  [[nodiscard]] bool is_slow(std::uint32_t shard, std::uint32_t local_id) const noexcept {
+    const std::vector<std::uint64_t>& words = slow[shard];
+    return local_id / 64 < words.size() && ((words[local_id / 64] >> (local_id % 64)) & 1) != 0;
+  }
 
   // Every profile, for predicates: made by the first query that has one, from the newest that an earlier plan made.
   [[nodiscard]] const ProfileMask& everyone(const Version& version) const;
@@ -62,13 +69,8 @@ struct ScanPlan {
 // Origins that are homes among the slow profiles of a task.
 [[nodiscard]] std::vector<Origin> slow_homes(const Task& task);
 
-// As rows_of(version, ..), but every row comes from a chunk of the plan: a stripe's few chunks are known, where a search
-// through layers and tail touches memory that nobody else reads (measured among 20 M rows: 30 us a profile).
-void rows_of(const Version& version, const ScanPlan& plan, Origin home, std::span<const NameId> names,
-             std::vector<Row>& out);
-
-// The same for many profiles of one task, chunk by chunk: what a chunk needs is fetched once for all of them.
-// visit(home, rows) for each home, in the order given. Rows of names not in `names` are left out unless it is empty.
+// As rows_of(version, ..) for many profiles of one task, but every row comes from a chunk of the plan, and what a chunk
+// needs is fetched once for all of them. visit(home, rows) for each home, in the order given.
 void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<const NameId> names,
                   const std::function<void(Origin, std::span<const Row>)>& visit);
 

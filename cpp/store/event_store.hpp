@@ -64,10 +64,10 @@ struct RowCut {
 // As above, in event order, cut. Partitions beyond the cut are not looked at.
 void rows_of(const Version& version, Origin home, std::span<const NameId> names, const RowCut& cut,
              std::vector<Row>& out);
-// Adds the rows of a chunk that lie under `place` and belong to the profile `home`; `layer` becomes theirs.
-// REQUIRES: names ascend. O(log block + rows).
+// Adds those of a chunk's rows under `place` that belong to the profile `home`; `layer` becomes theirs.
+// REQUIRES: names ascend; rows = chunk.rows_of(place's local id).
 void add_chunk_rows(const LinkView& links, Origin home, std::span<const NameId> names, const Chunk& chunk,
-                    std::uint32_t local_id, Origin place, std::uint32_t layer, std::vector<Row>& out);
+                    Chunk::Rows rows, Origin place, std::uint32_t layer, std::vector<Row>& out);
 // Brings rows of one profile into event order (time, origin, log order).
 void order_events(std::vector<Row>& rows);
 

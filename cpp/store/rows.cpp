@@ -238,8 +238,7 @@ Value tail_value(const TailBatch& batch, ValueType type, std::uint64_t bits) {
 }  // namespace
 
 void add_chunk_rows(const LinkView& links, Origin home, std::span<const NameId> names, const Chunk& chunk,
-                    std::uint32_t local_id, Origin place, std::uint32_t layer, std::vector<Row>& out) {
-  const Chunk::Rows rows = chunk.rows_of(local_id);
+                    Chunk::Rows rows, Origin place, std::uint32_t layer, std::vector<Row>& out) {
   if (rows.first == rows.last) return;
   if (chunk.foreign.empty() && place != home && links.home(place) != home) return;
   const std::int64_t start_ms = partition_start_ms(chunk.partition);

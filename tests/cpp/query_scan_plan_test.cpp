@@ -24,6 +24,8 @@ constexpr std::int64_t kNowMs = kStartMs + 60LL * 86'400'000;
 
 const std::vector<std::string> kQuestions = {
     R"({"kind": "trend", "event": {"event": null}, "measures": ["total", "unique"], "interval": ["day", "week"]})",
+    R"({"kind": "trend", "event": {"event": null}, "measures": ["unique"], "interval": ["day", "week", "month"]})",
+    R"({"kind": "trend", "event": {"event": ["A", "B", "C"]}, "measures": ["unique"], "interval": ["hour", "month"]})",
     R"({"kind": "trend", "event": "A", "measures": ["unique", {"sum": "price"}], "breakdown": [{"property": "price"}]})",
     R"({"kind": "funnel", "steps": ["A", "B", "C"], "window": "10d"})",
     R"({"kind": "retention", "start": "A", "return": {"event": null}, "interval": "week", "population": "first_ever"})",

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "query/calendar.hpp"
@@ -49,6 +50,10 @@ class BucketPlan {
              const TimeRange& rows, std::int64_t origin_ms);
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(starts_.size()); }
   [[nodiscard]] std::int64_t start_ms(std::uint32_t bucket) const noexcept { return starts_[bucket]; }
+  // Where each begins, ascending. The first may begin before the range.
+  [[nodiscard]] std::span<const std::int64_t> starts() const noexcept { return starts_; }
+  // Some bucket is more than one stretch of time.
+  [[nodiscard]] bool returns() const noexcept { return pieces_.size() != starts_.size(); }
   // REQUIRES: a partition of the version that holds rows of the range.
   [[nodiscard]] const PartitionBuckets& of(std::int32_t partition) const noexcept {
     return partitions_[static_cast<std::size_t>(partition - first_partition_)];

@@ -118,6 +118,32 @@ class ActivePeriods {
   std::vector<std::uint64_t> keys_;
 };
 
+// The bit of a slot's period, in a table of the partition last asked for: chunks come by partition.
+template <class Mask>
+class SlotBits {
+ public:
+  SlotBits(const BucketPlan& plan, std::uint32_t dummy, Scratch& scratch)
+      : plan_(plan), dummy_(dummy), bits_(scratch.lease<Mask>(limits::kSlotsPerPartition)) {}
+  // REQUIRES: the partition's buckets lie on slots.
+  [[nodiscard]] const Mask* of(std::int32_t partition) {
+    if (partition_ == partition) return bits_.data();
+    partition_ = partition;
+    const PartitionBuckets& buckets = plan_.of(partition);
+    for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot) {
+      const std::uint16_t bucket = buckets.slot_bucket[slot];
+      const std::uint32_t bit = bucket == PartitionBuckets::kOutside ? dummy_ : buckets.first_bucket + bucket;
+      bits_[slot] = static_cast<Mask>(Mask{1} << bit);
+    }
+    return bits_.data();
+  }
+
+ private:
+  const BucketPlan& plan_;
+  std::uint32_t dummy_;  // of slots outside of the range
+  Scratch::Lease<Mask> bits_;
+  std::optional<std::int32_t> partition_;
+};
+
 struct RetentionFields {
   Selector start;
   std::optional<Selector> returned;  // none: the start event
@@ -216,6 +242,7 @@ class RetentionKind final : public Kind {
   void scan_same(const QueryContext& context, Task& task, Scratch& scratch, RetentionPartial& partial) const {
     constexpr std::uint32_t kDummy = sizeof(Mask) * 8 - 1;
     const auto masks = scratch.zeroed<Mask>(task.size() + simd::kSlack);
+    SlotBits<Mask> slot_bits(plan_, kDummy, scratch);
     const auto started = scratch.lease<std::uint8_t>(task.size());  // bit 0: a start in the range, bit 1: one before it
     bool cut = false;
     for (const Chunk* chunk : task.chunks) {
@@ -229,7 +256,7 @@ class RetentionKind final : public Kind {
       for_each_event(chunk, start_, scratch, [&](const EventRows& rows) {
         if (cut) mark_started(chunk, rows, context, started.data());
         if (!plan_.covers(each->partition)) return;
-        or_periods<kDummy>(chunk, rows, scratch, masks.data());
+        or_periods<kDummy>(chunk, rows, slot_bits, masks.data());
       });
     }
     if (cut) {
@@ -251,7 +278,7 @@ class RetentionKind final : public Kind {
   }
 
   template <std::uint32_t kDummy, class Mask>
-  void or_periods(const ChunkView& chunk, const EventRows& rows, Scratch& scratch, Mask* masks) const {
+  void or_periods(const ChunkView& chunk, const EventRows& rows, SlotBits<Mask>& slot_bits, Mask* masks) const {
     const PartitionBuckets& buckets = plan_.of(chunk.chunk().partition);
     const auto one = Mask{1};
     if (!buckets.by_slot || !rows.whole()) {
@@ -262,17 +289,11 @@ class RetentionKind final : public Kind {
       }
       return;
     }
-    const auto bit_of_slot = scratch.lease<Mask>(limits::kSlotsPerPartition);
-    for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot) {
-      const std::uint16_t bucket = buckets.slot_bucket[slot];
-      bit_of_slot[slot] =
-          static_cast<Mask>(one << (bucket == PartitionBuckets::kOutside ? kDummy : buckets.first_bucket + bucket));
-    }
     // Four streams far apart: neighbours are of one profile, and a load waits for the store just before it.
     const std::uint16_t* const slot = rows.view().slot;
     const std::uint16_t* const profile = rows.view().profile;
     Mask* const of = masks + rows.view().id_offset;
-    const Mask* const bits = bit_of_slot.data();
+    const Mask* const bits = slot_bits.of(chunk.chunk().partition);
     const std::uint32_t quarter = rows.count() / 4;
     for (std::uint32_t i = 0; i < quarter; ++i) {
       for (std::uint32_t stream = 0; stream < 4; ++stream) {

@@ -10,7 +10,7 @@
 // nothing last, ties by value; under a limit the groups behind it become one exact group, `other`. Cells without rows have
 // no line, but for a question without interval and breakdown.
 //
-// How: trend_scan.cpp.
+// How: trend_profile_scan.cpp, trend_row_scan.cpp.
 #include "query/kinds/trend.hpp"
 
 #include <algorithm>
@@ -72,20 +72,22 @@ class TrendKind final : public Kind {
 
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<TrendPartial&>(partial);
-    scan_trend(plan_, context, task, scratch, into);
+    (plan_.reads_rows() ? scan_trend_rows : scan_trend_profiles)(plan_, context, task, scratch, into);
     charge(context, into);
   }
 
   void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
     auto& into = static_cast<TrendPartial&>(partial);
-    std::vector<std::pair<std::size_t, std::uint32_t>> seen;  // (interval, cell)
+    std::vector<std::pair<std::size_t, std::uint32_t>> seen;           // (interval, cell)
+    std::vector<std::uint32_t> latest(plan_.intervals.size(), kNone);  // cell of the row before: mostly the same
     for (const Row& row : rows) {
       if (!context.range.contains(row.time_ms) || !plan_.event.matches(row)) continue;
       const std::uint32_t group = plan_.folded(plan_.breakdown.group_of(*context.version, home, &row, into.groups));
       for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
         const std::uint32_t cell = into.cells[i].at(group, *plan_.intervals[i].bucket_of(row.time_ms));
         ++into.cells[i].total(cell);
-        if (plan_.uniques) seen.emplace_back(i, cell);
+        if (plan_.uniques && cell != latest[i]) seen.emplace_back(i, cell);
+        latest[i] = cell;
         for (std::size_t k = 0; k < plan_.keys.size(); ++k) {
           if (plan_.keys[k].key) into.cells[i].numbers(k).add(cell, property(row, *plan_.keys[k].key));
         }

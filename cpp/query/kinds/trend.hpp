@@ -1,4 +1,5 @@
-// trend, shared by its parts: trend.cpp (spec, rows, answer), trend_scan.cpp (tasks). Meaning: at the top of trend.cpp.
+// trend, shared by its parts: trend.cpp (spec, rows, answer), trend_profile_scan.cpp and trend_row_scan.cpp (tasks). Meaning:
+// at the top of trend.cpp.
 #pragma once
 
 #include <algorithm>
@@ -73,7 +74,10 @@ struct TrendPartial final : Partial {
   std::uint64_t charged_bytes = 0;  // of the budget
 };
 
-void scan_trend(const TrendPlan& plan, const QueryContext& context, Task& task, Scratch& scratch,
-                TrendPartial& partial);
+// The two ways over a task; by rows when plan.reads_rows().
+void scan_trend_profiles(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch,
+                         TrendPartial& partial);
+void scan_trend_rows(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch,
+                     TrendPartial& partial);
 
 }  // namespace cdp

@@ -1,150 +1,31 @@
-// How a trend goes over a task. Two ways:
-//
-// By profile, when nothing but time, profile and traits matters: rows become bucket bytes (slot_to_bucket), the first row of
-// each (profile, bucket) is compressed out (first_of_group) and counted; coarser intervals regroup that output. The rows
-// come from the whole spine, from the spine's positions of some codes, or from slices. ~0.3 ns a row and interval. Where
-// everybody and every name counts, only times and the starts of profiles are read, in one step (first_of_times): half that.
-// By row, when properties are broken down or measured: rows of each slice are selected, filtered, grouped, and added to
-// their cells. ~5 ns a selected row and interval.
+// A trend over a task by profile: when nothing but time, profile and traits matters. Rows become bucket bytes
+// (slot_to_bucket), the first row of each (profile, bucket) is compressed out (first_of_group) and counted; coarser
+// intervals regroup that output. The rows come from the whole spine, from the spine's positions of some codes, or from
+// slices. ~0.3 ns a row and interval. Where everybody and every name counts, only times and the starts of profiles are
+// read, in one step (first_of_times): half that.
 //
 // One profile may have rows of one bucket in several places (layers that overlap in time, a month over two partitions,
-// several slices). Such buckets are *shared*: their profiles go into a set that is counted when the task ends. The others,
-// nearly all, are counted on the spot. Nothing here depends on the order of places, so nothing is ever late.
+// several slices). Such buckets are *shared*: their profiles go into a set that is counted when the task ends. The others
+// are counted on the spot. Of a partition whose layers overlap, the largest is its *base*, read last: its rows are counted on
+// the spot all the same, and its profiles taken out of the sets that the small layers filled (shared_buckets.hpp).
+// So a few fresh rows do not slow down the many. Nothing here depends on the order of places, so nothing is ever late.
 #include <algorithm>
-#include <cstring>
+#include <bit>
+#include <optional>
 #include <span>
 
 #include "query/kinds/event_names.hpp"
 #include "query/kinds/event_rows.hpp"
 #include "query/kinds/profile_filter.hpp"
+#include "query/kinds/shared_buckets.hpp"
 #include "query/kinds/trend.hpp"
+#include "query/scan_plan.hpp"
 #include "simd/primitives.hpp"
 
 namespace cdp {
 namespace {
 
-constexpr std::size_t kByteSets = 64;       // sets of a byte a profile (a plain store) up to so many, of bits beyond
-constexpr std::size_t kPairedPlaces = 256;  // places of a task compared pair by pair; with more, all buckets are shared
-constexpr std::uint32_t kUnshared = kNone;
 constexpr std::uint32_t kHiddenShare = 4;  // up to one in so many rows is covered up; of more, the others are gathered
-
-// A place that rows of the task come from: a chunk, or a slice of it. Ids are of the shard, buckets of an interval.
-struct Place {
-  std::uint32_t first_id;
-  std::uint32_t last_id;
-  std::uint32_t first_bucket;
-  std::uint32_t last_bucket;
-};
-
-// How many of the bytes, 0 or 1 each, are 1: eight a step, in counters of a byte that are emptied in time.
-std::uint64_t count_ones(std::span<const std::uint8_t> bytes) noexcept {
-  constexpr std::uint64_t kEven = 0x00FF00FF00FF00FF;
-  std::uint64_t total = 0;
-  std::size_t at = 0;
-  while (bytes.size() - at >= 8) {
-    const std::size_t steps = std::min<std::size_t>((bytes.size() - at) / 8, 255);
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < steps; ++i, at += 8) {
-      std::uint64_t word;
-      std::memcpy(&word, bytes.data() + at, 8);
-      sum += word;
-    }
-    total += (((sum & kEven) + ((sum >> 8) & kEven)) * 0x0001000100010001u) >> 48;
-  }
-  for (; at < bytes.size(); ++at) total += bytes[at];
-  return total;
-}
-
-// Distinct profiles of the shared buckets of one interval.
-class SharedBuckets {
- public:
-  SharedBuckets(std::uint32_t buckets, std::span<const Place> places, std::uint32_t profiles, Scratch& scratch)
-      : set_(buckets, kUnshared), profiles_(profiles) {
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      if (places.size() > kPairedPlaces) {
-        share(places[i].first_bucket, places[i].last_bucket);
-        continue;
-      }
-      for (std::size_t j = 0; j < i; ++j) {
-        if (places[i].first_id >= places[j].last_id || places[j].first_id >= places[i].last_id) continue;
-        share(std::max(places[i].first_bucket, places[j].first_bucket),
-              std::min(places[i].last_bucket, places[j].last_bucket));
-      }
-    }
-    by_bytes_ = shared_.size() <= kByteSets;
-    if (by_bytes_) {
-      bytes_ = scratch.zeroed<std::uint8_t>(shared_.size() * profiles_);
-    } else {
-      words_ = scratch.zeroed<std::uint64_t>(shared_.size() * words_a_set());
-    }
-  }
-
-  [[nodiscard]] bool shared(std::uint32_t bucket) const noexcept { return set_[bucket] != kUnshared; }
-  // The same for a number that may lie before the first bucket.
-  [[nodiscard]] bool in_reach(std::uint32_t bucket) const noexcept { return bucket < set_.size() && shared(bucket); }
-  [[nodiscard]] bool by_bytes() const noexcept { return by_bytes_; }
-  // A byte a profile; null without them. REQUIRES: shared(bucket).
-  [[nodiscard]] std::uint8_t* bytes_of(std::uint32_t bucket) noexcept {
-    return by_bytes_ ? bytes_.data() + std::size_t{set_[bucket]} * profiles_ : nullptr;
-  }
-  [[nodiscard]] bool any_shared(std::uint32_t first, std::uint32_t last) const noexcept {
-    return std::any_of(set_.begin() + first, set_.begin() + last + 1,
-                       [](std::uint32_t set) { return set != kUnshared; });
-  }
-  // REQUIRES: shared(bucket).
-  void add(std::uint32_t bucket, std::uint32_t profile) noexcept {
-    if (by_bytes_) {
-      bytes_[std::size_t{set_[bucket]} * profiles_ + profile] = 1;
-    } else {
-      words_[set_[bucket] * words_a_set() + (profile >> 6)] |= std::uint64_t{1} << (profile & 63);
-    }
-  }
-  // visit(bucket, profile) for every pair.
-  template <class Visit>
-  void each(Visit&& visit) const {
-    for (std::uint32_t set = 0; set < shared_.size(); ++set) {
-      for (std::uint32_t profile = 0; profile < profiles_; ++profile) {
-        if (has(set, profile)) visit(shared_[set], profile);
-      }
-    }
-  }
-  // visit(bucket, count).
-  template <class Visit>
-  void each_count(Visit&& visit) const {
-    for (std::uint32_t set = 0; set < shared_.size(); ++set) {
-      std::uint64_t count = 0;
-      if (by_bytes_) {
-        count = count_ones({bytes_.data() + std::size_t{set} * profiles_, profiles_});
-      } else {
-        for (std::size_t word = 0; word < words_a_set(); ++word) {
-          count += static_cast<std::uint64_t>(__builtin_popcountll(words_[set * words_a_set() + word]));
-        }
-      }
-      visit(shared_[set], count);
-    }
-  }
-
- private:
-  [[nodiscard]] std::size_t words_a_set() const noexcept { return (profiles_ + 63) / 64; }
-  [[nodiscard]] bool has(std::uint32_t set, std::uint32_t profile) const noexcept {
-    if (by_bytes_) return bytes_[std::size_t{set} * profiles_ + profile] != 0;
-    return ((words_[set * words_a_set() + (profile >> 6)] >> (profile & 63)) & 1) != 0;
-  }
-  void share(std::uint32_t first, std::uint32_t last) {
-    for (std::uint32_t bucket = first; bucket <= last && bucket < set_.size(); ++bucket) {
-      if (set_[bucket] != kUnshared) continue;
-      set_[bucket] = static_cast<std::uint32_t>(shared_.size());
-      shared_.push_back(bucket);
-    }
-  }
-
-  std::vector<std::uint32_t> set_;     // of a bucket; kUnshared
-  std::vector<std::uint32_t> shared_;  // bucket of a set
-  std::uint32_t profiles_;
-  bool by_bytes_ = true;
-  Scratch::Lease<std::uint8_t> bytes_;
-  Scratch::Lease<std::uint64_t> words_;
-};
 
 // Rows of one place, times in their order of profile and time; slots instead where they are given.
 struct Feed {
@@ -156,10 +37,12 @@ struct Feed {
   std::uint32_t id_offset = 0;
   const std::uint64_t* profile_start = nullptr;  // a bit a row, where times are whole chunks; else null
   const std::uint16_t* start_profile = nullptr;  // + id_offset, of each start
+  std::optional<std::uint32_t> first_row = {};   // in the chunk's spine, when rows are a stretch of that
   std::span<const std::uint32_t> hidden = {};  // rows of names that do not count, ascending; all buckets are bytes then
+  bool base = false;                           // of the partition's base
+  bool small = false;                          // of a layer beside it
 };
 
-// --- by profile
 class ProfileScan {
  public:
   ProfileScan(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch,
@@ -171,12 +54,6 @@ class ProfileScan {
         partial_(partial),
         filter_(context, task, scratch),
         primitives_(simd::primitives()) {
-    if (!filter_.everybody()) {
-      excluded_ = scratch.lease<std::uint8_t>(task.size());
-      for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
-        excluded_[profile] = filter_.has(profile) ? 0 : simd::kOutsideBucket;
-      }
-    }
     if (!plan.breakdown.empty()) {
       groups_ = scratch.lease<std::uint32_t>(task.size());
       const auto all = scratch.lease<std::uint32_t>(task.size());
@@ -188,34 +65,142 @@ class ProfileScan {
 
   void run() {
     const bool by_slices = !plan_.event.where.empty() || (!plan_.event.any && plan_.event.names.size() == 1);
-    find_shared(by_slices);
-    for (const Chunk* each : task_.chunks) {
-      ChunkView chunk(*each, task_, scratch_);
-      if (chunk.outside(context_.range)) continue;
-      by_slices ? feed_slices(chunk) : feed_spine(chunk);
+    find_places(by_slices);
+    find_shared();
+    for_each_slow([&](std::uint32_t profile) {
+      const auto places = task_.plan->slow_places.of(task_.shard, task_.first_id + profile);
+      slow_places_.insert(slow_places_.end(), places.begin(), places.end());
+    });
+    for (const bool base : {false, true}) {
+      if (base && std::ranges::any_of(places_, &TaskPlace::base)) {
+        if (derives_) derive_sets();
+        take_out_bases();
+      }
+      for (const TaskPlace& place : places_) {
+        if (place.base != base) continue;
+        ChunkView chunk(*place.chunk, task_, scratch_);
+        by_slices ? feed_slices(chunk) : feed_spine(chunk, place);
+      }
     }
     count_shared();
   }
 
  private:
-  void find_shared(bool by_slices) {
-    if (!plan_.uniques) return;
-    std::vector<Place> places;
-    for (const BucketPlan& interval : plan_.intervals) {
-      places.clear();
-      for (const Chunk* chunk : task_.chunks) {
-        if (!interval.covers(chunk->partition)) continue;
-        const PartitionBuckets& buckets = interval.of(chunk->partition);
-        const auto touched = buckets.touched(chunk->time_min, chunk->time_max);
-        if (!touched) continue;
-        const std::size_t copies = buckets.returns() ? 2 : by_slices ? selected_slices(*chunk) : 1;
-        for (std::size_t i = 0; i < std::min<std::size_t>(copies, 2); ++i) {
-          places.push_back({chunk->first_id, chunk->last_id, buckets.first_bucket + touched->first,
-                            buckets.first_bucket + touched->second});
-        }
-      }
-      shared_.emplace_back(interval.size(), places, task_.size(), scratch_);
+  // A chunk of the task that the range touches.
+  struct TaskPlace {
+    const Chunk* chunk;
+    std::uint32_t layer;  // rank
+    bool base;
+    bool small;  // beside a base
+    bool twice;  // a profile's rows come in several feeds
+  };
+
+  void find_places(bool by_slices) {
+    const std::span<const ChunkPlaceInPlan> places = task_.places();
+    for (const ChunkPlaceInPlan& place : places) {
+      if (ChunkView(*place.chunk, task_, scratch_).outside(context_.range)) continue;
+      places_.push_back({place.chunk, place.layer, false, false, by_slices && selected_slices(*place.chunk) > 1});
     }
+    if (!plan_.uniques || by_slices) return;
+    for (std::size_t first = 0, last; first < places_.size(); first = last) {
+      for (last = first; last < places_.size() && places_[last].chunk->partition == places_[first].chunk->partition;)
+        ++last;
+      mark_base(std::span(places_).subspan(first, last - first));
+    }
+  }
+
+  // Of one partition: the layer with most rows is the base of others, when its chunks lie inside the stripe.
+  void mark_base(std::span<TaskPlace> places) const {
+    std::uint64_t most = 0;
+    std::uint32_t base = kNone;
+    for (std::size_t first = 0, last; first < places.size(); first = last) {
+      std::uint64_t rows = 0;
+      for (last = first; last < places.size() && places[last].layer == places[first].layer; ++last) {
+        const Chunk& chunk = *places[last].chunk;
+        const bool inside = chunk.first_id >= task_.first_id && chunk.last_id <= task_.last_id && !chunk.wide_ids();
+        rows += inside ? chunk.row_count : 0;
+      }
+      if (rows > most) most = rows, base = places[first].layer;
+    }
+    if (base == kNone || places.front().layer == places.back().layer) return;
+    for (TaskPlace& place : places) (place.layer == base ? place.base : place.small) = true;
+  }
+
+  void find_shared() {
+    if (!plan_.uniques) return;
+    std::vector<SharedBuckets::Place> reached;
+    for (const BucketPlan& interval : plan_.intervals) {
+      reached.clear();
+      for (const TaskPlace& place : places_) {
+        if (!interval.covers(place.chunk->partition)) continue;
+        const PartitionBuckets& buckets = interval.of(place.chunk->partition);
+        const auto touched = buckets.touched(place.chunk->time_min, place.chunk->time_max);
+        if (!touched) continue;
+        const bool twice = place.twice || buckets.returns();
+        reached.push_back({place.layer, place.base, place.small, twice, buckets.first_bucket + touched->first,
+                           buckets.first_bucket + touched->second});
+      }
+      shared_.emplace_back(interval.size(), reached, task_.size(), scratch_);
+    }
+    find_derived();
+  }
+
+  // Where the buckets of all intervals are made of those of the finest, small layers fill the sets of these alone.
+  void find_derived() {
+    const std::span<const std::int64_t> finest = plan_.intervals[plan_.order.front()].starts().subspan(1);
+    for (const std::size_t i : plan_.order) {
+      const std::span<const std::int64_t> own = plan_.intervals[i].starts().subspan(1);
+      const bool nested = std::includes(finest.begin(), finest.end(), own.begin(), own.end());
+      if (!nested || plan_.intervals[i].returns()) return;
+    }
+    derives_ = true;
+  }
+
+  void derive_sets() {
+    const std::size_t finest = plan_.order.front();
+    const std::span<const std::int64_t> fine = plan_.intervals[finest].starts();
+    for (const std::size_t i : std::span(plan_.order).subspan(1)) {
+      const std::span<const std::int64_t> own = plan_.intervals[i].starts().subspan(1);
+      std::vector<std::uint32_t> bucket_of(fine.size());
+      for (std::size_t bucket = 1; bucket < fine.size(); ++bucket)
+        bucket_of[bucket] =
+            static_cast<std::uint32_t>(std::upper_bound(own.begin(), own.end(), fine[bucket]) - own.begin());
+      shared_[i].add_all(shared_[finest], bucket_of);
+    }
+  }
+
+  template <class Visit>
+  void for_each_slow(Visit&& visit) const {
+    for (std::uint32_t word = 0; word < task_.slow.size(); ++word) {
+      for (std::uint64_t bits = task_.slow[word]; bits != 0; bits &= bits - 1)
+        visit(word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)));
+    }
+  }
+
+  void take_out_bases() {
+    std::vector<SharedBuckets::BaseChunk> base;
+    const auto take_out = [&] {
+      for (std::size_t i = 0; i < shared_.size() && !base.empty(); ++i) {
+        const BucketPlan& interval = plan_.intervals[i];
+        const std::int32_t partition = base.front().chunk->partition;
+        if (interval.covers(partition)) shared_[i].take_out(interval.of(partition), base, task_.first_id);
+      }
+      base.clear();
+    };
+    for (const TaskPlace& place : places_) {
+      if (!place.base) continue;
+      if (!base.empty() && base.front().chunk->partition != place.chunk->partition) take_out();
+      base.push_back({place.chunk, wanted_codes(*place.chunk)});
+    }
+    take_out();
+  }
+
+  // By code of the chunk, whether its rows count; empty when all do.
+  [[nodiscard]] std::vector<std::uint8_t> wanted_codes(const Chunk& chunk) const {
+    std::vector<std::uint8_t> wanted;
+    for (const Slice& slice : chunk.slices) wanted.push_back(plan_.event.selects(slice.name) ? 1 : 0);
+    if (std::ranges::find(wanted, 0) == wanted.end()) wanted.clear();
+    return wanted;
   }
 
   [[nodiscard]] std::size_t selected_slices(const Chunk& chunk) const {
@@ -251,7 +236,7 @@ class ProfileScan {
     });
   }
 
-  void feed_spine(ChunkView& chunk) {
+  void feed_spine(ChunkView& chunk, const TaskPlace& place) {
     const std::vector<Slice>& slices = chunk.chunk().slices;
     std::vector<std::uint8_t> wanted(std::max<std::size_t>(slices.size(), 256));
     std::size_t selected = 0;
@@ -263,25 +248,32 @@ class ProfileScan {
     }
     if (selected == 0) return;
     const SpineView spine = chunk.spine();
+    Feed feed{chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile, spine.id_offset};
+    feed.first_row = spine.first_row;
+    feed.base = place.base;
+    feed.small = place.small;
     if (selected == slices.size()) {
-      return take(chunk, {chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile,
-                          spine.id_offset, spine.profile_start, spine.start_profile});
+      feed.profile_start = spine.profile_start;
+      feed.start_profile = spine.start_profile;
+      return take(chunk, feed);
     }
     if (hidden <= chunk.chunk().row_count / kHiddenShare && can_hide(chunk.chunk().partition)) {
       const auto rows = scratch_.lease<std::uint32_t>(hidden);
-      const std::span hidden_rows(rows.data(), find_hidden(chunk, spine, wanted.data(), rows.data()));
-      return take(chunk, {chunk.chunk().partition, spine.size(), spine.time.data(), nullptr, spine.profile,
-                          spine.id_offset, nullptr, nullptr, hidden_rows});
+      feed.hidden = {rows.data(), find_hidden(chunk, spine, wanted.data(), rows.data())};
+      return take(chunk, feed);
     }
     const auto rows = scratch_.lease<std::uint32_t>(spine.size() + simd::kSlack);
-    const std::uint32_t count = wanted_positions(spine, wanted.data(), rows.data());
-    const auto times = scratch_.lease<std::uint32_t>(count);
-    const auto profiles = scratch_.lease<std::uint16_t>(count);
-    for (std::uint32_t i = 0; i < count; ++i) {
+    feed.count = wanted_positions(spine, wanted.data(), rows.data());
+    const auto times = scratch_.lease<std::uint32_t>(feed.count);
+    const auto profiles = scratch_.lease<std::uint16_t>(feed.count);
+    for (std::uint32_t i = 0; i < feed.count; ++i) {
       times[i] = spine.time[rows[i]];
       profiles[i] = spine.profile[rows[i]];
     }
-    take(chunk, {chunk.chunk().partition, count, times.data(), nullptr, profiles.data(), spine.id_offset});
+    feed.time = times.data();
+    feed.profile = profiles.data();
+    feed.first_row.reset();
+    take(chunk, feed);
   }
 
   // Few rows of names that do not count, the system's own beside any event, are covered up where they lie.
@@ -341,32 +333,41 @@ class ProfileScan {
     for (std::size_t i = 0; i < plan_.order.size(); ++i) {
       const std::size_t interval = plan_.order[i];
       const PartitionBuckets& buckets = plan_.intervals[interval].of(feed.partition);
+      if (is_derived(interval, feed) && !plan_.totals) continue;
       if (!buckets.by_bytes) {
         take_wide(interval, buckets, feed);
         continue;
       }
-      const bool profiles = !plan_.breakdown.empty() || touches_shared(interval, buckets, chunk.chunk());
+      const bool profiles = !plan_.breakdown.empty() || takes_any(interval, buckets, chunk.chunk(), feed.base);
       const std::size_t finer = finer_of(i, feed.partition, firsts, profiles);
       if (finer != i) {
         regroup(plan_.order[finer], interval, feed, profiles, firsts);
       } else {
-        group(buckets, feed, profiles || coarser_needs(i, feed.partition, chunk.chunk()), firsts[interval]);
+        group(buckets, chunk, feed, profiles || coarser_needs(i, feed, chunk.chunk()), firsts[interval]);
       }
-      count_firsts(interval, buckets, feed, profiles, firsts[interval]);
+      count_firsts(interval, buckets, chunk, feed, profiles, firsts[interval]);
     }
   }
 
-  [[nodiscard]] bool touches_shared(std::size_t interval, const PartitionBuckets& buckets, const Chunk& chunk) const {
+  // The interval's sets are made of the finest's: rows of small layers are put into those alone.
+  [[nodiscard]] bool is_derived(std::size_t interval, const Feed& feed) const noexcept {
+    return derives_ && feed.small && interval != plan_.order.front();
+  }
+
+  // Whether rows of the chunk go into sets of the interval.
+  [[nodiscard]] bool takes_any(std::size_t interval, const PartitionBuckets& buckets, const Chunk& chunk,
+                               bool base) const {
     if (!plan_.uniques) return false;
     const auto touched = buckets.touched(chunk.time_min, chunk.time_max);
-    return touched &&
-           shared_[interval].any_shared(buckets.first_bucket + touched->first, buckets.first_bucket + touched->second);
+    return touched && shared_[interval].takes_any(buckets.first_bucket + touched->first,
+                                                  buckets.first_bucket + touched->second, base);
   }
 
   // Does some interval behind this one in the order need to know rows?
-  [[nodiscard]] bool coarser_needs(std::size_t i, std::int32_t partition, const Chunk& chunk) const {
+  [[nodiscard]] bool coarser_needs(std::size_t i, const Feed& feed, const Chunk& chunk) const {
     for (std::size_t j = i + 1; j < plan_.order.size(); ++j) {
-      if (touches_shared(plan_.order[j], plan_.intervals[plan_.order[j]].of(partition), chunk)) return true;
+      const PartitionBuckets& buckets = plan_.intervals[plan_.order[j]].of(feed.partition);
+      if (takes_any(plan_.order[j], buckets, chunk, feed.base)) return true;
     }
     return false;
   }
@@ -384,13 +385,13 @@ class ProfileScan {
     return i;
   }
 
-  // Nothing but times and profiles is looked at, of whole chunks.
+  // Nothing but times and profiles is looked at, of whole chunks. Slow profiles are few: they are counted and taken back.
   [[nodiscard]] bool goes_by_starts(const Feed& feed) const noexcept {
     return feed.profile_start != nullptr && feed.slot == nullptr && feed.hidden.empty() && plan_.breakdown.empty() &&
-           filter_.everybody() && plan_.uniques && !plan_.totals;
+           context_.where == nullptr && plan_.uniques && !plan_.totals;
   }
 
-  void group(const PartitionBuckets& buckets, const Feed& feed, bool profiles, Firsts& out) {
+  void group(const PartitionBuckets& buckets, const ChunkView& chunk, const Feed& feed, bool profiles, Firsts& out) {
     if (goes_by_starts(feed)) {
       out.valid = out.by_starts = true;
       out.bytes = scratch_.lease<std::uint8_t>(feed.count + simd::kSlack);
@@ -403,10 +404,7 @@ class ProfileScan {
     } else {
       primitives_.time_to_bucket(feed.time, feed.count, buckets.rule, bytes.data());
     }
-    if (!filter_.everybody()) {
-      const std::uint8_t* excluded = excluded_.data() + feed.id_offset;
-      for (std::uint32_t row = 0; row < feed.count; ++row) bytes[row] |= excluded[feed.profile[row]];
-    }
+    exclude(chunk, feed, bytes.data());
     for (const std::uint32_t row : feed.hidden) bytes[row] = simd::kOutsideBucket;
     if (plan_.totals) count_totals(buckets, feed, bytes.data(), out.totals);
     out.valid = true;
@@ -416,6 +414,32 @@ class ProfileScan {
     if (profiles) out.profile = scratch_.lease<std::uint16_t>(feed.count + simd::kSlack);
     out.count = primitives_.first_of_group(bytes.data(), feed.profile, feed.count, out.bytes.data(),
                                            profiles ? out.profile.data() : nullptr);
+  }
+
+  // Rows of profiles that do not count go outside.
+  void exclude(const ChunkView& chunk, const Feed& feed, std::uint8_t* bytes) {
+    if (filter_.everybody()) return;
+    if (context_.where == nullptr && feed.first_row) {
+      each_slow_stretch(chunk, [&](std::uint32_t first, std::uint32_t last) {
+        std::fill(bytes + (first - *feed.first_row), bytes + (last - *feed.first_row), simd::kOutsideBucket);
+      });
+      return;
+    }
+    if (excluded_.size() == 0) {
+      excluded_ = scratch_.lease<std::uint8_t>(task_.size());
+      for (std::uint32_t profile = 0; profile < task_.size(); ++profile)
+        excluded_[profile] = filter_.has(profile) ? 0 : simd::kOutsideBucket;
+    }
+    const std::uint8_t* excluded = excluded_.data() + feed.id_offset;
+    for (std::uint32_t row = 0; row < feed.count; ++row) bytes[row] |= excluded[feed.profile[row]];
+  }
+
+  // visit(first, last): spine rows of the chunk that belong to slow profiles of the task.
+  template <class Visit>
+  void each_slow_stretch(const ChunkView& chunk, Visit&& visit) const {
+    for (const SlowPlace& place : slow_places_) {
+      if (place.chunk == &chunk.chunk()) visit(place.first, place.last);
+    }
   }
 
   // Totals of rows by bucket; with a breakdown they go to their cells at once.
@@ -449,51 +473,76 @@ class ProfileScan {
                                     out.bytes.data(), known ? out.profile.data() : nullptr);
   }
 
-  void count_firsts(std::size_t interval, const PartitionBuckets& buckets, const Feed& feed, bool profiles,
-                    const Firsts& firsts) {
+  void count_firsts(std::size_t interval, const PartitionBuckets& buckets, const ChunkView& chunk, const Feed& feed,
+                    bool profiles, const Firsts& firsts) {
     Cells& cells = partial_.cells[interval];
     if (!plan_.breakdown.empty()) return count_grouped(interval, buckets, feed, firsts);
     for (std::uint32_t bucket = 0; plan_.totals && bucket < buckets.bucket_count; ++bucket) {
       if (firsts.totals[bucket] != 0) cells.total(cells.at(0, buckets.first_bucket + bucket)) += firsts.totals[bucket];
     }
-    if (!plan_.uniques) return;
+    if (!plan_.uniques || is_derived(interval, feed)) return;
     std::uint64_t counts[128] = {};
     primitives_.count_bytes(firsts.bytes.data(), firsts.count, buckets.bucket_count - 1, counts);
+    if (firsts.by_starts) take_back_slow(buckets, chunk, feed, counts);
     SharedBuckets& shared = shared_[interval];
     for (std::uint32_t bucket = 0; bucket < buckets.bucket_count; ++bucket) {
-      const bool direct = counts[bucket] != 0 && !shared.in_reach(buckets.first_bucket + bucket);
+      const bool direct = counts[bucket] != 0 && !shared.takes(buckets.first_bucket + bucket, feed.base);
       if (direct) cells.unique(cells.at(0, buckets.first_bucket + bucket)) += counts[bucket];
     }
     if (profiles) note_shared(buckets, feed, firsts, shared);
   }
 
+  // By starts everybody was counted; slow profiles are not the scan's. What sets have of them is removed in the end.
+  void take_back_slow(const PartitionBuckets& buckets, const ChunkView& chunk, const Feed& feed,
+                      std::uint64_t* counts) {
+    each_slow_stretch(chunk, [&](std::uint32_t first, std::uint32_t last) {
+      std::uint32_t before = kNone;
+      for (std::uint32_t row = first; row < last; ++row) {
+        const std::uint32_t bucket = buckets.rule.bucket(feed.time[row]);
+        counts[bucket] -= bucket != before && bucket != simd::kOutsideBucket;
+        before = bucket;
+      }
+    });
+  }
+
   // Firsts of shared buckets go into their sets; the others into one that nobody reads, so that no branch is needed.
   void note_shared(const PartitionBuckets& buckets, const Feed& feed, const Firsts& firsts, SharedBuckets& shared) {
-    const auto nowhere = scratch_.lease<std::uint8_t>(task_.size());
-    std::uint32_t start = kNone;  // number of the last start: none before the first byte, which is one
-    std::uint8_t* set[128];
-    std::fill_n(set, 128, nowhere.data());
-    for (std::uint32_t bucket = 0; bucket < buckets.bucket_count; ++bucket) {
-      if (shared.in_reach(buckets.first_bucket + bucket)) set[bucket] = shared.bytes_of(buckets.first_bucket + bucket);
-    }
-    if (shared.by_bytes() && firsts.by_starts) {
-      for (std::uint32_t k = 0; k < firsts.count; ++k) {
-        start += firsts.bytes[k] >> 7;
-        set[firsts.bytes[k] & 127u][feed.start_profile[start] + feed.id_offset] = 1;
+    const auto no_bytes = scratch_.lease<std::uint8_t>(task_.size());
+    const auto no_words = scratch_.lease<std::uint64_t>(shared.words());
+    std::uint8_t* bytes[128];
+    std::uint64_t* words[128];
+    std::fill_n(bytes, 128, no_bytes.data());
+    std::fill_n(words, 128, no_words.data());
+    bool any_bytes = false, any_words = false;
+    for (std::uint32_t local = 0; local < buckets.bucket_count; ++local) {
+      const std::uint32_t bucket = buckets.first_bucket + local;
+      if (!shared.takes(bucket, feed.base)) continue;
+      if (shared.is_bytes(bucket)) {
+        bytes[local] = shared.bytes_of(bucket), any_bytes = true;
+      } else {
+        words[local] = shared.words_of(bucket), any_words = true;
       }
-      return;
     }
-    if (shared.by_bytes()) {
+    if (any_bytes) {
+      each_first(feed, firsts, [&](std::uint32_t local, std::uint32_t profile) { bytes[local][profile] = 1; });
+    }
+    if (!any_words) return;
+    each_first(feed, firsts, [&](std::uint32_t local, std::uint32_t profile) {
+      words[local][profile >> 6] |= std::uint64_t{1} << (profile & 63);
+    });
+  }
+
+  template <class Visit>
+  static void each_first(const Feed& feed, const Firsts& firsts, Visit&& visit) {
+    if (!firsts.by_starts) {
       for (std::uint32_t k = 0; k < firsts.count; ++k)
-        set[firsts.bytes[k] & 127u][firsts.profile[k] + feed.id_offset] = 1;
+        visit(firsts.bytes[k] & 127u, firsts.profile[k] + feed.id_offset);
       return;
     }
+    std::uint32_t start = kNone;  // number of the last start: none before the first byte, which is one
     for (std::uint32_t k = 0; k < firsts.count; ++k) {
       start += firsts.bytes[k] >> 7;
-      const std::uint32_t bucket = firsts.bytes[k] & 127u;
-      if (bucket == simd::kOutsideBucket || !shared.in_reach(buckets.first_bucket + bucket)) continue;
-      const std::uint32_t profile = firsts.by_starts ? feed.start_profile[start] : firsts.profile[k];
-      shared.add(buckets.first_bucket + bucket, profile + feed.id_offset);
+      visit(firsts.bytes[k] & 127u, feed.start_profile[start] + feed.id_offset);
     }
   }
 
@@ -506,17 +555,17 @@ class ProfileScan {
       if (bucket == PartitionBuckets::kOutside || !filter_.has(profile)) continue;
       ++cells.total(cells.at(groups_[profile], buckets.first_bucket + bucket));
     }
-    if (!plan_.uniques) return;
+    if (!plan_.uniques || is_derived(interval, feed)) return;
     SharedBuckets& shared = shared_[interval];
     for (std::uint32_t k = 0; k < firsts.count; ++k) {
       const std::uint32_t bucket = firsts.bytes[k] & 127u;
       if (bucket == simd::kOutsideBucket) continue;
-      note_unique(cells, shared, buckets.first_bucket + bucket, firsts.profile[k] + feed.id_offset);
+      note_unique(cells, shared, buckets.first_bucket + bucket, firsts.profile[k] + feed.id_offset, feed.base);
     }
   }
 
-  void note_unique(Cells& cells, SharedBuckets& shared, std::uint32_t bucket, std::uint32_t profile) {
-    if (shared.shared(bucket)) {
+  void note_unique(Cells& cells, SharedBuckets& shared, std::uint32_t bucket, std::uint32_t profile, bool base) {
+    if (shared.takes(bucket, base)) {
       shared.add(bucket, profile);
     } else {
       ++cells.unique(cells.at(plan_.breakdown.empty() ? 0 : groups_[profile], bucket));
@@ -532,6 +581,7 @@ class ProfileScan {
   // Over 127 buckets in a partition (hours), or borders without a rule: row by row.
   void take_wide(std::size_t interval, const PartitionBuckets& buckets, const Feed& feed) {
     Cells& cells = partial_.cells[interval];
+    const bool uniques = plan_.uniques && !is_derived(interval, feed);
     std::uint32_t last_profile = kNone, last_bucket = kNone;
     for (std::uint32_t row = 0; row < feed.count; ++row) {
       const std::uint32_t profile = feed.profile[row] + feed.id_offset;
@@ -539,8 +589,8 @@ class ProfileScan {
       if (local == PartitionBuckets::kOutside || !filter_.has(profile)) continue;
       const std::uint32_t bucket = buckets.first_bucket + local;
       if (plan_.totals) ++cells.total(cells.at(plan_.breakdown.empty() ? 0 : groups_[profile], bucket));
-      if (plan_.uniques && (profile != last_profile || bucket != last_bucket))
-        note_unique(cells, shared_[interval], bucket, profile);
+      if (uniques && (profile != last_profile || bucket != last_bucket))
+        note_unique(cells, shared_[interval], bucket, profile, feed.base);
       last_profile = profile;
       last_bucket = bucket;
     }
@@ -548,6 +598,7 @@ class ProfileScan {
 
   void count_shared() {
     for (std::size_t interval = 0; interval < shared_.size(); ++interval) {
+      for_each_slow([&](std::uint32_t profile) { shared_[interval].remove(profile); });
       Cells& cells = partial_.cells[interval];
       if (plan_.breakdown.empty()) {
         shared_[interval].each_count([&](std::uint32_t bucket, std::uint64_t count) {
@@ -569,132 +620,17 @@ class ProfileScan {
   const simd::Primitives& primitives_;
   Scratch::Lease<std::uint8_t> excluded_;  // of a profile: kOutsideBucket when it does not count
   Scratch::Lease<std::uint32_t> groups_;   // of a profile, with a breakdown
+  std::vector<TaskPlace> places_;          // by (partition, log order, first_id)
   std::vector<SharedBuckets> shared_;      // one an interval, when uniques are asked for
-};
-
-// --- by row
-class RowScan {
- public:
-  RowScan(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch, TrendPartial& partial)
-      : plan_(plan),
-        context_(context),
-        task_(task),
-        scratch_(scratch),
-        partial_(partial),
-        filter_(context, task, scratch),
-        traits_(plan.breakdown, task, scratch),
-        seen_(plan.uniques ? plan.intervals.size() : 0) {}
-
-  void run() {
-    for (const Chunk* each : task_.chunks) {
-      ChunkView chunk(*each, task_, scratch_);
-      if (chunk.outside(context_.range)) continue;
-      for (const Slice& slice : each->slices) {
-        if (plan_.event.selects(slice.name)) scan_slice(chunk, slice);
-      }
-    }
-    count_seen();
-  }
-
- private:
-  void scan_slice(ChunkView& chunk, const Slice& slice) {
-    const auto view = chunk.slice(slice);
-    if (!view) return;
-    const auto rows = scratch_.lease<std::uint32_t>(view->row_count + simd::kSlack);
-    std::uint32_t count = select_rows(chunk, *view, context_.range, rows.data());
-    count = filter_rows(*view, plan_.event.where, scratch_, rows.data(), count);
-    if (!filter_.everybody()) count = keep_counted(*view, rows.data(), count);
-    if (count == 0) return;
-    const auto groups = scratch_.lease<std::uint32_t>(count);
-    plan_.breakdown.row_groups(traits_, *view, rows.data(), count, partial_.groups, scratch_, groups.data());
-    if (plan_.shown)
-      std::transform(groups.data(), groups.data() + count, groups.data(),
-                     [&](std::uint32_t group) { return plan_.folded(group); });
-    std::vector<Scratch::Lease<Value>> numbers;
-    for (const TrendKey& key : plan_.keys) {
-      numbers.push_back(scratch_.lease<Value>(key.key ? count : 0));
-      if (key.key) read_property(*view, *key.key, rows.data(), count, numbers.back().data());
-    }
-    const auto cells = scratch_.lease<std::uint32_t>(count);
-    for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
-      add_cells(chunk, *view, i, rows.data(), groups.data(), count, cells.data());
-      Cells& into = partial_.cells[i];
-      for (std::uint32_t at = 0; at < count; ++at) ++into.total(cells[at]);
-      for (std::size_t key = 0; key < numbers.size(); ++key) {
-        if (numbers[key].size() == 0) continue;
-        NumberCells& sums = into.numbers(key);
-        for (std::uint32_t at = 0; at < count; ++at) sums.add(cells[at], numbers[key][at]);
-      }
-    }
-  }
-
-  [[nodiscard]] std::uint32_t keep_counted(const SliceView& view, std::uint32_t* rows, std::uint32_t count) const {
-    std::uint32_t kept = 0;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint32_t row = rows[i];
-      rows[kept] = row;
-      kept += filter_.has(view.profile[row] + view.id_offset);
-    }
-    return kept;
-  }
-
-  // The cell of each row; notes (cell, profile) where uniques are asked for.
-  void add_cells(const ChunkView& chunk, const SliceView& view, std::size_t interval, const std::uint32_t* rows,
-                 const std::uint32_t* groups, std::uint32_t count, std::uint32_t* out) {
-    const BucketPlan& plan = plan_.intervals[interval];
-    const PartitionBuckets& buckets = plan.of(chunk.chunk().partition);
-    Cells& cells = partial_.cells[interval];
-    if (plan.size() == 1) {
-      cells.make_groups(plan_.shown ? plan_.folded(kNone) + 1 : partial_.groups.size());
-      std::copy_n(groups, count, out);
-    } else if (buckets.by_slot) {
-      for (std::uint32_t i = 0; i < count; ++i) {
-        out[i] = cells.at(groups[i], buckets.first_bucket + buckets.slot_bucket[view.slot[rows[i]]]);
-      }
-    } else {
-      for (std::uint32_t i = 0; i < count; ++i) {
-        const std::uint32_t time = chunk.chunk().time[view.slice->posting(view.first_row + rows[i])];
-        out[i] = cells.at(groups[i], buckets.first_bucket + buckets.bucket(time));
-      }
-    }
-    if (!plan_.uniques) return;
-    std::vector<std::uint64_t>& seen = seen_[interval];
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint64_t key = (std::uint64_t{out[i]} << 16) | (view.profile[rows[i]] + view.id_offset);
-      if (seen.empty() || seen.back() != key) seen.push_back(key);
-    }
-  }
-
-  void count_seen() {
-    for (std::size_t interval = 0; interval < seen_.size(); ++interval) {
-      std::vector<std::uint64_t>& seen = seen_[interval];
-      std::sort(seen.begin(), seen.end());
-      seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
-      for (const std::uint64_t key : seen) ++partial_.cells[interval].unique(static_cast<std::uint32_t>(key >> 16));
-    }
-  }
-
-  static_assert(limits::kStripeIds <= 65'536, "a profile of a task fits 16 bits");
-
-  const TrendPlan& plan_;
-  const QueryContext& context_;
-  const Task& task_;
-  Scratch& scratch_;
-  TrendPartial& partial_;
-  ProfileFilter filter_;
-  Breakdown::TaskTraits traits_;
-  std::vector<std::vector<std::uint64_t>> seen_;  // an interval: cell << 16 | profile
+  bool derives_ = false;                   // sets of coarser intervals are made of those of the finest
+  std::vector<SlowPlace> slow_places_;     // of the task
 };
 
 }  // namespace
 
-void scan_trend(const TrendPlan& plan, const QueryContext& context, Task& task, Scratch& scratch,
-                TrendPartial& partial) {
-  if (plan.reads_rows()) {
-    RowScan(plan, context, task, scratch, partial).run();
-  } else {
-    ProfileScan(plan, context, task, scratch, partial).run();
-  }
+void scan_trend_profiles(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch,
+                         TrendPartial& partial) {
+  ProfileScan(plan, context, task, scratch, partial).run();
 }
 
 }  // namespace cdp

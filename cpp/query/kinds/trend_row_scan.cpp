@@ -1,0 +1,132 @@
+// A trend over a task by row: when properties are broken down or measured. Rows of each slice are selected, filtered,
+// grouped, and added to their cells. ~5 ns a selected row and interval.
+#include <algorithm>
+#include <vector>
+
+#include "query/kinds/profile_filter.hpp"
+#include "query/kinds/trend.hpp"
+
+namespace cdp {
+namespace {
+
+class RowScan {
+ public:
+  RowScan(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch, TrendPartial& partial)
+      : plan_(plan),
+        context_(context),
+        task_(task),
+        scratch_(scratch),
+        partial_(partial),
+        filter_(context, task, scratch),
+        traits_(plan.breakdown, task, scratch),
+        seen_(plan.uniques ? plan.intervals.size() : 0) {}
+
+  void run() {
+    for (const Chunk* each : task_.chunks) {
+      ChunkView chunk(*each, task_, scratch_);
+      if (chunk.outside(context_.range)) continue;
+      for (const Slice& slice : each->slices) {
+        if (plan_.event.selects(slice.name)) scan_slice(chunk, slice);
+      }
+    }
+    count_seen();
+  }
+
+ private:
+  void scan_slice(ChunkView& chunk, const Slice& slice) {
+    const auto view = chunk.slice(slice);
+    if (!view) return;
+    const auto rows = scratch_.lease<std::uint32_t>(view->row_count + simd::kSlack);
+    std::uint32_t count = select_rows(chunk, *view, context_.range, rows.data());
+    count = filter_rows(*view, plan_.event.where, scratch_, rows.data(), count);
+    if (!filter_.everybody()) count = keep_counted(*view, rows.data(), count);
+    if (count == 0) return;
+    const auto groups = scratch_.lease<std::uint32_t>(count);
+    plan_.breakdown.row_groups(traits_, *view, rows.data(), count, partial_.groups, scratch_, groups.data());
+    if (plan_.shown)
+      std::transform(groups.data(), groups.data() + count, groups.data(),
+                     [&](std::uint32_t group) { return plan_.folded(group); });
+    std::vector<Scratch::Lease<Value>> numbers;
+    for (const TrendKey& key : plan_.keys) {
+      numbers.push_back(scratch_.lease<Value>(key.key ? count : 0));
+      if (key.key) read_property(*view, *key.key, rows.data(), count, numbers.back().data());
+    }
+    const auto cells = scratch_.lease<std::uint32_t>(count);
+    for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
+      add_cells(chunk, *view, i, rows.data(), groups.data(), count, cells.data());
+      Cells& into = partial_.cells[i];
+      for (std::uint32_t at = 0; at < count; ++at) ++into.total(cells[at]);
+      for (std::size_t key = 0; key < numbers.size(); ++key) {
+        if (numbers[key].size() == 0) continue;
+        NumberCells& sums = into.numbers(key);
+        for (std::uint32_t at = 0; at < count; ++at) sums.add(cells[at], numbers[key][at]);
+      }
+    }
+  }
+
+  [[nodiscard]] std::uint32_t keep_counted(const SliceView& view, std::uint32_t* rows, std::uint32_t count) const {
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t row = rows[i];
+      rows[kept] = row;
+      kept += filter_.has(view.profile[row] + view.id_offset);
+    }
+    return kept;
+  }
+
+  // The cell of each row; notes (cell, profile) where uniques are asked for.
+  void add_cells(const ChunkView& chunk, const SliceView& view, std::size_t interval, const std::uint32_t* rows,
+                 const std::uint32_t* groups, std::uint32_t count, std::uint32_t* out) {
+    const BucketPlan& plan = plan_.intervals[interval];
+    const PartitionBuckets& buckets = plan.of(chunk.chunk().partition);
+    Cells& cells = partial_.cells[interval];
+    if (plan.size() == 1) {
+      cells.make_groups(plan_.shown ? plan_.folded(kNone) + 1 : partial_.groups.size());
+      std::copy_n(groups, count, out);
+    } else if (buckets.by_slot) {
+      for (std::uint32_t i = 0; i < count; ++i) {
+        out[i] = cells.at(groups[i], buckets.first_bucket + buckets.slot_bucket[view.slot[rows[i]]]);
+      }
+    } else {
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const std::uint32_t time = chunk.chunk().time[view.slice->posting(view.first_row + rows[i])];
+        out[i] = cells.at(groups[i], buckets.first_bucket + buckets.bucket(time));
+      }
+    }
+    if (!plan_.uniques) return;
+    std::vector<std::uint64_t>& seen = seen_[interval];
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint64_t key = (std::uint64_t{out[i]} << 16) | (view.profile[rows[i]] + view.id_offset);
+      if (seen.empty() || seen.back() != key) seen.push_back(key);
+    }
+  }
+
+  void count_seen() {
+    for (std::size_t interval = 0; interval < seen_.size(); ++interval) {
+      std::vector<std::uint64_t>& seen = seen_[interval];
+      std::sort(seen.begin(), seen.end());
+      seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+      for (const std::uint64_t key : seen) ++partial_.cells[interval].unique(static_cast<std::uint32_t>(key >> 16));
+    }
+  }
+
+  static_assert(limits::kStripeIds <= 65'536, "a profile of a task fits 16 bits");
+
+  const TrendPlan& plan_;
+  const QueryContext& context_;
+  const Task& task_;
+  Scratch& scratch_;
+  TrendPartial& partial_;
+  ProfileFilter filter_;
+  Breakdown::TaskTraits traits_;
+  std::vector<std::vector<std::uint64_t>> seen_;  // an interval: cell << 16 | profile
+};
+
+}  // namespace
+
+void scan_trend_rows(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch,
+                     TrendPartial& partial) {
+  RowScan(plan, context, task, scratch, partial).run();
+}
+
+}  // namespace cdp
