@@ -25,10 +25,10 @@ else
   make_venv := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 endif
 
-.PHONY: help demo test long bench asan tsan fuzz lint format clean needs
+.PHONY: help demo test long bench asan tsan fuzz lint format package clean needs
 
 help:
-	@echo "make demo | test | long | bench [SIZE=small] | asan | tsan | fuzz | lint | format | clean"
+	@echo "make demo | test | long | bench [SIZE=small] | asan | tsan | fuzz | lint | format | package | clean"
 
 # --- the environment: each stamp is made once and again when what it depends on changes
 
@@ -114,6 +114,10 @@ format: $(STAMPS)/dev
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(cpp_formatted)
+
+# A wheel from the source archive, tried in an environment of its own.
+package: $(STAMPS)/package
+	CDPSTORE_LONG=1 $(BIN)/python -m pytest -q -m long --timeout 3600 tests/house/test_package.py
 
 clean:
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

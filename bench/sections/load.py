@@ -80,7 +80,10 @@ def in_chdb(table: pa.Table) -> tuple[float, int]:
         peer.query("CREATE DATABASE IF NOT EXISTS b ENGINE = Atomic")
         peer.query("DROP TABLE IF EXISTS b.e")
         began = time.perf_counter()
-        peer.query("CREATE TABLE b.e ENGINE = MergeTree ORDER BY (user_id, time) AS SELECT * FROM Python(given)")
+        peer.query(
+            "CREATE TABLE b.e ENGINE = MergeTree ORDER BY (user_id, time) "
+            "SETTINGS allow_nullable_key = 1 AS SELECT * FROM Python(given)"
+        )
         seconds = time.perf_counter() - began
         return seconds, int(peer.query("SELECT count() FROM b.e", "TabSeparated").data())
 
