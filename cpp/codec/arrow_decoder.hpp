@@ -4,7 +4,7 @@
 // columns, which is their shape. A bad row is a Reject with its place in the slice, the rest is kept; the rules and the codes are
 // those of records (docs/architecture.md). What breaks the interface throws (arrow_view.hpp).
 //
-// Cost an event of 6 properties: ~50 ns with ids and texts in dictionaries, ~120 ns with plain ones.
+// Cost an event of 6 properties: 190 ns on a busy machine, most of it finding the identity among those of the slice.
 #pragma once
 
 #include <cstdint>

@@ -216,7 +216,7 @@ class Store(Writes[Ack]):
         when all is durable, applied and visible. A bad row is a reject with its number and never the end of the load;
         what breaks Arrow's rules, or the source itself, raises `InvalidRequest`, the rows before it being in. With a
         `name`, the same rows loaded again go on where they stopped, and do nothing when they were done.
-        Cost: 0.2 to 0.4 µs an event.
+        Cost: about 0.5 µs of processor time an event of six properties, spread over the threads of the store.
 
         >>> import pyarrow
         >>> rows = pyarrow.table({"user_id": [7, 8], "event": ["Viewed", "Viewed"], "page": ["a", "b"]})
