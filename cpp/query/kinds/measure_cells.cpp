@@ -97,14 +97,37 @@ void NumberCells::add_float(std::uint32_t cell, double value) {
   if (extremes_) note_float(extreme_[cell], value, value);
 }
 
-void NumberCells::merge(std::uint32_t cell, const NumberCells& from, std::uint32_t from_cell) {
-  if (sums_) sum_[cell] += from.sum_[from_cell];
+void NumberCells::merge_rest(std::uint32_t cell, const NumberCells& from, std::uint32_t from_cell) {
   if (from.has_float(from_cell)) float_sum(cell).merge(from.floats_[from.float_of_[from_cell]]);
-  if (means_) count_[cell] += from.count_[from_cell];
   if (!extremes_) return;
   const Extremes& other = from.extreme_[from_cell];
   if (other.has_int) note_int(extreme_[cell], other.int_min, other.int_max);
   if (other.has_float) note_float(extreme_[cell], other.float_min, other.float_max);
+}
+
+void NumberCells::merge(std::uint32_t cell, const NumberCells& from, std::uint32_t from_cell) {
+  if (sums_) sum_[cell] += from.sum_[from_cell];
+  if (means_) count_[cell] += from.count_[from_cell];
+  if (from.has_rest()) merge_rest(cell, from, from_cell);
+}
+
+void NumberCells::merge_each(std::span<const std::uint32_t> into, const NumberCells& from) {
+  for (std::uint32_t i = 0; sums_ && i < into.size(); ++i) sum_[into[i]] += from.sum_[i];
+  for (std::uint32_t i = 0; means_ && i < into.size(); ++i) count_[into[i]] += from.count_[i];
+  for (std::uint32_t i = 0; from.has_rest() && i < into.size(); ++i) merge_rest(into[i], from, i);
+}
+
+void NumberCells::merge_many(std::uint32_t cell, const NumberCells& from, std::span<const std::uint32_t> cells) {
+  if (sums_) {
+    __int128 sum = 0;
+    for (const std::uint32_t from_cell : cells) sum += from.sum_[from_cell];
+    sum_[cell] += sum;
+  }
+  if (means_) {
+    for (const std::uint32_t from_cell : cells) count_[cell] += from.count_[from_cell];
+  }
+  if (!from.has_rest()) return;
+  for (const std::uint32_t from_cell : cells) merge_rest(cell, from, from_cell);
 }
 
 Number NumberCells::sum(std::uint32_t cell) const {
@@ -150,12 +173,10 @@ void Cells::grow(std::size_t needed) {
 void Cells::merge(const Cells& from, std::span<const std::uint32_t> group) {
   if (is_single()) {
     if (!group.empty()) make_groups(*std::max_element(group.begin(), group.end()) + 1);
-    const auto count = static_cast<std::uint32_t>(std::min(group.size(), from.total_.size()));
-    for (std::uint32_t g = 0; g < count; ++g) total_[group[g]] += from.total_[g];
-    for (std::uint32_t g = 0; uniques_ && g < count; ++g) unique_[group[g]] += from.unique_[g];
-    for (std::size_t i = 0; i < numbers_.size(); ++i) {
-      for (std::uint32_t g = 0; g < count; ++g) numbers_[i].merge(group[g], from.numbers_[i], g);
-    }
+    const std::span into = group.first(std::min(group.size(), from.total_.size()));
+    for (std::uint32_t g = 0; g < into.size(); ++g) total_[into[g]] += from.total_[g];
+    for (std::uint32_t g = 0; uniques_ && g < into.size(); ++g) unique_[into[g]] += from.unique_[g];
+    for (std::size_t i = 0; i < numbers_.size(); ++i) numbers_[i].merge_each(into, from.numbers_[i]);
     return;
   }
   for (std::uint32_t g = 0; g < group.size(); ++g) {
@@ -167,6 +188,14 @@ void Cells::merge_cell(std::uint32_t cell, const Cells& from, std::uint32_t from
   total_[cell] += from.total_[from_cell];
   if (uniques_) unique_[cell] += from.unique_[from_cell];
   for (std::size_t i = 0; i < numbers_.size(); ++i) numbers_[i].merge(cell, from.numbers_[i], from_cell);
+}
+
+void Cells::merge_cells(std::uint32_t cell, const Cells& from, std::span<const std::uint32_t> cells) {
+  for (const std::uint32_t from_cell : cells) total_[cell] += from.total_[from_cell];
+  if (uniques_) {
+    for (const std::uint32_t from_cell : cells) unique_[cell] += from.unique_[from_cell];
+  }
+  for (std::size_t i = 0; i < numbers_.size(); ++i) numbers_[i].merge_many(cell, from.numbers_[i], cells);
 }
 
 std::size_t Cells::size_bytes() const noexcept {

@@ -38,6 +38,9 @@ class NumberCells {
     if (value.type == ValueType::kFloat) add_float(cell, value.as_float());
   }
   void merge(std::uint32_t cell, const NumberCells& from, std::uint32_t from_cell);
+  // Cell i of the other goes to into[i]; or all of `cells` of the other to one. As merge for each, but column by column.
+  void merge_each(std::span<const std::uint32_t> into, const NumberCells& from);
+  void merge_many(std::uint32_t cell, const NumberCells& from, std::span<const std::uint32_t> cells);
   [[nodiscard]] Number sum(std::uint32_t cell) const;
   [[nodiscard]] Number mean(std::uint32_t cell) const;
   [[nodiscard]] Number least(std::uint32_t cell) const;
@@ -60,6 +63,9 @@ class NumberCells {
     if (extremes_) note_int(extreme_[cell], value, value);
   }
   void add_float(std::uint32_t cell, double value);
+  // What is more than a number to add: floats, extremes.
+  void merge_rest(std::uint32_t cell, const NumberCells& from, std::uint32_t from_cell);
+  [[nodiscard]] bool has_rest() const noexcept { return !float_of_.empty() || extremes_; }
   [[nodiscard]] bool has_float(std::uint32_t cell) const noexcept {
     return !float_of_.empty() && float_of_[cell] != kNone;
   }
@@ -111,7 +117,7 @@ class Cells {
   template <class Visit>
   void each(std::uint32_t group, Visit&& visit) const {
     if (is_single()) {
-      if (group < total_.size() && holds_rows(group)) visit(std::uint32_t{0}, group);
+      if (holds_group(group)) visit(std::uint32_t{0}, group);
       return;
     }
     for (std::size_t page = 0; page < pages_a_group_; ++page) {
@@ -127,19 +133,25 @@ class Cells {
   void merge(const Cells& from, std::span<const std::uint32_t> group);
   // Adds another cell to this one. REQUIRES: no profile is in both (of unique).
   void merge_cell(std::uint32_t cell, const Cells& from, std::uint32_t from_cell);
+  // The same with all of these.
+  void merge_cells(std::uint32_t cell, const Cells& from, std::span<const std::uint32_t> cells);
+  // With a single bucket: a group's cell has its number.
+  [[nodiscard]] bool is_single() const noexcept { return pages_a_group_ == 0; }
+  [[nodiscard]] bool holds_group(std::uint32_t group) const noexcept {  // REQUIRES: a single bucket
+    return group < total_.size() && holds_rows(group);
+  }
   [[nodiscard]] std::size_t size_bytes() const noexcept;
 
  private:
   static constexpr std::uint32_t kNoPage = UINT32_MAX;
   static constexpr std::uint32_t kPageBits = 4;
   static constexpr std::size_t kSingleCells = 64;  // made at once
-  [[nodiscard]] bool is_single() const noexcept { return pages_a_group_ == 0; }
-  void add_page(std::size_t page);
-  void grow(std::size_t needed);
-  std::size_t pages_a_group_;  // 0 with a single bucket
   [[nodiscard]] bool holds_rows(std::uint32_t cell) const noexcept {
     return total_[cell] != 0 || (uniques_ && unique_[cell] != 0);
   }
+  void add_page(std::size_t page);
+  void grow(std::size_t needed);
+  std::size_t pages_a_group_;  // 0 with a single bucket
   bool uniques_;
   std::uint32_t page_count_ = 0;
   std::vector<std::uint32_t> pages_;

@@ -215,11 +215,12 @@ class TrendKind final : public Kind {
 
   // What ranks a group; nothing when it holds no rows.
   [[nodiscard]] std::optional<Number> rank_of(const Cells& by, std::uint32_t group) const {
+    const TrendMeasure& asked = plan_.measures[order_];
+    if (by.is_single()) return by.holds_group(group) ? std::optional(measured(asked, by, group)) : std::nullopt;
     std::uint32_t cells = 0, only = 0;
     by.each(group, [&](std::uint32_t, std::uint32_t cell) { ++cells, only = cell; });
     if (cells == 0) return std::nullopt;
-    const TrendMeasure& measure = plan_.measures[order_];
-    return cells == 1 ? measured(measure, by, only) : measured_whole(measure, by, group);
+    return cells == 1 ? measured(asked, by, only) : measured_whole(asked, by, group);
   }
 
   // The measure over all cells of a group.
@@ -251,6 +252,10 @@ class TrendKind final : public Kind {
 
   void add_other(std::size_t interval, const Cells& cells, std::span<const std::uint32_t> rest, Lines& lines) const {
     Cells other = empty_cells(plan_, plan_.intervals[interval].size());
+    if (cells.is_single()) {  // all of `rest` hold rows
+      other.merge_cells(other.at(0, 0), cells, rest);
+      return add_lines(interval, other, 0, nullptr, lines);
+    }
     for (const std::uint32_t group : rest) {
       cells.each(group,
                  [&](std::uint32_t bucket, std::uint32_t cell) { other.merge_cell(other.at(0, bucket), cells, cell); });
