@@ -279,17 +279,18 @@ void Breakdown::row_groups(const TaskTraits& traits, const SliceView& view, cons
   }
 }
 
+Value Breakdown::value_of(std::size_t operand, const Version& version, Origin home, const Row* row) const {
+  const Bound& bound = operands_[operand];
+  if (!bound.key) return {};
+  if (!bound.is_trait) return property(*row, *bound.key);
+  return version.profiles == nullptr ? Value{}
+                                     : version.profiles->trait_at(home, *bound.key, now_ms_, *version.links).value;
+}
+
 std::uint32_t Breakdown::group_of(const Version& version, Origin home, const Row* row, Groups& groups) const {
   std::uint32_t group = 0;
-  for (std::size_t level = 0; level < operands_.size(); ++level) {
-    const Bound& operand = operands_[level];
-    Value value;
-    if (operand.key && operand.is_trait && version.profiles != nullptr) {
-      value = version.profiles->trait_at(home, *operand.key, now_ms_, *version.links).value;
-    }
-    if (operand.key && !operand.is_trait) value = property(*row, *operand.key);
-    group = groups.level(level).find_or_add(group, value);
-  }
+  for (std::size_t level = 0; level < operands_.size(); ++level)
+    group = groups.level(level).find_or_add(group, value_of(level, version, home, row));
   return group;
 }
 

@@ -111,6 +111,9 @@ class Breakdown {
   // Groups of rows of a slice view.
   void row_groups(const TaskTraits& traits, const SliceView& view, const std::uint32_t* rows, std::uint32_t count,
                   Groups& groups, Scratch& scratch, std::uint32_t* out) const;
+  [[nodiscard]] bool is_trait(std::size_t operand) const noexcept { return operands_[operand].is_trait; }
+  // One operand's value for a row of a profile; `row` may be null for a trait.
+  [[nodiscard]] Value value_of(std::size_t operand, const Version& version, Origin home, const Row* row) const;
   // Group of one profile's row; `row` may be null when no operand is a property.
   [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, const Row* row, Groups& groups) const;
 

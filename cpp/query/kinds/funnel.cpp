@@ -1,6 +1,5 @@
-// funnel: how many profiles reached at least each of k ordered steps.
-//
-//   "steps": [selector, ..] (2 to 32), "window": duration | null, "order"?: "in_order", "same_time"?: "counts" | "later"
+// The plain funnel: how many profiles reached at least each of k steps in order. All other rules: funnel_attempts_kind.cpp;
+// the spec of both: funnel_spec.cpp.
 //
 // Meaning (reference/semantics.md 4.2, column "choose"): a profile's depth is that of its best entry. An entry is an event of
 // step 1 inside the range; later steps may lie behind the range's end, never behind now. Other events may come between. An
@@ -13,6 +12,8 @@
 // How: rows of the steps are found by their code in the spine (`positions`), then a branch-free step of the chain a row, its
 // state in an array per task carried over partitions and layers. ~1.5 ns a matched row, 0.05 ns a row scanned. Only a
 // breakdown by properties must know entries: then the matched rows of a task are gathered by profile. ~20 ns a matched row.
+#include "query/kinds/funnel.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -545,31 +546,17 @@ class FunnelKind final : public Kind {
   std::optional<std::int64_t> limit_;
 };
 
-struct FunnelSpec final : KindSpec {
-  std::vector<Selector> steps;
-  std::int64_t window = kNoWindow;
-  bool strictly_later = false;
-
-  [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
-    return std::make_unique<FunnelKind>(binding, steps, window, strictly_later);
-  }
-};
-
 }  // namespace
 
-std::unique_ptr<KindSpec> parse_funnel(Fields& fields, const CommonSpec&) {
+std::unique_ptr<KindSpec> parse_funnel(Fields& fields, const CommonSpec& common) {
   auto spec = std::make_unique<FunnelSpec>();
-  const Path steps_path = fields.path("steps");
-  const std::vector<Node>& steps = read_array(fields.require("steps", "2 to 32 selectors"), steps_path, 2, kStepsMax);
-  for (std::size_t i = 0; i < steps.size(); ++i) spec->steps.push_back(parse_selector(steps[i], steps_path.item(i)));
-  const Node* window = fields.take_nil("window");
-  if (window == nullptr) fail_invalid(fields.path("window"), "missing; expected a duration, or null for none");
-  if (window->type != Node::Type::kNull) spec->window = parse_duration(*window, fields.path("window"));
-  constexpr std::string_view kOrders[] = {"in_order"};
-  static_cast<void>(fields.choice("order", kOrders, 0));
-  constexpr std::string_view kSameTime[] = {"counts", "later"};
-  spec->strictly_later = fields.choice("same_time", kSameTime, 0) == 1;
+  parse_funnel_fields(fields, common, *spec);
   return spec;
+}
+
+std::unique_ptr<Kind> FunnelSpec::bind(const Binding& binding) const {
+  if (!is_plain()) return make_attempts_funnel(*this, binding);
+  return std::make_unique<FunnelKind>(binding, steps, rules.window, rules.strictly_later);
 }
 
 }  // namespace cdp

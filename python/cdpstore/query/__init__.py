@@ -6,7 +6,7 @@
 Every builder is immutable: each call returns a new one, so parts can be shared. `to_spec` takes a builder or a dict.
 """
 
-from cdpstore.query.funnel import Funnel, funnel
+from cdpstore.query.funnel import Funnel, Step, funnel, step
 from cdpstore.query.predicate import HasDevice, Predicate, consent, did, did_not, has_device, trait
 from cdpstore.query.profile import Profile, profile
 from cdpstore.query.profiles import Profiles, profiles
@@ -26,6 +26,7 @@ __all__ = [
     "Retention",
     "Selector",
     "Spec",
+    "Step",
     "Trend",
     "any_event",
     "consent",
@@ -37,6 +38,7 @@ __all__ = [
     "profile",
     "profiles",
     "retention",
+    "step",
     "to_spec",
     "trait",
     "trend",

@@ -2,41 +2,124 @@
 
 >>> funnel("Viewed", "Charged", window="7d").strictly_later().spec()
 {'kind': 'funnel', 'steps': ['Viewed', 'Charged'], 'window': '7d', 'same_time': 'later'}
+>>> funnel("Viewed", step("Added", optional=True), "Charged", window=None).without("Refunded", between=(2, 3)).spec()
+... # doctest: +NORMALIZE_WHITESPACE
+{'kind': 'funnel', 'steps': ['Viewed', {'event': 'Added', 'optional': True}, 'Charged'], 'window': None,
+ 'exclude': [{'event': 'Refunded', 'between': [2, 3]}]}
+
+`docs/queries.md` says what each rule means, what it costs and where other systems differ.
 """
 
 import dataclasses
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from cdpstore.query.question import BrokenDown, Spec
-from cdpstore.query.selector import Selector, to_selector
+from cdpstore.query.selector import Selector, event_of, to_selector
 
-__all__ = ["Funnel", "funnel"]
+__all__ = ["Funnel", "Step", "funnel", "step"]
+
+Window = str | int | Mapping[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """A step and whether attempts may leave it out."""
+
+    selector: Selector
+    optional: bool = False
+
+    def spec(self) -> str | dict[str, Any]:
+        """The step as a spec: its selector, with one field more when it is optional."""
+        return {**_map_of(self.selector), "optional": True} if self.optional else self.selector.spec()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Funnel(BrokenDown):
     """The steps and the time they may take; the window's end is closed, None is no window."""
 
-    steps: tuple[Selector, ...]
-    window: str | int | None
+    steps: tuple[Step, ...]
+    window: Window
     own: tuple[tuple[str, Any], ...] = ()
 
     def in_order(self) -> Self:
         """Steps in their order, any other events between them: the default, said aloud."""
         return self._own(order="in_order")
 
+    def strict_steps(self) -> Self:
+        """In order, and no other step of the funnel between two steps."""
+        return self._own(order="strict_steps")
+
+    def strict_all(self) -> Self:
+        """In order, and no other event at all between two steps."""
+        return self._own(order="strict_all")
+
+    def any_order(self) -> Self:
+        """Steps in any order: a column counts who did at least so many of them."""
+        return self._own(order="any_order")
+
     def strictly_later(self) -> Self:
         """A step at the very time of the one before does not count."""
         return self._own(same_time="later")
 
+    def grace(self, duration: str | int) -> Self:
+        """A step also counts when it lies at most so long before the one it follows."""
+        return self._own(same_time={"grace": duration})
+
+    def first_entry(self) -> Self:
+        """Only the first entry of a profile counts, not its best."""
+        return self._own(attempt="first_entry")
+
+    def totals(self) -> Self:
+        """Counts attempts, one at a time, instead of profiles."""
+        return self._own(count="totals")
+
+    def all_entries(self) -> Self:
+        """Counts an attempt for every event of the first step."""
+        return self._own(count="all_entries")
+
+    def without(self, event: str | Selector, *, between: tuple[int, int] | None = None) -> Self:
+        """Such an event between these steps (all, when not said) ends an attempt; called again, each does."""
+        selector = to_selector(event)
+        fields = _map_of(selector) if between is None else {**_map_of(selector), "between": list(between)}
+        before = dict(self.own).get("exclude", [])
+        return self._own(exclude=[*before, fields if between else selector.spec()])
+
+    def excluding(self, mode: Literal["drop", "remove", "any_clean_path"]) -> Self:
+        """What `without` does: ends the attempt, removes the profile, or lets another path count."""
+        return self._own(exclude_mode=mode)
+
+    def holding(self, *keys: str) -> Self:
+        """Steps must share the values of these properties; each tuple of values is counted for itself."""
+        return self._own(hold=list(keys))
+
+    def times(self, *statistics: str) -> Self:
+        """Columns of how long the steps took: `mean`, `min`, `max`, `median`, `p90` and the like, in ms."""
+        return self._own(times=list(statistics))
+
+    def attributed(self, to: Literal["entry", "first_touch", "last_touch", "every_step"] | int) -> Self:
+        """Which event a breakdown by a property reads; a number is that step."""
+        return self._own(attribution={"step": to} if isinstance(to, int) else to)
+
     def _fields(self) -> Spec:
-        steps = [step.spec() for step in self.steps]
-        return {"kind": "funnel", "steps": steps, "window": self.window, **dict(self.own)}
+        steps = [each.spec() for each in self.steps]
+        window = dict(self.window) if isinstance(self.window, Mapping) else self.window
+        return {"kind": "funnel", "steps": steps, "window": window, **dict(self.own)}
 
     def _own(self, **fields: Any) -> Self:
         return dataclasses.replace(self, own=tuple({**dict(self.own), **fields}.items()))
 
 
-def funnel(*steps: str | Selector, window: str | int | None) -> Funnel:
-    """Profiles that reached each of the steps."""
-    return Funnel(steps=tuple(map(to_selector, steps)), window=window)
+def funnel(*steps: str | Selector | Step, window: Window) -> Funnel:
+    """Profiles that reached each of the steps. `window`: a duration, `{"calendar": unit}`, or None."""
+    return Funnel(steps=tuple(each if isinstance(each, Step) else step(each) for each in steps), window=window)
+
+
+def step(event: str | Selector, *, optional: bool = False) -> Step:
+    """A step of a funnel."""
+    return Step(to_selector(event), optional)
+
+
+def _map_of(selector: Selector) -> dict[str, Any]:
+    spec = selector.spec()
+    return spec if isinstance(spec, dict) else {"event": event_of(selector.names)}

@@ -10,6 +10,7 @@ future; keys whose values change type from event to event; and, when asked, reco
 """
 
 import dataclasses
+from functools import cache
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -30,12 +31,14 @@ __all__ = [
     "histories",
     "hostile_records",
     "identities",
+    "mostly_sound",
     "predicates",
     "profile_queries",
     "profiles_queries",
     "queries",
     "records",
     "retentions",
+    "ruled_funnels",
     "selectors",
     "times",
     "trait_records",
@@ -75,6 +78,7 @@ class Batch:
         return encode_batch(self.records)
 
 
+@cache
 def times() -> st.SearchStrategy[int]:
     """Event times: round ones that tie, the borders of hours, days, partitions, and any others."""
     days = st.integers(0, 83).map(lambda day: START_MS + day * DAY_MS)
@@ -85,6 +89,7 @@ def times() -> st.SearchStrategy[int]:
     return few | borders | near | st.integers(START_MS, END_MS)
 
 
+@cache
 def values() -> st.SearchStrategy[Any]:
     """Values of every type, few enough to meet again; the hard ones among them."""
     texts = st.sampled_from(["red", "Red", "blue", "", "1", "true", "\u00e4\u00df", "other", "x" * 40])
@@ -97,6 +102,7 @@ def values() -> st.SearchStrategy[Any]:
     return scalars | lists | items
 
 
+@cache
 def identities(*, one: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     """A user, a device, or (unless one is asked for) both."""
     users = st.sampled_from(USERS).map(lambda value: {"user_id": value})
@@ -105,6 +111,7 @@ def identities(*, one: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     return single if one else single | st.builds(lambda left, right: {**left, **right}, users, devices)
 
 
+@cache
 def properties() -> st.SearchStrategy[dict[str, Any]]:
     """Properties under few keys, prices mostly numbers, one key nested."""
     prices = st.integers(0, 20) | st.sampled_from([0.5, 2.5, 0.1]) | values()
@@ -119,6 +126,7 @@ def properties() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@cache
 def events(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Events, some with an id that repeats, some without a time, some (unless not wanted) far ahead."""
     some_times = times() | _future_times() if future else times()
@@ -131,10 +139,12 @@ def events(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@cache
 def _future_times() -> st.SearchStrategy[int]:
     return st.integers(END_MS + DAY_MS, END_MS + 2 * DAY_MS)
 
 
+@cache
 def trait_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Trait operations of every kind, on keys that hold several types, at times that tie."""
     scalars = values().filter(lambda value: not isinstance(value, list))
@@ -153,6 +163,7 @@ def trait_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(lambda record, fields: {**record, **fields}, base, some)
 
 
+@cache
 def device_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Devices seen and gone, their fields set and cleared, at times that tie."""
     texts = st.none() | st.sampled_from(["ios", "android", "1.0", "2.0"])
@@ -168,6 +179,7 @@ def device_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@cache
 def consent_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Consents to channels and their topics, given and taken back, at times that tie."""
     return st.fixed_dictionaries(
@@ -182,15 +194,18 @@ def consent_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]
     )
 
 
+@cache
 def fact_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Facts of every type."""
     return device_records(future=future) | consent_records(future=future)
 
 
+@cache
 def _some_times(*, future: bool) -> st.SearchStrategy[int]:
     return times() | times() | _future_times() if future else times()
 
 
+@cache
 def link_records() -> st.SearchStrategy[dict[str, Any]]:
     """identify, merge and unmerge, of profiles that may or may not be there."""
     users = st.sampled_from(USERS).map(lambda value: {"user_id": value})
@@ -206,6 +221,7 @@ def link_records() -> st.SearchStrategy[dict[str, Any]]:
     return identify | merge | unmerge
 
 
+@cache
 def hostile_records() -> st.SearchStrategy[dict[str, Any]]:
     """Records that must be refused, each for one reason."""
     good = {"type": "event", "name": "Seen", "ids": {"user_id": "u1"}, "time_ms": START_MS}
@@ -236,6 +252,7 @@ def hostile_records() -> st.SearchStrategy[dict[str, Any]]:
     return st.sampled_from(faults).map(lambda fault: {**good, **fault})
 
 
+@cache
 def records(*, hostile: bool = False, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     """Any record; events most often."""
     usual = (
@@ -312,12 +329,12 @@ def trends() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def funnels() -> st.SearchStrategy[dict[str, Any]]:
-    """Funnels whose steps may overlap, with windows down to a millisecond, split by anything."""
+    """Funnels whose steps may overlap, with windows down to a millisecond, by every rule, split by anything."""
     own = st.fixed_dictionaries(
         {
             "kind": st.just("funnel"),
             "steps": st.lists(selectors(), min_size=2, max_size=4),
-            "window": st.sampled_from([None, 1, 1000, "1h", "1d", "7d", "40d"]),
+            "window": _windows(),
         },
         optional={
             "order": st.just("in_order"),
@@ -326,7 +343,58 @@ def funnels() -> st.SearchStrategy[dict[str, Any]]:
             "limit": st.integers(0, 3),
         },
     )
-    return _with_common(own)
+    return _with_common(own) | ruled_funnels()
+
+
+def ruled_funnels() -> st.SearchStrategy[dict[str, Any]]:
+    """Funnels by every rule but the plain ones; some contradict themselves and must be refused."""
+    optional = st.builds(lambda event: {**_as_map(event), "optional": True}, selectors())
+    middle = st.lists(selectors() | selectors() | optional, max_size=2)
+    steps = st.builds(lambda first, inner, last: [first, *inner, last], selectors(), middle, selectors())
+    between = st.tuples(st.integers(1, 2), st.integers(2, 4)).map(list)
+    excluded = selectors() | st.builds(lambda event, pair: {**_as_map(event), "between": pair}, selectors(), between)
+    own = st.fixed_dictionaries(
+        {"kind": st.just("funnel"), "steps": steps, "window": _windows()},
+        optional={
+            "order": st.sampled_from(["in_order", "strict_steps", "strict_all", "any_order"]),
+            "attempt": st.sampled_from(["longest", "longest", "first_entry"]),
+            "count": st.sampled_from(["profiles", "totals", "all_entries"]),
+            "same_time": st.sampled_from(["counts", "later", {"grace": 1}]),
+            "exclude": st.lists(excluded, min_size=1, max_size=2),
+            "exclude_mode": st.sampled_from(["drop", "remove", "any_clean_path"]),
+            "hold": st.lists(st.sampled_from(KEYS), min_size=1, max_size=2, unique=True),
+            "times": st.lists(
+                st.sampled_from(["mean", "min", "max", "median", "p90", "p99.9"]), min_size=1, max_size=3
+            ),
+            "attribution": st.sampled_from(["entry", "first_touch", "last_touch", "every_step", {"step": 2}]),
+            "breakdown": _breakdowns(("property", "trait")),
+            "limit": st.integers(0, 3),
+        },
+    )
+    return _with_common(own).map(mostly_sound)
+
+
+def mostly_sound(spec: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out what is refused whatever else is asked, so that most of these questions have an answer."""
+    unsound = set()
+    if "exclude" not in spec:
+        unsound.add("exclude_mode")
+    if not any("property" in operand for operand in spec.get("breakdown", [])):
+        unsound.add("attribution")
+    if spec.get("count", "profiles") != "profiles":
+        unsound.add("attempt")
+    if isinstance(spec.get("same_time"), dict):
+        unsound |= {"order", "exclude", "exclude_mode"}
+    return {name: value for name, value in spec.items() if name not in unsound}
+
+
+def _windows() -> st.SearchStrategy[Any]:
+    calendar = st.sampled_from([{"calendar": "day"}, {"calendar": "week"}, {"calendar": "hour"}])
+    return st.sampled_from([None, 1, 1000, "1h", "1d", "7d", "40d"]) | calendar
+
+
+def _as_map(selector: Any) -> dict[str, Any]:
+    return selector if isinstance(selector, dict) else {"event": selector}
 
 
 def retentions() -> st.SearchStrategy[dict[str, Any]]:

@@ -1,92 +1,232 @@
-"""Funnel by brute force: from every entry, every choice of the next step; the deepest counts, of those the earliest."""
+"""Funnel by brute force: the attempts that count (`attempts`), by step and by the values of a breakdown."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cdpstore.table import Table
-from cdpstore.testing.predicates import selects
+from cdpstore.testing.kinds.attempts import Attempt, attempts
+from cdpstore.testing.quantiles import is_quantile, quantile
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.spec import Fields, bad, choice, duration, each, selector
-from cdpstore.testing.values import typed
+from cdpstore.testing.spec import (
+    Fields,
+    bad,
+    boolean,
+    choice,
+    duration,
+    each,
+    integer,
+    name_of,
+    selector,
+    unit,
+    unsupported,
+)
+from cdpstore.testing.values import exact_mean, typed
 from cdpstore.testing.view import View, operand_names, operand_values
 
 __all__ = ["answer", "parse"]
 
 _REST = ("the key of the rest",)
+_STATISTICS = ("mean", "min", "max")
 
 
-def parse(fields: Fields, _common: dict[str, Any]) -> dict[str, Any]:
-    """Steps, window, order, same_time."""
-    steps = fields.require("steps", each(selector, 2, 32))
+def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
+    """Steps, window and every rule; which of them go together."""
+    found = fields.require("steps", each(_step, 2, 32))
+    steps, optional = [step for step, _ in found], {at for at, (_, is_optional) in enumerate(found) if is_optional}
+    for at in optional & {0, len(steps) - 1}:
+        bad(f"{fields.path('steps')}[{at}].optional", "the first and the last step are never optional")
     if not fields.has("window"):
         bad(fields.path("window"), "missing; null for no window")
-    return {
+    window = fields.take("window", _window)
+    order = fields.take("order", choice(["in_order", "strict_steps", "strict_all", "any_order"])) or "in_order"
+    attempt = fields.take("attempt", choice(["longest", "first_entry"])) or "longest"
+    count = fields.take("count", choice(["profiles", "totals", "all_entries"])) or "profiles"
+    same_time = fields.take("same_time", _same_time) or "counts"
+    has_mode = fields.has("exclude_mode")
+    mode = fields.take("exclude_mode", choice(["drop", "remove", "any_clean_path"])) or "drop"
+    exclude = fields.take("exclude", each(lambda node, path: _exclusion(node, path, len(steps), order), 1, 16))
+    if exclude is None and has_mode:
+        bad(fields.path("exclude_mode"), "exclude says nothing")
+    own = {
         "steps": steps,
-        "window": fields.take("window", duration),
-        "order": fields.take("order", choice(["in_order"])),
-        "same_time": fields.take("same_time", choice(["counts", "later"])) or "counts",
+        "optional": optional,
+        "window": window,
+        "order": order,
+        "attempt": attempt,
+        "count": count,
+        "same_time": same_time,
+        "exclude": exclude or [],
+        "exclude_mode": mode,
+        "hold": fields.take("hold", each(name_of, 1, 3)) or [],
+        "times": _times(fields),
+        "attribution": _attribution(fields, common, len(steps)),
     }
+    _check_together(fields, own)
+    return own
+
+
+def _step(node: Any, path: str) -> tuple[dict[str, Any], bool]:
+    if not isinstance(node, Mapping):
+        return selector(node, path), False
+    rest = {name: value for name, value in node.items() if name != "optional"}
+    parsed = selector(rest, path)
+    optional = node.get("optional")
+    return parsed, False if optional is None else boolean(optional, f"{path}.optional")
+
+
+def _window(node: Any, path: str) -> Any:
+    if not isinstance(node, Mapping):
+        return duration(node, path)
+    fields = Fields(node, path)
+    parsed = {"calendar": fields.require("calendar", unit)}
+    fields.done()
+    return parsed
+
+
+def _same_time(node: Any, path: str) -> Any:
+    if not isinstance(node, Mapping):
+        return choice(["counts", "later"])(node, path)
+    fields = Fields(node, path)
+    parsed = {"grace": fields.require("grace", duration)}
+    fields.done()
+    return parsed
+
+
+def _exclusion(node: Any, path: str, steps: int, order: str) -> dict[str, Any]:
+    between = node.get("between") if isinstance(node, Mapping) else None
+    rest = {name: value for name, value in node.items() if name != "between"} if isinstance(node, Mapping) else node
+    parsed = {"selector": selector(rest, path), "from": 0, "to": steps - 1}
+    if between is None:
+        return parsed
+    at = f"{path}.between"
+    if order == "any_order":
+        bad(at, "steps in any order have no between")
+    if not isinstance(between, list | tuple) or len(between) != 2:
+        bad(at, "expected two steps")
+    first = integer(1, steps - 1)(between[0], f"{at}[0]")
+    last = integer(first + 1, steps)(between[1], f"{at}[1]")
+    return {**parsed, "from": first - 1, "to": last - 1}
+
+
+def _times(fields: Fields) -> list[str]:
+    def one(node: Any, path: str) -> str:
+        if not isinstance(node, str) or not (node in _STATISTICS or is_quantile(node)):
+            bad(path, "expected mean, min, max, median or p90")
+        return node
+
+    names = fields.take("times", each(one, 1, 16)) or []
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            bad(f"{fields.path('times')}[{at}]", "asked for twice")
+    return names
+
+
+def _attribution(fields: Fields, common: dict[str, Any], steps: int) -> Any:
+    node, path = fields.take_null("attribution"), fields.path("attribution")
+    if node is None:
+        return {"step": 1}
+    if not any("property" in operand for operand in common["breakdown"]):
+        bad(path, "there is no breakdown by a property")
+    if isinstance(node, Mapping):
+        inner = Fields(node, path)
+        parsed = {"step": inner.require("step", integer(1, steps))}
+        inner.done()
+        return parsed
+    name = choice(["entry", "first_touch", "last_touch", "every_step"])(node, path)
+    return {"step": 1} if name == "entry" else name
+
+
+def _check_together(fields: Fields, own: dict[str, Any]) -> None:
+    any_order = own["order"] == "any_order"
+    if own["optional"] and any_order:
+        bad(fields.path("steps"), "steps in any order cannot be optional")
+    if isinstance(own["same_time"], dict):
+        path = fields.path("same_time")
+        if own["order"] != "in_order":
+            bad(path, "a grace is for steps in order")
+        if own["optional"]:
+            unsupported(path, "a grace does not go with optional steps yet")
+        if own["exclude"]:
+            unsupported(path, "a grace does not go with exclusions yet")
+    if own["same_time"] == "later" and any_order:
+        bad(fields.path("same_time"), "steps in any order need not be later")
+    if own["attempt"] == "first_entry" and own["count"] != "profiles":
+        bad(fields.path("attempt"), "first_entry picks one attempt of a profile")
 
 
 def answer(view: View, spec: dict[str, Any]) -> Table:
-    """Profiles by the deepest step they reached, split by the entry's values; under a limit by most entries."""
-    breakdown = spec["breakdown"]
-    depths: dict[Any, list[int]] = {}
+    """Attempts by the steps they took, split by their values; under a limit by most entries."""
+    breakdown, steps = spec["breakdown"], range(len(spec["steps"]))
+    taken: dict[Any, dict[int, list[int]]] = {}  # by group and step: how long each took
+    totals: dict[Any, list[int]] = {}
     values: dict[Any, list[Any]] = {}
     for person in view.people:
-        depth, entry = deepest(view, person, spec)
-        if entry is None:
-            continue
-        group = list(operand_values(breakdown, person, entry))
-        key = tuple(map(typed, group))
-        values.setdefault(key, group)
-        depths.setdefault(key, []).append(depth)
-    steps = range(1, len(spec["steps"]) + 1)
+        for attempt in attempts(view, person, spec):
+            before = attempt.rows[min(attempt.rows)]
+            for step, row in sorted(attempt.rows.items()):
+                group = list(_values(breakdown, spec["attribution"], person, attempt, row))
+                key = tuple(map(typed, group))
+                values.setdefault(key, group)
+                taken.setdefault(key, {}).setdefault(step, []).append(row.time_ms - before.time_ms)
+                if step == steps[-1]:
+                    first = attempt.rows[min(attempt.rows)]
+                    totals.setdefault(key, []).append(row.time_ms - first.time_ms)
+                before = row
     if not breakdown:
-        depths.setdefault((), [])
-    ranked = sorted(depths, key=lambda key: (-len(depths[key]), key))
+        taken.setdefault((), {})
+    ranked = sorted(taken, key=lambda key: (-len(taken[key].get(0, [])), key))
     limit = spec["limit"]
     if limit is not None and breakdown and len(ranked) > limit:
-        rest = [depth for key in ranked[limit:] for depth in depths[key]]
+        rest = ranked[limit:]
         ranked = [*ranked[:limit], _REST]
-        values[_REST], depths[_REST] = ["other"] * len(breakdown), rest
-    rows = [[*values.get(key, []), *(sum(depth >= step for depth in depths[key]) for step in steps)] for key in ranked]
-    return view.table([*operand_names(breakdown), *(f"step_{step}" for step in steps)], rows)
-
-
-def deepest(view: View, person: Person, spec: dict[str, Any]) -> tuple[int, Row | None]:
-    """The deepest step of any attempt, and the earliest entry that reaches it."""
-    rows = person.rows
-    best: tuple[int, Row | None] = (0, None)
-    for start, row in enumerate(rows):
-        if view.in_range(row) and selects(spec["steps"][0], row):
-            depth = _depth_from(rows, start, spec)
-            if depth > best[0]:
-                best = depth, row
-    return best
-
-
-def _depth_from(rows: Sequence[Row], start: int, spec: dict[str, Any]) -> int:
-    steps, window = spec["steps"], spec["window"]
-    entry_ms = rows[start].time_ms
-
-    @cache
-    def reached(at: int, step: int) -> int:
-        """Steps taken by the best continuation behind row `at`, which took step number `step`."""
-        if step == len(steps):
-            return step
-        continuations = [
-            reached(later, step + 1)
-            for later in range(at + 1, len(rows))
-            if _follows(rows[at], rows[later], spec["same_time"])
-            and (window is None or rows[later].time_ms <= entry_ms + window)
-            and selects(steps[step], rows[later])
+        values[_REST] = ["other"] * len(breakdown)
+        taken[_REST] = {step: [took for key in rest for took in taken[key].get(step, [])] for step in steps}
+        totals[_REST] = [took for key in rest for took in totals.get(key, [])]
+    rows = [
+        [
+            *values.get(key, []),
+            *(len(taken[key].get(step, [])) for step in steps),
+            *(
+                _statistic(name, took)
+                for name in spec["times"]
+                for took in (*(taken[key].get(step, []) for step in steps[1:]), totals.get(key, []))
+            ),
         ]
-        return max(continuations, default=step)
+        for key in ranked
+    ]
+    columns = [f"step_{step + 1}" for step in steps]
+    times = [f"{of}_{name}_ms" for name in spec["times"] for of in (*columns[1:], "total")]
+    return view.table([*operand_names(breakdown), *columns, *times], rows)
 
-    return reached(start, 1)
+
+def _values(breakdown: Any, attribution: Any, person: Person, attempt: Attempt, own: Row) -> Iterator[Any]:
+    """The values of the group that the attempt counts in; of a step that was not taken there are none."""
+    ordered: Sequence[Row] = [row for _, row in sorted(attempt.rows.items())]
+    for at, operand in enumerate(breakdown):
+        if "trait" in operand:
+            yield next(iter(operand_values([breakdown[at]], person, own)))
+            continue
+        match attribution:
+            case {"step": step}:
+                row = attempt.rows.get(step - 1)
+                yield None if row is None else row.properties.get(operand["property"])
+            case "every_step":
+                yield own.properties.get(operand["property"])
+            case _:
+                touched = ordered if attribution == "first_touch" else ordered[::-1]
+                found = (row.properties.get(operand["property"]) for row in touched)
+                yield next((value for value in found if value is not None), None)
 
 
-def _follows(before: Row, after: Row, same_time: str) -> bool:
-    return same_time == "counts" or after.time_ms > before.time_ms
+def _statistic(name: str, took: list[int]) -> Any:
+    if not took:
+        return None
+    match name:
+        case "mean":
+            return exact_mean(took)
+        case "min":
+            return min(took)
+        case "max":
+            return max(took)
+        case _:
+            return quantile(took, name)

@@ -1,0 +1,47 @@
+// The spec of a funnel, whatever its rules.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "query/kinds/funnel_attempts.hpp"
+#include "query/kinds/kinds.hpp"
+#include "query/quantile.hpp"
+
+namespace cdp {
+
+// A statistic of times, named as it was asked for.
+struct TimeStatistic {
+  enum class Type : std::uint8_t { kMean, kMin, kMax, kQuantile };
+  Type type = Type::kMean;
+  Quantile quantile;
+  std::string name;
+};
+
+// Which of an attempt's rows a breakdown by properties reads.
+struct Attribution {
+  enum class Type : std::uint8_t { kStep, kFirstTouch, kLastTouch, kEveryStep };
+  Type type = Type::kStep;
+  std::uint32_t step = 0;  // kStep
+};
+
+struct FunnelSpec final : KindSpec {
+  std::vector<Selector> steps;
+  std::vector<Selector> excluded;   // of rules.exclusions
+  FunnelRules rules;                // but the calendar and the range
+  std::optional<Unit> window_unit;  // the window is the entry's bucket
+  std::vector<std::string> hold;    // properties whose values an attempt must share
+  std::vector<TimeStatistic> times;
+  Attribution attribution;
+
+  // In order, the deepest attempt of each profile, and nothing else to know: the fast kind answers.
+  [[nodiscard]] bool is_plain() const noexcept;
+  [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;
+};
+
+void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& out);
+[[nodiscard]] std::unique_ptr<Kind> make_attempts_funnel(const FunnelSpec& spec, const Binding& binding);
+
+}  // namespace cdp

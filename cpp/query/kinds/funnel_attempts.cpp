@@ -1,0 +1,442 @@
+#include "query/kinds/funnel_attempts.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/error.hpp"
+#include "query/budget.hpp"
+#include "query/kinds/entry_search.hpp"
+
+namespace cdp {
+namespace {
+
+using Order = FunnelRules::Order;
+using Mode = FunnelRules::ExclusionMode;
+
+constexpr std::uint64_t kRowsACheck = 1u << 16;      // the budget is asked so often
+constexpr std::uint64_t kGraceTriesMost = 1u << 20;  // of one entry
+constexpr std::uint32_t kNoState = UINT32_MAX;
+
+// How good a path is so far: greater is better. Steps to come add the same to every path that waits for them.
+struct Worth {
+  std::uint32_t required = 0;
+  std::uint32_t optional = 0;
+  std::uint32_t lower_first = 0;  // bit 31 − step
+  friend auto operator<=>(const Worth&, const Worth&) = default;
+};
+
+class Walk {
+ public:
+  Walk(const FunnelRules& rules, std::span<const MatchedRow> rows, const Budget* budget)
+      : rules_(rules), rows_(rows), budget_(budget), all_((std::uint64_t{1} << rules.steps) - 1) {
+    for (std::uint32_t step = 0; step + 1 < rules.steps; ++step) {
+      for (std::uint32_t to = step + 1; to < rules.steps; ++to) {
+        pairs_.push_back({step, to, exclusions_between(step, to)});
+        if (((rules.optional >> to) & 1) == 0) break;
+      }
+    }
+    by_steps_ = rules.order == Order::kInOrder && rules.optional == 0 && rules.grace == 0 &&
+                (rules.exclusions.empty() || rules.exclusion_mode != Mode::kAnyCleanPath);
+    if (!by_steps_) return;
+    places_.resize(rules.steps);
+    for (std::uint32_t i = 0; i < rows.size(); ++i) {
+      for (std::uint64_t mask = steps_at(i); mask != 0; mask &= mask - 1)
+        places_[static_cast<std::size_t>(std::countr_zero(mask))].push_back(i);
+    }
+  }
+
+  [[nodiscard]] std::vector<FunnelAttempt> run() {
+    switch (rules_.count) {
+      case FunnelRules::Count::kProfiles: return one();
+      case FunnelRules::Count::kTotals: return in_turn();
+      case FunnelRules::Count::kAllEntries: break;
+    }
+    std::vector<FunnelAttempt> out;
+    for (std::size_t at = 0; at < rows_.size(); ++at) {
+      if (!enters(at)) continue;
+      out.push_back(attempt_from(at));
+      if (removes(out.back())) return {};
+    }
+    return out;
+  }
+
+ private:
+  struct Pair {  // of steps that may be taken one after the other
+    std::uint32_t from;
+    std::uint32_t to;
+    std::uint64_t exclusions;
+  };
+  struct State {  // a path up to a row
+    Worth worth;
+    std::uint32_t step;
+    std::uint32_t row;
+    std::uint32_t before;  // kNoState
+  };
+
+  [[nodiscard]] std::uint64_t steps_at(std::size_t row) const noexcept { return rows_[row].selectors & all_; }
+  [[nodiscard]] std::uint64_t exclusions_at(std::size_t row) const noexcept {
+    const std::uint64_t mask = (std::uint64_t{1} << rules_.exclusions.size()) - 1;
+    return (rows_[row].selectors >> rules_.steps) & mask;
+  }
+  [[nodiscard]] std::uint64_t exclusions_between(std::uint32_t from, std::uint32_t to) const noexcept {
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < rules_.exclusions.size(); ++i) {
+      const FunnelExclusion& each = rules_.exclusions[i];
+      if (each.from < to && each.to > from) mask |= std::uint64_t{1} << i;
+    }
+    return mask;
+  }
+  [[nodiscard]] bool enters(std::size_t row) const noexcept {
+    const std::uint64_t wanted = rules_.order == Order::kAnyOrder ? all_ : 1;
+    return (rows_[row].selectors & wanted) != 0 && rules_.range.contains(rows_[row].time_ms);
+  }
+  [[nodiscard]] bool removes(const FunnelAttempt& attempt) const noexcept {
+    return attempt.excluded && rules_.exclusion_mode == Mode::kRemove;
+  }
+  // Rows of the entry's window are not one stretch where a local day comes back, so each is asked.
+  [[nodiscard]] bool in_window(std::size_t entry, std::size_t row) const noexcept {
+    const std::int64_t start = rows_[entry].time_ms, time = rows_[row].time_ms;
+    if (rules_.calendar) return rules_.calendar->bucket_start(time) == rules_.calendar->bucket_start(start);
+    return time - start <= rules_.window;
+  }
+  // The first row behind the entry that no row of its window follows.
+  [[nodiscard]] std::size_t window_end(std::size_t entry) const noexcept {
+    std::int64_t last = rows_[entry].time_ms + rules_.window;
+    if (rules_.calendar) {
+      // A day that comes back does so within the day after.
+      const std::int64_t start = rules_.calendar->bucket_start(rows_[entry].time_ms);
+      last = rules_.calendar->next_start(rules_.calendar->next_start(start)) - 1;
+    }
+    const auto later = [](std::int64_t time, const MatchedRow& row) { return time < row.time_ms; };
+    auto end = std::upper_bound(rows_.begin() + static_cast<std::ptrdiff_t>(entry), rows_.end(), last, later);
+    std::size_t out = static_cast<std::size_t>(end - rows_.begin());
+    while (rules_.calendar && out > entry + 1 && !in_window(entry, out - 1)) --out;
+    return out;
+  }
+  void count_row() {
+    if (budget_ != nullptr && ++counted_ % kRowsACheck == 0) budget_->check();
+  }
+
+  [[nodiscard]] std::vector<FunnelAttempt> one() {
+    std::vector<FunnelAttempt> best;
+    if (is_chain()) return chained();
+    for (std::size_t at = 0; at < rows_.size(); ++at) {
+      if (!enters(at)) continue;
+      const FunnelAttempt found = attempt_from(at);
+      if (removes(found)) return {};
+      if (best.empty() || worth_of(best[0].taken) < worth_of(found.taken)) best = {found};
+      if (rules_.attempt == FunnelRules::Attempt::kFirstEntry) break;
+      const bool more_may_remove = rules_.exclusion_mode == Mode::kRemove && !rules_.exclusions.empty();
+      if (best[0].taken == all_ && !more_may_remove) break;
+    }
+    return best;
+  }
+
+  // The plain funnel, in one pass.
+  [[nodiscard]] bool is_chain() const noexcept {
+    return by_steps_ && rules_.exclusions.empty() && !rules_.calendar &&
+           rules_.attempt == FunnelRules::Attempt::kLongest;
+  }
+  [[nodiscard]] std::vector<FunnelAttempt> chained() {
+    std::array<StepChain, kStepsMax> chains;
+    std::vector<StepRow> steps;
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      const bool inside = rules_.range.contains(rows_[i].time_ms);
+      steps.push_back({rows_[i].time_ms, static_cast<std::uint32_t>(steps_at(i)), inside});
+      advance(chains.data(), steps.back().steps, rows_[i].time_ms, inside, rules_.window, rules_.strictly_later);
+    }
+    const std::uint32_t depth = depth_of(chains.data(), rules_.steps);
+    if (depth == 0) return {};
+    return {attempt_from(earliest_entry(steps, depth, rules_.window, rules_.strictly_later))};
+  }
+
+  // One attempt at a time: the next enters when the one before has converted, was dropped, or its time is over.
+  [[nodiscard]] std::vector<FunnelAttempt> in_turn() {
+    std::vector<FunnelAttempt> out;
+    for (std::size_t at = 0; at < rows_.size();) {
+      if (!enters(at)) {
+        ++at;
+        continue;
+      }
+      out.push_back(attempt_from(at));
+      if (removes(out.back())) return {};
+      at = std::max(out.back().next, at + 1);
+    }
+    return out;
+  }
+
+  [[nodiscard]] Worth worth_of(std::uint32_t taken) const noexcept {
+    Worth out;
+    for (std::uint32_t left = taken; left != 0; left &= left - 1)
+      out = with_step(out, static_cast<std::uint32_t>(std::countr_zero(left)));
+    return out;
+  }
+  [[nodiscard]] Worth with_step(Worth worth, std::uint32_t step) const noexcept {
+    (((rules_.optional >> step) & 1) != 0 ? worth.optional : worth.required) += 1;
+    worth.lower_first |= 1u << (31 - step);
+    return worth;
+  }
+
+  [[nodiscard]] FunnelAttempt attempt_from(std::size_t entry) {
+    if (rules_.order == Order::kAnyOrder) return unordered(entry);
+    if (rules_.grace != 0) return graced(entry);
+    FunnelAttempt out = by_steps_ ? stepwise(entry) : searched(entry);
+    end_attempt(entry, out);
+    return out;
+  }
+
+  // --- any order: rows fill steps, each one, as a matching that only grows
+  [[nodiscard]] FunnelAttempt unordered(std::size_t entry) {
+    FunnelAttempt out;
+    std::array<std::size_t, kStepsMax> filled;
+    filled.fill(SIZE_MAX);
+    std::uint32_t done = 0;
+    const std::size_t end = window_end(entry);
+    out.next = end;
+    for (std::size_t row = entry; row < end && done < rules_.steps; ++row) {
+      count_row();
+      if (row != entry && !in_window(entry, row)) continue;
+      std::uint32_t tried = 0;
+      if (!fill(row, filled, tried)) {
+        if (exclusions_at(row) == 0) continue;
+        out.excluded = true;
+        out.next = row + 1;
+        break;
+      }
+      out.row[done] = static_cast<std::uint32_t>(row);
+      out.taken |= 1u << done++;
+      if (done == rules_.steps) out.next = row + 1;
+    }
+    return out;
+  }
+  // Gives the row a step, moving others to other steps where need be.
+  [[nodiscard]] bool fill(std::size_t row, std::array<std::size_t, kStepsMax>& filled, std::uint32_t& tried) const {
+    for (std::uint64_t mask = steps_at(row); mask != 0; mask &= mask - 1) {
+      const auto step = static_cast<std::uint32_t>(std::countr_zero(mask));
+      if (((tried >> step) & 1) != 0) continue;
+      tried |= 1u << step;
+      if (filled[step] != SIZE_MAX && !fill(filled[step], filled, tried)) continue;
+      filled[step] = row;
+      return true;
+    }
+    return false;
+  }
+
+  // --- in order, nothing between matters: the earliest next row of each step
+  [[nodiscard]] FunnelAttempt stepwise(std::size_t entry) {
+    FunnelAttempt out;
+    out.taken = 1;
+    out.row[0] = static_cast<std::uint32_t>(entry);
+    for (std::uint32_t step = 1; step < rules_.steps; ++step) {
+      const std::uint32_t before = out.row[step - 1];
+      const std::vector<std::uint32_t>& places = places_[step];
+      auto next = std::upper_bound(places.begin(), places.end(), before);
+      if (rules_.strictly_later) {
+        const auto at_or_before = [&](std::uint32_t row) { return rows_[row].time_ms <= rows_[before].time_ms; };
+        next = std::partition_point(next, places.end(), at_or_before);
+      }
+      while (rules_.calendar && next != places.end() && *next < window_end(entry) && !in_window(entry, *next)) ++next;
+      if (next == places.end() || !in_window(entry, *next)) break;
+      out.row[step] = *next;
+      out.taken |= 1u << step;
+    }
+    return out;
+  }
+
+  // --- anything in order: the best path that waits for each pair of steps, row by row
+  [[nodiscard]] FunnelAttempt searched(std::size_t entry) {
+    states_.clear();
+    live_.assign(pairs_.size(), kNoState);
+    waiting_.assign(pairs_.size(), kNoState);
+    states_.push_back({with_step({}, 0), 0, static_cast<std::uint32_t>(entry), kNoState});
+    offer(0);
+    std::uint32_t best = 0;
+    const std::size_t end = window_end(entry);
+    for (std::size_t row = entry + 1; row < end; ++row) {
+      count_row();
+      if (rows_[row].time_ms != rows_[row - 1].time_ms) settle();
+      const auto found = static_cast<std::uint32_t>(states_.size());
+      if (in_window(entry, row)) extend(row);
+      if (!block(row) && states_.size() == found) break;  // nothing waits any more
+      for (std::uint32_t state = found; state < states_.size(); ++state) {
+        if (states_[best].worth < states_[state].worth) best = state;
+        offer(state);
+      }
+    }
+    FunnelAttempt out;
+    for (std::uint32_t state = best; state != kNoState; state = states_[state].before) {
+      out.taken |= 1u << states_[state].step;
+      out.row[states_[state].step] = states_[state].row;
+    }
+    return out;
+  }
+  // A path may be gone on with by later rows; where only later times count, from the next millisecond on.
+  void offer(std::uint32_t state) {
+    for (std::size_t pair = 0; pair < pairs_.size(); ++pair) {
+      if (pairs_[pair].from == states_[state].step) better((rules_.strictly_later ? waiting_ : live_)[pair], state);
+    }
+  }
+  void better(std::uint32_t& into, std::uint32_t state) const noexcept {
+    if (state == kNoState) return;
+    if (into == kNoState || states_[into].worth < states_[state].worth) into = state;
+  }
+  void settle() {
+    for (std::size_t pair = 0; pair < pairs_.size() && rules_.strictly_later; ++pair) {
+      better(live_[pair], waiting_[pair]);
+      waiting_[pair] = kNoState;
+    }
+  }
+  // New states of this row: for each step it can take, the best path that waits for it.
+  void extend(std::size_t row) {
+    for (std::uint64_t mask = steps_at(row) & ~std::uint64_t{1}; mask != 0; mask &= mask - 1) {
+      const auto step = static_cast<std::uint32_t>(std::countr_zero(mask));
+      std::uint32_t best = kNoState;
+      for (std::size_t pair = 0; pair < pairs_.size(); ++pair) {
+        if (pairs_[pair].to != step || live_[pair] == kNoState) continue;
+        const std::uint32_t state = live_[pair];
+        const bool wins = best == kNoState || states_[best].worth < states_[state].worth ||
+                          (states_[best].worth == states_[state].worth && states_[state].row < states_[best].row);
+        if (wins) best = state;
+      }
+      if (best == kNoState) continue;
+      states_.push_back({with_step(states_[best].worth, step), step, static_cast<std::uint32_t>(row), best});
+    }
+  }
+  // Paths that this row must not lie in end; false when none is left.
+  bool block(std::size_t row) {
+    bool any = false;
+    for (std::size_t pair = 0; pair < pairs_.size(); ++pair) {
+      if (forbids(pairs_[pair], row) || (breaks_clean(pairs_[pair], row))) live_[pair] = waiting_[pair] = kNoState;
+      any |= live_[pair] != kNoState || waiting_[pair] != kNoState;
+    }
+    return any;
+  }
+  [[nodiscard]] bool breaks_clean(const Pair& pair, std::size_t row) const noexcept {
+    return rules_.exclusion_mode == Mode::kAnyCleanPath && (exclusions_at(row) & pair.exclusions) != 0;
+  }
+  // May this row not lie between the two steps, by the order?
+  [[nodiscard]] bool forbids(const Pair& pair, std::size_t row) const noexcept {
+    if (rules_.order == Order::kStrictAll) return true;
+    const std::uint64_t steps = steps_at(row);
+    const std::uint64_t own = (std::uint64_t{1} << pair.from) | (std::uint64_t{1} << pair.to);
+    return rules_.order == Order::kStrictSteps && steps != 0 && (steps & own) == 0;
+  }
+
+  // Where the attempt ends: at its last step, at an exclusion, where its order breaks, or with its window.
+  void end_attempt(std::size_t entry, FunnelAttempt& attempt) {
+    if (rules_.exclusion_mode != Mode::kAnyCleanPath && !rules_.exclusions.empty() && cut(attempt)) return;
+    const std::uint32_t last = 31u - static_cast<std::uint32_t>(std::countl_zero(attempt.taken));
+    if (last + 1 == rules_.steps) {
+      attempt.next = attempt.row[last] + std::size_t{1};
+      return;
+    }
+    const std::size_t end = window_end(entry);
+    const Pair waits{last, last + 1, exclusions_between(last, last + 1)};
+    const bool drops = rules_.exclusion_mode != Mode::kAnyCleanPath && waits.exclusions != 0;
+    attempt.next = end;
+    if (!drops && rules_.order == Order::kInOrder) return;
+    for (std::size_t row = attempt.row[last] + std::size_t{1}; row < end; ++row) {
+      count_row();
+      if (drops && (exclusions_at(row) & waits.exclusions) != 0 && in_window(entry, row)) {
+        attempt.excluded = true;
+        attempt.next = row + 1;
+        return;
+      }
+      if (waits_for_more(last, row)) continue;
+      attempt.next = row;
+      return;
+    }
+  }
+  // Whether a path that stands at this step survives the row by some pair.
+  [[nodiscard]] bool waits_for_more(std::uint32_t step, std::size_t row) const {
+    return std::any_of(pairs_.begin(), pairs_.end(),
+                       [&](const Pair& pair) { return pair.from == step && !forbids(pair, row); });
+  }
+  // Ends the path in front of the first exclusion that lies in it; false when there is none.
+  [[nodiscard]] bool cut(FunnelAttempt& attempt) {
+    std::uint32_t from = 0;
+    for (std::uint32_t to = 1; to < rules_.steps; ++to) {
+      if (!attempt.has(to)) continue;
+      const std::uint64_t wanted = exclusions_between(from, to);
+      for (std::size_t row = attempt.row[from] + std::size_t{1}; wanted != 0 && row < attempt.row[to]; ++row) {
+        count_row();
+        if ((exclusions_at(row) & wanted) == 0) continue;
+        attempt.taken &= (std::uint32_t{2} << from) - 1;
+        attempt.excluded = true;
+        attempt.next = row + 1;
+        return true;
+      }
+      from = to;
+    }
+    return false;
+  }
+
+  // --- in order but for a grace: every way of giving rows to steps, the deepest, of those the earliest last row
+  [[nodiscard]] FunnelAttempt graced(std::size_t entry) {
+    tries_ = 0;
+    FunnelAttempt best, path;
+    path.taken = 1;
+    path.row[0] = static_cast<std::uint32_t>(entry);
+    best = path;
+    const std::size_t end = window_end(entry);
+    grow(entry, end, 1, path, best);
+    best.next = end;
+    if (best.has(rules_.steps - 1)) {
+      best.next = entry + 1;
+      for (std::uint32_t step = 1; step < rules_.steps; ++step)
+        best.next = std::max(best.next, best.row[step] + std::size_t{1});
+    }
+    return best;
+  }
+  void grow(std::size_t entry, std::size_t end, std::uint32_t step, FunnelAttempt& path, FunnelAttempt& best) {
+    if (step == rules_.steps) return;
+    const std::int64_t earliest = rows_[path.row[step - 1]].time_ms - rules_.grace;
+    const auto before = [](const MatchedRow& row, std::int64_t time) { return row.time_ms < time; };
+    const auto first = std::lower_bound(rows_.begin(), rows_.end(), earliest, before);
+    for (auto row = static_cast<std::size_t>(first - rows_.begin()); row < end; ++row) {
+      if (((rows_[row].selectors >> step) & 1) == 0 || !in_window(entry, row)) continue;
+      const auto used = path.row.begin() + step;
+      if (std::find(path.row.begin(), used, static_cast<std::uint32_t>(row)) != used) continue;
+      if (++tries_ > kGraceTriesMost) {
+        throw Error(Family::kLimitExceeded, code::kQueryInvalid,
+                    "events that fill several steps have too many orders under this grace; take a smaller grace",
+                    "same_time.grace");
+      }
+      count_row();
+      path.row[step] = static_cast<std::uint32_t>(row);
+      path.taken |= 1u << step;
+      if (best.taken < path.taken || (best.taken == path.taken && earlier(path, best, step))) best = path;
+      grow(entry, end, step + 1, path, best);
+      path.taken &= ~(1u << step);
+      if (std::popcount(steps_at(row)) == 1) return;  // it can be no other step: later ones are no better
+    }
+  }
+  [[nodiscard]] static bool earlier(const FunnelAttempt& left, const FunnelAttempt& right, std::uint32_t last) {
+    for (std::uint32_t step = last; step > 0; --step) {
+      if (left.row[step] != right.row[step]) return left.row[step] < right.row[step];
+    }
+    return false;
+  }
+
+  const FunnelRules& rules_;
+  std::span<const MatchedRow> rows_;
+  const Budget* budget_;
+  std::uint64_t all_;
+  bool by_steps_ = false;
+  std::vector<Pair> pairs_;
+  std::vector<std::vector<std::uint32_t>> places_;  // rows of each step, when by_steps_
+  std::vector<State> states_;
+  std::vector<std::uint32_t> live_;     // of each pair: the best path that waits for it
+  std::vector<std::uint32_t> waiting_;  // the same of this millisecond
+  std::uint64_t counted_ = 0;
+  std::uint64_t tries_ = 0;
+};
+
+}  // namespace
+
+std::vector<FunnelAttempt> attempts_of(const FunnelRules& rules, std::span<const MatchedRow> rows,
+                                       const Budget* budget) {
+  return Walk(rules, rows, budget).run();
+}
+
+}  // namespace cdp

@@ -1,0 +1,54 @@
+// The rows of each profile that any of some selectors selects, in event order, with a bit a selector: what a kind needs whose
+// answer is a walk over a profile's own story.
+//
+// Over a task they are gathered by code, conditions decided by column, and sorted by profile. ~20 ns a matched row. Profiles
+// whose rows a task does not see in order are marked late and left out, like those slow or outside `where`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "query/condition.hpp"
+#include "query/kernel.hpp"
+#include "store/event_store.hpp"
+
+namespace cdp {
+
+struct MatchedRow {
+  std::int64_t time_ms = 0;
+  std::uint64_t selectors = 0;  // a bit each
+  const Row* row = nullptr;     // the row, or where it lies:
+  const Chunk* chunk = nullptr;
+  std::uint32_t spine_row = 0;
+};
+[[nodiscard]] Row row_of(const MatchedRow& matched, Origin home);
+
+class RowMatcher {
+ public:
+  static constexpr std::size_t kSelectorsMax = 64;
+
+  RowMatcher() = default;
+  explicit RowMatcher(std::vector<BoundSelector> selectors);  // REQUIRES: at most kSelectorsMax
+  [[nodiscard]] const std::vector<NameId>& names() const noexcept { return names_; }
+
+  // Of one profile. REQUIRES: rows in event order; `out` refers to them.
+  void match(std::span<const Row> rows, const TimeRange& seen, std::vector<MatchedRow>& out) const;
+
+  using Visit = std::function<void(std::uint32_t profile, std::span<const MatchedRow> rows)>;
+  // Of every profile of the task that has some.
+  void for_each_profile(const QueryContext& context, Task& task, Scratch& scratch, const TimeRange& seen,
+                        const Visit& visit) const;
+
+ private:
+  struct Codes;  // what the codes of a chunk mean
+  struct Gathered;
+  [[nodiscard]] Codes codes_of(const Chunk& chunk) const;
+  void decide(ChunkView& chunk, const SpineView& spine, const Codes& codes, Scratch& scratch,
+              std::uint64_t* decided) const;
+  std::vector<BoundSelector> selectors_;
+  std::vector<NameId> names_;
+};
+
+}  // namespace cdp
