@@ -197,6 +197,18 @@ std::int64_t Calendar::next_border(std::int64_t time_ms) const noexcept {
   return segment + 1 < transitions.size() ? std::min(next, transitions[segment + 1].utc_ms) : next;
 }
 
+std::int64_t Calendar::start_after(std::int64_t start_ms, std::int64_t steps) const noexcept {
+  if (unit_.type != Unit::Type::kHour)
+    return zone_->utc_of_local(local_start(index_of_local(start_ms + zone_->offset_ms(start_ms)) + steps));
+  const std::int64_t plain = start_ms + steps * kHourMs;
+  if (segment_of(zone_->transitions(), start_ms) == segment_of(zone_->transitions(), plain) &&
+      hour_start(*zone_, plain) == plain) {
+    return plain;
+  }
+  for (; steps > 0; --steps) start_ms = next_start(start_ms);
+  return start_ms;
+}
+
 std::int64_t Calendar::distance(std::int64_t from_start_ms, std::int64_t to_start_ms) const noexcept {
   if (unit_.type != Unit::Type::kHour) {
     const auto index = [&](std::int64_t start) { return index_of_local(start + zone_->offset_ms(start)); };

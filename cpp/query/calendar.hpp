@@ -78,6 +78,9 @@ class Calendar {
   [[nodiscard]] std::int64_t bucket_start(std::int64_t time_ms) const noexcept;
   // UTC start of the bucket after the one that starts at `start_ms`.
   [[nodiscard]] std::int64_t next_start(std::int64_t start_ms) const noexcept;
+  // UTC start of the bucket so many steps (distance) behind the one that starts at `start_ms`. O(steps) for hours over changes
+  // of offset.
+  [[nodiscard]] std::int64_t start_after(std::int64_t start_ms, std::int64_t steps) const noexcept;
   // The first instant behind this one that may lie in another bucket.
   [[nodiscard]] std::int64_t next_border(std::int64_t time_ms) const noexcept;
   // Steps of the calendar from the bucket that starts at `from` to the one that starts at `to` (retention periods): a day

@@ -24,6 +24,7 @@ std::string defined(const Asked& asked, const History& history, const TimeRange&
   const Calendar calendar(Zone::utc(), asked.unit, 0, std::max<std::int64_t>(range.start_ms, 0));
   std::map<std::int64_t, std::uint64_t> sizes;
   std::map<std::pair<std::int64_t, std::int64_t>, std::uint64_t> cells;
+  std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> ends;
   for (const Origin home : history.homes()) {
     const std::vector<const ModelRow*> rows = history.model.rows_of(*history.version.links, home);
     std::optional<std::size_t> birth;
@@ -35,19 +36,22 @@ std::string defined(const Asked& asked, const History& history, const TimeRange&
     if (!birth) continue;
     const std::int64_t cohort = calendar.bucket_start(rows[*birth]->time_ms);
     std::set<std::int64_t> periods;
+    ends[{cohort, 0}] = calendar.next_start(cohort);
     if (!asked.returned) periods.insert(0);
     for (std::size_t i = *birth + 1; i < rows.size(); ++i) {
       if (raw(rows[i]->name) != asked.returned.value_or(asked.start) || rows[i]->time_ms > now_ms) continue;
-      periods.insert(calendar.distance(cohort, calendar.bucket_start(rows[i]->time_ms)));
+      const std::int64_t bucket = calendar.bucket_start(rows[i]->time_ms);
+      periods.insert(calendar.distance(cohort, bucket));
+      ends[{cohort, calendar.distance(cohort, bucket)}] = calendar.next_start(bucket);
     }
     ++sizes[cohort];
     for (const std::int64_t period : periods) ++cells[{cohort, period}];
   }
-  std::string out = "cohort_ms period profiles eligible ";
+  std::string out = "cohort_ms period profiles eligible elapsed ";
   for (const auto& [at, count] : cells) {
     if (asked.periods != 0 && at.second >= asked.periods) continue;
     out += "\n" + std::to_string(at.first) + " " + std::to_string(at.second) + " " + std::to_string(count) + " " +
-           std::to_string(sizes[at.first]) + " ";
+           std::to_string(sizes[at.first]) + " " + std::to_string(ends.at(at) <= now_ms ? sizes[at.first] : 0) + " ";
   }
   return out;
 }

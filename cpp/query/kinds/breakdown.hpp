@@ -114,6 +114,9 @@ class Breakdown {
   [[nodiscard]] bool is_trait(std::size_t operand) const noexcept { return operands_[operand].is_trait; }
   // One operand's value for a row of a profile; `row` may be null for a trait.
   [[nodiscard]] Value value_of(std::size_t operand, const Version& version, Origin home, const Row* row) const;
+  [[nodiscard]] Value property_of(std::size_t operand, const Row& row) const {  // REQUIRES: not a trait
+    return operands_[operand].key ? property(row, *operands_[operand].key) : Value{};
+  }
   // Group of one profile's row; `row` may be null when no operand is a property.
   [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, const Row* row, Groups& groups) const;
 

@@ -114,6 +114,7 @@ BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start,
     const Buckets buckets(calendar, first_ms, last_ms);
     starts_ = buckets.starts();
     pieces_ = buckets.pieces();
+    for (const std::int64_t start : starts_) ends_.push_back(calendar.start_after(start, 1));
     if (!zone.is_fixed() && unit->type != Unit::Type::kHour) {
       for (const std::int64_t start : starts_) steps_.push_back(calendar.distance(starts_.front(), start));
     }

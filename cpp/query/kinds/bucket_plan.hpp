@@ -62,6 +62,8 @@ class BucketPlan {
     return partition >= first_partition_ &&
            partition - first_partition_ < static_cast<std::int32_t>(partitions_.size());
   }
+  // Start of the bucket behind it, as the calendar goes on. REQUIRES: a unit.
+  [[nodiscard]] std::int64_t end_ms(std::uint32_t bucket) const noexcept { return ends_[bucket]; }
   // Steps of the calendar between two buckets. REQUIRES: from ≤ to.
   [[nodiscard]] std::int64_t distance(std::uint32_t from, std::uint32_t to) const noexcept {
     return steps_.empty() ? std::int64_t{to} - from : steps_[to] - steps_[from];
@@ -73,6 +75,7 @@ class BucketPlan {
   [[nodiscard]] PartitionBuckets lay(std::int32_t partition) const;
   TimeRange rows_;
   std::vector<std::int64_t> starts_;    // at least one
+  std::vector<std::int64_t> ends_;      // of buckets
   std::vector<std::int64_t> steps_;     // from the first bucket; empty: as numbered (nothing was skipped)
   std::vector<Buckets::Piece> pieces_;  // at least one
   std::int32_t first_partition_ = 0;

@@ -1,7 +1,5 @@
-// retention: of the profiles that started in a calendar period, how many returned in each period after.
-//
-//   "start": selector, "return"?: selector (default start), "interval": unit, "population"?: "first_in_range" | "first_ever",
-//   "criterion"?: "on", "periods"?: int
+// The plain retention: of the profiles that started in a calendar period, how many returned in each period after. All other
+// rules: retention_ruled.cpp; the spec of both: retention_spec.cpp.
 //
 // Meaning (reference/semantics.md 4.3, column "choose"): a profile starts with its first start event in the range, or with its
 // first ever when that lies in the range; its cohort is the calendar period of that event. A return is a return event behind
@@ -11,6 +9,8 @@
 // How: one bit a period and profile, OR-ed from the slices of the named events in any order, so nothing is ever late for a
 // start that is its own return; otherwise births first, then returns, and equal times that lie in different layers go by rows.
 // ~0.7 ns a row of the start event, ~2 ns a profile.
+#include "query/kinds/retention.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -144,22 +144,14 @@ class SlotBits {
   std::optional<std::int32_t> partition_;
 };
 
-struct RetentionFields {
-  Selector start;
-  std::optional<Selector> returned;  // none: the start event
-  Unit unit;
-  bool first_ever = false;
-  std::uint32_t periods = UINT32_MAX;
-};
-
 class RetentionKind final : public Kind {
  public:
-  RetentionKind(const Binding& binding, const RetentionFields& fields)
+  RetentionKind(const Binding& binding, const RetentionSpec& fields)
       : plan_(binding.version, binding.zone, binding.common.week_start, fields.unit,
               {binding.range.start_ms, binding.now_ms + 1}, std::max<std::int64_t>(binding.range.start_ms, 0)),
         start_(bind_selector(fields.start, binding.version)),
         same_(!fields.returned),
-        first_ever_(fields.first_ever),
+        first_ever_(fields.population == RetentionSpec::Population::kFirstEver),
         periods_(fields.periods) {
     return_ = same_ ? start_ : bind_selector(*fields.returned, binding.version);
     names_ = names_of(std::vector{start_, return_});
@@ -209,19 +201,22 @@ class RetentionKind final : public Kind {
     }
   }
 
-  [[nodiscard]] Table finish(const QueryContext&, std::unique_ptr<Partial> partial) const override {
+  [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
     auto& total = static_cast<RetentionPartial&>(*partial);
     for (std::uint32_t mask = 1; mask < total.short_masks.size(); ++mask)
       add_mask(mask, total.short_masks[mask], total.grid);
     Table table;
-    for (const char* name : {"cohort_ms", "period", "profiles", "eligible"}) table.add(name, ColumnType::kInt64);
+    for (const char* name : {"cohort_ms", "period", "profiles", "eligible", "elapsed"})
+      table.add(name, ColumnType::kInt64);
     total.grid.each([&](std::uint32_t cohort, std::uint32_t bucket, std::uint64_t count) {
       const std::int64_t period = plan_.distance(cohort, cohort + bucket);
       if (period >= periods_) return;
       table.columns[0].push_int(plan_.start_ms(cohort));
       table.columns[1].push_int(period);
       table.columns[2].push_int(static_cast<std::int64_t>(count));
-      table.columns[3].push_int(static_cast<std::int64_t>(total.grid.size(cohort)));
+      const auto size = static_cast<std::int64_t>(total.grid.size(cohort));
+      table.columns[3].push_int(size);
+      table.columns[4].push_int(plan_.end_ms(cohort + bucket) <= context.now_ms ? size : 0);
     });
     return table;
   }
@@ -438,51 +433,15 @@ class RetentionKind final : public Kind {
   BoundSelector return_;
   bool same_;
   bool first_ever_;
-  std::uint32_t periods_;
+  std::int64_t periods_;
   std::vector<NameId> names_;
 };
 
-struct RetentionSpec final : KindSpec {
-  RetentionFields fields;
-  [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
-    return std::make_unique<RetentionKind>(binding, fields);
-  }
-};
-
-bool same_condition(const Condition& left, const Condition& right) {
-  const auto same_literal = [](const Literal& a, const Literal& b) {
-    return a.type == b.type && a.bits == b.bits && a.text == b.text;
-  };
-  return left.property == right.property && left.test.op == right.test.op &&
-         left.test.ignore_case == right.test.ignore_case &&
-         std::equal(left.test.values.begin(), left.test.values.end(), right.test.values.begin(),
-                    right.test.values.end(), same_literal);
-}
-
-bool same_selector(const Selector& left, const Selector& right) {
-  return left.names == right.names &&
-         std::equal(left.where.begin(), left.where.end(), right.where.begin(), right.where.end(), same_condition);
-}
-
 }  // namespace
 
-std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& common) {
-  auto spec = std::make_unique<RetentionSpec>();
-  RetentionFields& own = spec->fields;
-  own.start = parse_selector(fields.require("start", "a selector"), fields.path("start"));
-  if (const Node* node = fields.take("return")) {
-    own.returned = parse_selector(*node, fields.path("return"));
-    if (same_selector(*own.returned, own.start)) own.returned.reset();
-  }
-  own.unit = parse_unit(fields.require("interval", "a unit of time"), fields.path("interval"));
-  constexpr std::string_view kPopulations[] = {"first_in_range", "first_ever"};
-  own.first_ever = fields.choice("population", kPopulations, 0) == 1;
-  constexpr std::string_view kCriteria[] = {"on"};
-  static_cast<void>(fields.choice("criterion", kCriteria, 0));
-  if (const auto periods = fields.integer("periods", 1, 65'534)) own.periods = static_cast<std::uint32_t>(*periods);
-  if (!common.breakdown.empty()) fail_unsupported(fields.path("breakdown"), "retention has no breakdown yet");
-  if (common.limit) fail_unsupported(fields.path("limit"), "retention has no limit: every cell is answered");
-  return spec;
+std::unique_ptr<Kind> RetentionSpec::bind(const Binding& binding) const {
+  if (!is_plain()) return make_ruled_retention(*this, binding);
+  return std::make_unique<RetentionKind>(binding, *this);
 }
 
 }  // namespace cdp

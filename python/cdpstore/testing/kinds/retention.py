@@ -1,63 +1,209 @@
-"""Retention: a profile's start puts it into a cohort; a period counts it when it returned in it, later than its start.
+"""Retention: a start puts a profile into a cohort; a cell counts it when it returned on, after, before or up to a period.
 
-When the return is the very selector of the start, every profile returns in period 0: that row is the cohort's size.
-Periods without a return have no row.
+When the return is the very selector of the start, the start counts as a return of period 0: that row is the cohort's
+size. Periods that count nobody have no row. `cpp/query/kinds/retention_ruled.cpp` has the same meaning in words.
 """
 
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cdpstore.table import Table
+from cdpstore.testing.calendars import Calendar
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.spec import Fields, choice, integer, selector, unit, unsupported
-from cdpstore.testing.view import View
+from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, selector, unit, unsupported
+from cdpstore.testing.values import Typed, typed
+from cdpstore.testing.view import View, operand_names, operand_values
 
 __all__ = ["answer", "parse"]
 
+_HOUR = 3_600_000
+_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
+
 
 def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
-    """Start, return, interval, population, criterion, periods."""
-    for name in ("breakdown", "limit"):
-        if common[name] not in (None, []):
-            unsupported(fields.path(name), f"retention has no {name} yet")
+    """Start, return, interval, and every rule; which of them go together."""
     start = fields.require("start", selector)
-    return {
+    returned = fields.take("return", selector) or start
+    own = {
         "start": start,
-        "return": fields.take("return", selector) or start,
+        "return": returned,
         "interval": fields.require("interval", unit),
-        "population": fields.take("population", choice(["first_in_range", "first_ever"])) or "first_in_range",
-        "criterion": fields.take("criterion", choice(["on"])),
-        "periods": fields.take("periods", integer(1, 65_534)),
+        "population": fields.take("population", choice(["first_in_range", "first_ever", "every_period"]))
+        or "first_in_range",
+        "alignment": fields.take("alignment", choice(["calendar", "rolling", "rolling_hour"])) or "calendar",
+        "criterion": fields.take("criterion", _criterion) or "on",
+        "min_count": fields.take("min_count", integer(1, 1_000_000_000)) or 1,
     }
+    count_birth = fields.take("count_birth", boolean)
+    own["count_birth"] = repr(returned) == repr(start) if count_birth is None else count_birth
+    own["share_value"] = fields.take("share_value", boolean) or False
+    own["periods"] = fields.take("periods", integer(1, 65_534))
+    if own["share_value"] and not any("property" in operand for operand in common["breakdown"]):
+        bad(fields.path("share_value"), "there is no breakdown by a property")
+    if isinstance(own["criterion"], list) and own["periods"] is not None:
+        bad(fields.path("periods"), "brackets say which periods")
+    if common["limit"] is not None and not common["breakdown"]:
+        unsupported(fields.path("limit"), "retention has no limit without a breakdown")
+    return own
+
+
+def _criterion(node: Any, path: str) -> Any:
+    if not isinstance(node, Mapping):
+        return choice(["on", "on_or_after", "on_or_before", "streak"])(node, path)
+    fields = Fields(node, path)
+    parsed = fields.require("brackets", each(_bracket, 1, 100))
+    fields.done()
+    return parsed
+
+
+def _bracket(node: Any, path: str) -> tuple[int, int]:
+    if not isinstance(node, list | tuple) or len(node) != 2:
+        bad(path, "expected two periods")
+    first = integer(0, 65_534)(node[0], f"{path}[0]")
+    return first, integer(first, 65_534)(node[1], f"{path}[1]")
+
+
+@dataclasses.dataclass
+class _Cohort:
+    """Births with their periods."""
+
+    members: list["_Member"] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Member:
+    returns: list[int]  # the period of each
+    now_period: int
+    ends: "_Ends"
+
+
+class _Ends:
+    """Where the periods of one birth lie."""
+
+    def __init__(self, view: View, birth: Row, spec: dict[str, Any]) -> None:
+        self._unit, self._rolls = spec["interval"], spec["alignment"] != "calendar"
+        self._calendar = view.calendar(self._unit)
+        self._from_ms = birth.time_ms
+        if spec["alignment"] == "rolling_hour":
+            self._from_ms = Calendar("hour", zone=view.zone).start(birth.time_ms)
+        match self._unit:
+            case "hour":
+                self._length = _HOUR
+            case {"days": days}:
+                self._length = days * 24 * _HOUR
+            case _:
+                self._length = _DAYS[self._unit] * 24 * _HOUR
+
+    def period(self, time_ms: int) -> int:
+        """Of an instant at or behind the birth."""
+        if self._rolls:
+            return (time_ms - self._from_ms) // self._length
+        return self._calendar.periods(self._from_ms, time_ms)
+
+    def is_over(self, period: int, now_ms: int) -> bool:
+        """Whether the next period has begun."""
+        return self.period(now_ms) > period
 
 
 def answer(view: View, spec: dict[str, Any]) -> Table:
-    """Profiles that returned, by cohort and period, beside the size of the cohort."""
+    """Profiles that returned, by group, cohort and period, beside the size of the cohort and how many have it over."""
     calendar = view.calendar(spec["interval"])
-    eligible: dict[int, int] = {}
-    returned: dict[tuple[int, int], int] = {}
+    cohorts: dict[tuple[Typed, ...], dict[int, _Cohort]] = {}
+    values: dict[tuple[Typed, ...], list[Any]] = {}
     for person in view.people:
-        birth = _birth(view, person, spec)
-        if birth is None:
-            continue
-        cohort = calendar.start(birth.time_ms)
-        eligible[cohort] = eligible.get(cohort, 0) + 1
-        for period in _periods(person, birth, calendar, spec):
-            returned[cohort, period] = returned.get((cohort, period), 0) + 1
-    rows = [[cohort, period, count, eligible[cohort]] for (cohort, period), count in sorted(returned.items())]
-    return view.table(["cohort_ms", "period", "profiles", "eligible"], rows)
+        for birth in _births(view, person, spec):
+            group = list(operand_values(spec["breakdown"], person, birth))
+            key = tuple(map(typed, group))
+            values.setdefault(key, group)
+            cohort = cohorts.setdefault(key, {}).setdefault(
+                view.calendar(spec["interval"]).start(birth.time_ms), _Cohort()
+            )
+            cohort.members.append(_member(view, person, birth, spec))
+    rows = [
+        [*named, start_ms, *cell]
+        for named, group_cohorts in _groups(cohorts, values, spec)
+        for start_ms, cohort in sorted(group_cohorts.items())
+        for cell in _cells(cohort, view.now_ms, spec)
+    ]
+    names = [*operand_names(spec["breakdown"]), "cohort_ms", "period", "profiles", "eligible", "elapsed"]
+    return view.table(names, rows)
 
 
-def _birth(view: View, person: Person, spec: dict[str, Any]) -> Row | None:
+def _births(view: View, person: Person, spec: dict[str, Any]) -> Iterator[Row]:
     starts = [row for row in person.rows if selects(spec["start"], row)]
     if spec["population"] == "first_ever":
         starts = starts[:1]
-    return next((row for row in starts if view.in_range(row)), None)
+    inside = [row for row in starts if view.in_range(row)]
+    if spec["population"] != "every_period":
+        yield from inside[:1]
+        return
+    calendar, seen = view.calendar(spec["interval"]), set[int]()
+    for row in inside:
+        if calendar.start(row.time_ms) not in seen:
+            seen.add(calendar.start(row.time_ms))
+            yield row
 
 
-def _periods(person: Person, birth: Row, calendar: Any, spec: dict[str, Any]) -> set[int]:
-    later = [row for row in person.rows if row.event_order > birth.event_order and selects(spec["return"], row)]
-    periods = {calendar.periods(birth.time_ms, row.time_ms) for row in later}
-    if repr(spec["return"]) == repr(spec["start"]):
-        periods.add(0)
-    return {period for period in periods if spec["periods"] is None or period < spec["periods"]}
+def _member(view: View, person: Person, birth: Row, spec: dict[str, Any]) -> _Member:
+    ends = _Ends(view, birth, spec)
+    keys = [operand["property"] for operand in spec["breakdown"] if "property" in operand]
+    later = [
+        row
+        for row in person.rows
+        if row.event_order > birth.event_order
+        and row.time_ms <= view.now_ms
+        and selects(spec["return"], row)
+        and not (spec["share_value"] and any(_differs(row, birth, key) for key in keys))
+    ]
+    returns = [*([0] if spec["count_birth"] else []), *(ends.period(row.time_ms) for row in later)]
+    return _Member(sorted(returns), ends.period(view.now_ms), ends)
+
+
+def _differs(left: Row, right: Row, key: str) -> bool:
+    return typed(left.properties.get(key)) != typed(right.properties.get(key))
+
+
+def _cells(cohort: _Cohort, now_ms: int, spec: dict[str, Any]) -> Iterator[tuple[int, int, int, int]]:
+    brackets = spec["criterion"] if isinstance(spec["criterion"], list) else None
+    last = max(max([member.now_period, *member.returns]) for member in cohort.members)
+    periods = range(len(brackets)) if brackets else range(min(last + 1, spec["periods"] or last + 1))
+    for period in periods:
+        first, end = brackets[period] if brackets else (period, period)
+        count = sum(_counts(member, first, end, spec) for member in cohort.members)
+        over = sum(member.ends.is_over(end, now_ms) for member in cohort.members)
+        if count:
+            yield period, count, len(cohort.members), over
+
+
+def _counts(member: _Member, first: int, last: int, spec: dict[str, Any]) -> bool:
+    """Whether the member is counted in the period, or bracket."""
+    wanted, returns = spec["min_count"], member.returns
+    match spec["criterion"]:
+        case "on_or_after":
+            return sum(period >= first for period in returns) >= wanted
+        case "on_or_before":
+            return first <= member.now_period and sum(period <= first for period in returns) >= wanted
+        case "streak":
+            return all(returns.count(period) >= wanted for period in range(1, first + 1))
+        case _:
+            return sum(first <= period <= last for period in returns) >= wanted
+
+
+def _groups(
+    cohorts: dict[tuple[Typed, ...], dict[int, _Cohort]],
+    values: dict[tuple[Typed, ...], list[Any]],
+    spec: dict[str, Any],
+) -> list[tuple[list[Any], dict[int, _Cohort]]]:
+    def size(key: tuple[Typed, ...]) -> int:
+        return sum(len(cohort.members) for cohort in cohorts[key].values())
+
+    ranked, limit = sorted(cohorts, key=lambda key: (-size(key), key)), spec["limit"]
+    shown = ranked if limit is None else ranked[:limit]
+    out = [(values[key], cohorts[key]) for key in shown]
+    rest: dict[int, _Cohort] = {}
+    for key in ranked[len(shown) :]:
+        for start_ms, cohort in cohorts[key].items():
+            rest.setdefault(start_ms, _Cohort()).members.extend(cohort.members)
+    return [*out, (["other"] * len(spec["breakdown"]), rest)] if rest else out

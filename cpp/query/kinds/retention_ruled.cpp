@@ -1,0 +1,332 @@
+// Retention by every rule (fields: retention_spec.cpp; the plain one: retention.cpp).
+//
+// Meaning. A *birth* is the start event with which a profile enters a cohort: its first in the range, its first ever when that
+// lies in the range, or the first in each calendar period of the range. The cohort is the calendar period of the birth. A
+// return is a return event behind the birth in event order, up to now; with `count_birth` the birth is one itself. Its period
+// is counted by the calendar, or rolling: how many whole lengths (hour, 24 h, 7, 30, 90, 365 days) have passed since the birth,
+// with rolling_hour since the local hour the birth lies in. A cell counts the births with at least `min_count` returns: on the
+// period, on it or after, on it or before (as far as the period has begun by now), in the bracket; a streak needs so many in
+// every period up to it, of which period 0 is given.
+// `eligible` is the size of the cohort, `elapsed` how many of it have the period behind them.
+//
+// How: rows gathered by profile (matched_rows). ~20 ns a matched row and birth.
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include "query/budget.hpp"
+#include "query/calendar.hpp"
+#include "query/kinds/breakdown.hpp"
+#include "query/kinds/matched_rows.hpp"
+#include "query/kinds/retention.hpp"
+
+namespace cdp {
+namespace {
+
+using Alignment = RetentionSpec::Alignment;
+using Criterion = RetentionSpec::Criterion;
+using Population = RetentionSpec::Population;
+
+constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::int64_t kDayMs = 24 * kHourMs;
+constexpr std::int64_t kPeriodsMost = 65'534;  // of a cohort in the answer
+constexpr std::uint64_t kStart = 1, kReturn = 2;
+
+std::int64_t rolling_ms(const Unit& unit) {
+  switch (unit.type) {
+    case Unit::Type::kHour: return kHourMs;
+    case Unit::Type::kDay: return kDayMs;
+    case Unit::Type::kWeek: return 7 * kDayMs;
+    case Unit::Type::kMonth: return 30 * kDayMs;
+    case Unit::Type::kQuarter: return 90 * kDayMs;
+    case Unit::Type::kYear: return 365 * kDayMs;
+    case Unit::Type::kDays: return unit.days * kDayMs;
+  }
+  return kDayMs;
+}
+
+// One cohort of one group. Cells are kept as where they begin and end: `change` by period, to be summed up.
+struct Cohort {
+  std::uint64_t size = 0;
+  std::map<std::int64_t, std::int64_t> change;
+  std::vector<std::int64_t> births;  // what periods roll from; kept when they roll
+  void count(std::int64_t first, std::int64_t last) {
+    ++change[first];
+    --change[last + 1];
+  }
+  void merge(const Cohort& other) {
+    size += other.size;
+    for (const auto& [period, by] : other.change) change[period] += by;
+    births.insert(births.end(), other.births.begin(), other.births.end());
+  }
+};
+
+struct RuledPartial final : Partial {
+  explicit RuledPartial(std::size_t operands) : groups(operands) {}
+  Groups groups;
+  std::map<std::pair<std::uint32_t, std::int64_t>, Cohort> cohorts;  // (group, start)
+  std::uint64_t births = 0;
+  std::uint64_t charged_bytes = 0;
+};
+
+class RuledRetentionKind final : public Kind {
+ public:
+  RuledRetentionKind(const RetentionSpec& spec, const Binding& binding)
+      : spec_(spec),
+        breakdown_(binding.common.breakdown, binding.version, binding.now_ms),
+        calendar_(binding.zone, spec.unit, binding.common.week_start,
+                  std::max<std::int64_t>(binding.range.start_ms, 0)),
+        hours_(binding.zone, {Unit::Type::kHour, 0}, 0),
+        length_ms_(rolling_ms(spec.unit)),
+        limit_(binding.common.limit) {
+    const BoundSelector start = bind_selector(spec.start, binding.version);
+    const BoundSelector returned = spec.returned ? bind_selector(*spec.returned, binding.version) : start;
+    matcher_ = RowMatcher({start, returned});
+    const std::int64_t first = spec.population == Population::kFirstEver ? INT64_MIN : binding.range.start_ms;
+    seen_ = {first, binding.now_ms + 1};
+  }
+
+  [[nodiscard]] std::unique_ptr<Partial> make_partial() const override {
+    return std::make_unique<RuledPartial>(breakdown_.size());
+  }
+  [[nodiscard]] std::vector<NameId> names() const override { return matcher_.names(); }
+
+  void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
+    auto& into = static_cast<RuledPartial&>(partial);
+    matcher_.for_each_profile(context, task, scratch, seen_,
+                              [&](std::uint32_t profile, std::span<const MatchedRow> rows) {
+                                add_profile(context, task.origin(profile), rows, into);
+                              });
+    charge(context, into);
+  }
+
+  void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
+    std::vector<MatchedRow> matched;
+    matcher_.match(rows, seen_, matched);
+    add_profile(context, home, matched, static_cast<RuledPartial&>(partial));
+  }
+
+  void merge(Partial& into, Partial&& from) const override {
+    auto& left = static_cast<RuledPartial&>(into);
+    const auto& right = static_cast<const RuledPartial&>(from);
+    const std::vector<std::uint32_t> group = right.groups.merge_into(left.groups);
+    for (const auto& [at, cohort] : right.cohorts) left.cohorts[{group[at.first], at.second}].merge(cohort);
+    left.births += right.births;
+  }
+
+  [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
+    auto& total = static_cast<RuledPartial&>(*partial);
+    const Dictionary& strings = *context.version->strings;
+    std::vector<Line> lines = lines_of(total, strings);
+    Table table;
+    std::vector<const std::vector<Value>*> keys;
+    std::vector<Cell> cells;
+    for (Line& line : lines) {
+      const std::size_t before = cells.size();
+      for (auto& [start_ms, cohort] : line.cohorts) add_cells(context, start_ms, cohort, cells);
+      keys.insert(keys.end(), cells.size() - before, line.is_rest ? nullptr : &line.key);
+    }
+    breakdown_.add_columns(table, keys, strings);
+    const auto add = [&](const char* name, std::int64_t Cell::* member) {
+      TableColumn& column = table.add(name, ColumnType::kInt64);
+      for (const Cell& cell : cells) column.push_int(cell.*member);
+    };
+    add("cohort_ms", &Cell::cohort_ms);
+    add("period", &Cell::period);
+    add("profiles", &Cell::profiles);
+    add("eligible", &Cell::eligible);
+    add("elapsed", &Cell::elapsed);
+    return table;
+  }
+
+ private:
+  struct Line {
+    std::vector<Value> key;
+    std::map<std::int64_t, Cohort> cohorts;  // by start
+    std::uint64_t size = 0;
+    bool is_rest = false;
+  };
+  struct Cell {
+    std::int64_t cohort_ms, period, profiles, eligible, elapsed;
+  };
+  struct Counted {  // returns of one birth in one period
+    std::int64_t period;
+    std::int64_t count;
+  };
+
+  static void charge(const QueryContext& context, RuledPartial& partial) {
+    if (context.budget == nullptr) return;
+    const std::uint64_t bytes = partial.groups.size_bytes() + partial.births * 8 + partial.cohorts.size() * 128;
+    if (bytes <= partial.charged_bytes) return;
+    context.budget->charge(bytes - partial.charged_bytes);
+    partial.charged_bytes = bytes;
+  }
+
+  void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> rows,
+                   RuledPartial& partial) const {
+    std::set<std::int64_t> entered;  // cohorts of this profile
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+      if ((rows[at].selectors & kStart) == 0) continue;
+      if (!context.range.contains(rows[at].time_ms)) {
+        if (spec_.population == Population::kFirstEver) return;
+        continue;
+      }
+      const std::int64_t cohort = calendar_.bucket_start(rows[at].time_ms);
+      if (!entered.insert(cohort).second) continue;
+      if (context.budget != nullptr) context.budget->check();
+      add_birth(context, home, rows, at, cohort, partial);
+      if (spec_.population != Population::kEveryPeriod) return;
+    }
+  }
+
+  void add_birth(const QueryContext& context, Origin home, std::span<const MatchedRow> rows, std::size_t birth,
+                 std::int64_t cohort_ms, RuledPartial& partial) const {
+    const Row row = row_of(rows[birth], home);
+    const std::uint32_t group = breakdown_.group_of(*context.version, home, &row, partial.groups);
+    Cohort& cohort = partial.cohorts[{group, cohort_ms}];
+    ++cohort.size;
+    ++partial.births;
+    const std::int64_t from_ms = rolls_from(rows[birth].time_ms);
+    if (spec_.alignment != Alignment::kCalendar) cohort.births.push_back(from_ms);
+    const auto period_of = [&](std::int64_t time_ms) {
+      return spec_.alignment == Alignment::kCalendar ? calendar_.distance(cohort_ms, calendar_.bucket_start(time_ms))
+                                                     : (time_ms - from_ms) / length_ms_;
+    };
+    std::vector<std::int64_t> returns;
+    if (spec_.count_birth) returns.push_back(0);
+    for (std::size_t at = birth + 1; at < rows.size(); ++at) {
+      if ((rows[at].selectors & kReturn) == 0 || (spec_.share_value && !shares(row, rows[at], home))) continue;
+      returns.push_back(period_of(rows[at].time_ms));
+    }
+    std::sort(returns.begin(), returns.end());
+    std::vector<Counted> counted;
+    for (const std::int64_t period : returns) {
+      if (counted.empty() || counted.back().period != period) counted.push_back({period, 0});
+      ++counted.back().count;
+    }
+    count_cells(counted, returns, context.now_ms, period_of, cohort);
+  }
+
+  template <class PeriodOf>
+  void count_cells(std::span<const Counted> counted, std::span<const std::int64_t> returns, std::int64_t now_ms,
+                   const PeriodOf& period_of, Cohort& cohort) const {
+    const auto wanted = static_cast<std::size_t>(spec_.min_count);
+    switch (spec_.criterion) {
+      case Criterion::kOn:
+        for (const Counted& each : counted) {
+          if (each.count >= spec_.min_count) cohort.count(each.period, each.period);
+        }
+        return;
+      case Criterion::kOnOrAfter:  // up to the period of the return that has just enough from it on
+        if (returns.size() >= wanted) cohort.count(0, returns[returns.size() - wanted]);
+        return;
+      case Criterion::kOnOrBefore:
+        if (returns.size() >= wanted) cohort.count(returns[wanted - 1], period_of(now_ms));
+        return;
+      case Criterion::kStreak: {
+        std::int64_t last = 0;
+        for (const Counted& each : counted) {
+          if (each.period == last + 1 && each.count >= spec_.min_count) ++last;
+        }
+        cohort.count(0, last);
+        return;
+      }
+      case Criterion::kBrackets: break;
+    }
+    for (std::size_t i = 0; i < spec_.brackets.size(); ++i) {
+      const auto first = std::lower_bound(returns.begin(), returns.end(), spec_.brackets[i].first);
+      const auto behind = std::upper_bound(returns.begin(), returns.end(), spec_.brackets[i].second);
+      const auto number = static_cast<std::int64_t>(i);
+      if (behind - first >= spec_.min_count) cohort.count(number, number);
+    }
+  }
+
+  [[nodiscard]] std::int64_t rolls_from(std::int64_t birth_ms) const noexcept {
+    return spec_.alignment == Alignment::kRollingHour ? hours_.bucket_start(birth_ms) : birth_ms;
+  }
+
+  [[nodiscard]] bool shares(const Row& birth, const MatchedRow& matched, Origin home) const {
+    const Row row = row_of(matched, home);
+    for (std::size_t i = 0; i < breakdown_.size(); ++i) {
+      if (breakdown_.is_trait(i)) continue;
+      if (breakdown_.property_of(i, birth) != breakdown_.property_of(i, row)) return false;
+    }
+    return true;
+  }
+
+  // A line a group, by key; under a limit the largest first and the rest as one.
+  [[nodiscard]] std::vector<Line> lines_of(RuledPartial& total, const Dictionary& strings) const {
+    std::map<std::uint32_t, Line> by_group;
+    for (auto& [at, cohort] : total.cohorts) {
+      Line& line = by_group[at.first];
+      line.size += cohort.size;
+      line.cohorts[at.second] = std::move(cohort);
+    }
+    std::vector<Line> lines;
+    for (auto& [group, line] : by_group) {
+      line.key = total.groups.key(group);
+      lines.push_back(std::move(line));
+    }
+    std::sort(lines.begin(), lines.end(),
+              [&](const Line& left, const Line& right) { return compare_keys(left.key, right.key, strings) < 0; });
+    if (!limit_ || lines.size() <= static_cast<std::uint64_t>(*limit_)) return lines;
+    std::stable_sort(lines.begin(), lines.end(),
+                     [](const Line& left, const Line& right) { return left.size > right.size; });
+    Line rest;
+    rest.is_rest = true;
+    for (std::size_t i = static_cast<std::size_t>(*limit_); i < lines.size(); ++i) {
+      for (const auto& [start_ms, cohort] : lines[i].cohorts) rest.cohorts[start_ms].merge(cohort);
+    }
+    lines.resize(static_cast<std::size_t>(*limit_));
+    lines.push_back(std::move(rest));
+    return lines;
+  }
+
+  void add_cells(const QueryContext& context, std::int64_t start_ms, Cohort& cohort, std::vector<Cell>& out) const {
+    std::sort(cohort.births.begin(), cohort.births.end());
+    std::int64_t profiles = 0;
+    for (auto at = cohort.change.begin(); at != cohort.change.end(); ++at) {
+      profiles += at->second;
+      if (profiles == 0) continue;
+      const std::int64_t end = std::min(std::next(at)->first, spec_.periods);  // the last change leaves nobody
+      if (end - at->first > kPeriodsMost) {
+        throw Error(Family::kLimitExceeded, code::kQueryInvalid,
+                    "over 65,534 periods; say how many in periods, or take a longer interval", "periods");
+      }
+      for (std::int64_t period = at->first; period < end; ++period) {
+        out.push_back({start_ms, period, profiles, static_cast<std::int64_t>(cohort.size),
+                       elapsed(context, start_ms, cohort, period)});
+      }
+    }
+  }
+
+  // For how many of the cohort the period (of a bracket: its last) is over.
+  [[nodiscard]] std::int64_t elapsed(const QueryContext& context, std::int64_t start_ms, const Cohort& cohort,
+                                     std::int64_t period) const {
+    if (!spec_.brackets.empty()) period = spec_.brackets[static_cast<std::size_t>(period)].second;
+    if (spec_.alignment == Alignment::kCalendar) {
+      const bool over = calendar_.start_after(start_ms, period + 1) <= context.now_ms;
+      return over ? static_cast<std::int64_t>(cohort.size) : 0;
+    }
+    const std::int64_t latest = context.now_ms - (period + 1) * length_ms_;
+    return std::upper_bound(cohort.births.begin(), cohort.births.end(), latest) - cohort.births.begin();
+  }
+
+  RetentionSpec spec_;
+  Breakdown breakdown_;
+  Calendar calendar_;
+  Calendar hours_;
+  std::int64_t length_ms_;
+  std::optional<std::int64_t> limit_;
+  RowMatcher matcher_;
+  TimeRange seen_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kind> make_ruled_retention(const RetentionSpec& spec, const Binding& binding) {
+  return std::make_unique<RuledRetentionKind>(spec, binding);
+}
+
+}  // namespace cdp
