@@ -8,6 +8,7 @@
 #include "base/pool.hpp"
 #include "query/budget.hpp"
 #include "query/calendar.hpp"
+#include "query/calendar_windows.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/predicate.hpp"
 #include "query/scan_plan.hpp"
@@ -155,9 +156,10 @@ class Execution {
 
 Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, const QueryOptions& options) {
   check_instant(options.now_ms);
-  const Spec spec = parse_spec(bytes);
+  Spec spec = parse_spec(bytes);
   const std::int64_t now_ms = spec.common.now_ms.value_or(options.now_ms);
   const Zone& zone = zones().find(spec.common.zone, Path().field("zone"));
+  resolve_calendar_windows(spec.common, zone, now_ms);
   const Binding binding{*version, spec.common, resolve_range(spec.common.range, now_ms), now_ms, zone};
   const std::unique_ptr<Kind> kind = spec.kind->bind(binding);
   std::optional<Predicate> where;

@@ -17,6 +17,9 @@ namespace {
 constexpr std::array<std::string_view, 14> kOps = {"eq",     "ne",   "in",     "not_in",    "lt",
                                                    "le",     "gt",   "ge",     "between",   "contains",
                                                    "starts", "ends", "exists", "not_exists"};
+constexpr std::string_view kNoCalendar =
+    "windows of the calendar are for questions: what stands for itself has no zone yet";
+constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::array<std::string_view, 6> kUnits = {"hour", "day", "week", "month", "quarter", "year"};
 constexpr std::array<std::string_view, 7> kWeekDays = {"monday", "tuesday",  "wednesday", "thursday",
                                                        "friday", "saturday", "sunday"};
@@ -79,6 +82,7 @@ constexpr std::string_view kOneForm = "a clause has one of and, or, not, trait, 
 
 class PredicateParser {
  public:
+  explicit PredicateParser(bool calendars) : calendars_(calendars) {}
   PredicateSpec parse(const Node& node, const Path& path, std::size_t depth) {
     if (depth > limits::kQueryPredicateDepth) fail_invalid(path, "predicates nested over 32 levels");
     if (++clauses_ > limits::kQueryClauses) fail_invalid(path, "over 1,000 clauses in one predicate");
@@ -143,7 +147,7 @@ class PredicateParser {
     return out;
   }
 
-  static PredicateSpec parse_did(Fields& fields, std::string_view name, bool with_measures) {
+  PredicateSpec parse_did(Fields& fields, std::string_view name, bool with_measures) {
     PredicateSpec out;
     out.type = PredicateSpec::Type::kDid;
     const Path path = fields.path(name);
@@ -154,7 +158,7 @@ class PredicateParser {
     if (const Node* node = fields.take("where")) {
       out.selector.where = parse_conditions(*node, fields.path("where"));
     }
-    if (const Node* node = fields.take("window")) out.window = parse_range(*node, fields.path("window"));
+    if (const Node* node = fields.take("window")) out.window = parse_range(*node, fields.path("window"), calendars_);
     if (with_measures) parse_measures(fields, out.measures);
     if (out.measures.empty()) out.measures.push_back({Measure::kCount, {}, count_at_least_one()});
     return out;
@@ -191,6 +195,7 @@ class PredicateParser {
     if (!numbers && !datetimes) fail_invalid(value, times ? "expected numbers, or datetimes" : "expected a number");
   }
 
+  bool calendars_;
   std::size_t clauses_ = 0;
 };
 
@@ -198,8 +203,8 @@ CommonSpec parse_common(Fields& fields) {
   CommonSpec out;
   out.kind = std::string(read_string(fields.require("kind", "the kind of the query"), fields.path("kind")));
   if (fields.take("as_of_ms") != nullptr) fail_unsupported(fields.path("as_of_ms"), "as_of_ms is not built yet");
-  if (const Node* node = fields.take("where")) out.where = parse_predicate(*node, fields.path("where"));
-  if (const Node* node = fields.take("range")) out.range = parse_range(*node, fields.path("range"));
+  if (const Node* node = fields.take("where")) out.where = parse_predicate(*node, fields.path("where"), true);
+  if (const Node* node = fields.take("range")) out.range = parse_range(*node, fields.path("range"), true);
   if (const Node* node = fields.take("zone")) out.zone = read_name(*node, fields.path("zone"), "the name of a zone");
   out.week_start = static_cast<int>(fields.choice("week_start", kWeekDays, 0));
   if (const Node* node = fields.take("now_ms")) out.now_ms = read_time(*node, fields.path("now_ms"));
@@ -360,19 +365,34 @@ Unit parse_unit(const Node& node, const Path& path) {
   return {static_cast<Unit::Type>(found - kUnits.begin()), 0};
 }
 
-RangeSpec parse_range(const Node& node, const Path& path) {
+RangeSpec parse_range(const Node& node, const Path& path, bool calendars) {
   Fields fields(node, path);
   RangeSpec out;
   if (const Node* last = fields.take("last")) {
     out.type = RangeSpec::Type::kLast;
     out.last_ms = parse_duration(*last, fields.path("last"));
+    const Path path_of_calendar = fields.path("calendar");
+    const Node* calendar = fields.take("calendar");
     fields.done();
+    if (calendar == nullptr || !read_bool(*calendar, path_of_calendar)) return out;
+    if (out.last_ms % kDayMs != 0) fail_invalid(fields.path("last"), "a window of the calendar has whole days");
+    out.type = RangeSpec::Type::kCalendar;
+    out.count = out.last_ms / kDayMs;
+    if (!calendars) fail_unsupported(path_of_calendar, std::string(kNoCalendar));
+    return out;
+  }
+  if (const Node* unit = fields.take("this")) {
+    out.type = RangeSpec::Type::kCalendar;
+    out.unit = parse_unit(*unit, fields.path("this"));
+    fields.done();
+    if (!calendars) fail_unsupported(fields.path("this"), std::string(kNoCalendar));
     return out;
   }
   const Node* start = fields.take("start_ms");
   const Node* end = fields.take("end_ms");
   fields.done();
-  if (start == nullptr && end == nullptr) fail_invalid(path, "expected {\"last\": duration} or start_ms and end_ms");
+  if (start == nullptr && end == nullptr)
+    fail_invalid(path, "expected {\"last\": duration}, {\"this\": unit}, or start_ms and end_ms");
   out.type = RangeSpec::Type::kAbsolute;
   if (start != nullptr) out.start_ms = read_time(*start, fields.path("start_ms"));
   if (end != nullptr) out.end_ms = read_time(*end, fields.path("end_ms"));
@@ -382,8 +402,8 @@ RangeSpec parse_range(const Node& node, const Path& path) {
 
 std::string parse_key(const Node& node, const Path& path) { return read_name(node, path, "a key"); }
 
-std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path) {
-  return std::make_shared<const PredicateSpec>(PredicateParser().parse(node, path, 0));
+std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path, bool calendars) {
+  return std::make_shared<const PredicateSpec>(PredicateParser(calendars).parse(node, path, 0));
 }
 
 std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes) {
@@ -425,6 +445,7 @@ TimeRange resolve_range(const RangeSpec& range, std::int64_t now_ms) noexcept {
   switch (range.type) {
     case RangeSpec::Type::kAll: return {INT64_MIN, visible_end};
     case RangeSpec::Type::kLast: return {visible_end - range.last_ms, visible_end};
+    case RangeSpec::Type::kCalendar:  // resolved by now
     case RangeSpec::Type::kAbsolute: return {range.start_ms, std::min(range.end_ms, visible_end)};
   }
   return {};

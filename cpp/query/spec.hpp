@@ -82,11 +82,14 @@ struct Unit {
 };
 
 struct RangeSpec {
-  enum class Type : std::uint8_t { kAll, kLast, kAbsolute };
+  // kCalendar: until resolve_calendar_windows has seen it.
+  enum class Type : std::uint8_t { kAll, kLast, kAbsolute, kCalendar };
   Type type = Type::kAll;
   std::int64_t last_ms = 0;
   std::int64_t start_ms = INT64_MIN;  // half-open; an end left out is open
   std::int64_t end_ms = INT64_MAX;
+  Unit unit;  // kCalendar: so many of them, the present one included
+  std::int64_t count = 1;
 };
 
 enum class Measure : std::uint8_t { kCount, kSum, kMean, kMin, kMax, kDistinct };
@@ -135,9 +138,11 @@ struct CommonSpec {
 [[nodiscard]] Selector parse_selector(const Node& node, const Path& path);
 [[nodiscard]] Operand parse_operand(const Node& node, const Path& path);
 [[nodiscard]] Unit parse_unit(const Node& node, const Path& path);
-[[nodiscard]] RangeSpec parse_range(const Node& node, const Path& path);
+// `calendars`: windows of the calendar are allowed.
+[[nodiscard]] RangeSpec parse_range(const Node& node, const Path& path, bool calendars = false);
 [[nodiscard]] std::string parse_key(const Node& node, const Path& path);  // of a property or trait: 1..kNameBytes bytes
-[[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path);
+[[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path,
+                                                                   bool calendars = false);
 
 struct KindSpec;  // kinds/kinds.hpp: base of the kinds' own structs
 

@@ -165,6 +165,13 @@ inline std::string show_table(const Table& table) {
   return out;
 }
 
+inline RangeSpec absolute_range(std::int64_t start_ms, std::int64_t end_ms) {
+  RangeSpec out;
+  out.type = RangeSpec::Type::kAbsolute;
+  out.start_ms = start_ms, out.end_ms = end_ms;
+  return out;
+}
+
 // One question put to a history.
 class Question {
  public:

@@ -100,8 +100,8 @@ TEST("a funnel by tasks, by rows and by brute force is one") {
         if (history.model.below(3) != 0) funnel.window = 12 * kHour * history.model.below(40) + 1;
         CommonSpec common;
         if (history.model.below(2) == 0) {
-          common.range = {RangeSpec::Type::kAbsolute, 0, shapes.start_ms + history.model.below(20) * 24 * kHour,
-                          shapes.start_ms + (15 + history.model.below(40)) * 24 * kHour};
+          common.range = absolute_range(shapes.start_ms + history.model.below(20) * 24 * kHour,
+                                        shapes.start_ms + (15 + history.model.below(40)) * 24 * kHour);
           common.now_ms = shapes.start_ms + (25 + history.model.below(60)) * 24 * kHour;
         }
         const Question question(history, "funnel", funnel.node(), common);

@@ -89,8 +89,8 @@ TEST("retention by tasks, by rows and by definition is one") {
           }
           CommonSpec common;
           if (history.model.below(2) == 0) {
-            common.range = {RangeSpec::Type::kAbsolute, 0, shapes.start_ms + history.model.below(20 * 24) * kHour + 1,
-                            shapes.start_ms + (20 + history.model.below(40)) * 24 * kHour};
+            common.range = absolute_range(shapes.start_ms + history.model.below(20 * 24) * kHour + 1,
+                                          shapes.start_ms + (20 + history.model.below(40)) * 24 * kHour);
             common.now_ms = shapes.start_ms + (25 + history.model.below(60)) * 24 * kHour;
           }
           const Question question(history, "retention", std::move(node), common);

@@ -46,8 +46,8 @@ CommonSpec some_range(History& history, const Shapes& shapes) {
   CommonSpec common;
   if (history.model.below(2) == 0) return common;
   const std::int64_t odd = history.model.below(2) == 0 ? 0 : 1'234'567;
-  common.range = {RangeSpec::Type::kAbsolute, 0, shapes.start_ms + history.model.below(20 * 24) * kHour + odd,
-                  shapes.start_ms + (20 + history.model.below(40)) * 24 * kHour + odd};
+  common.range = absolute_range(shapes.start_ms + history.model.below(20 * 24) * kHour + odd,
+                                shapes.start_ms + (20 + history.model.below(40)) * 24 * kHour + odd);
   return common;
 }
 

@@ -70,7 +70,7 @@ def test_the_start_itself_is_no_return_but_its_repeat_is() -> None:
 def test_period_0_of_the_start_event_itself_is_the_size_of_the_cohort() -> None:
     store = _store(("S", _at("2021-12-01T12:00")), ("S", _at("2021-12-03T12:00")))
     rows = store.query(retention("S", interval="day"), now_ms=NOW).rows()
-    assert rows == [(_at("2021-12-01T00:00"), period, 1, 1) for period in (0, 2)]
+    assert rows == [(_at("2021-12-01T00:00"), period, 1, 1, 1) for period in (0, 2)]
 
 
 def test_a_return_before_the_start_is_none() -> None:
@@ -83,7 +83,7 @@ def test_first_ever_leaves_out_who_started_before_the_range() -> None:
     store = _store(("S", _at("2021-12-01T12:00")), ("S", _at("2021-12-05T12:00")), ("R", _at("2021-12-06T12:00")))
     question = retention("S", returned="R", interval="day").between(_at("2021-12-05T00:00"), NOW)
     cohort = _at("2021-12-05T00:00")
-    assert store.query(question, now_ms=NOW).rows() == [(cohort, 1, 1, 1)]
+    assert store.query(question, now_ms=NOW).rows() == [(cohort, 1, 1, 1, 1)]
     assert store.query(question.first_ever(), now_ms=NOW).rows() == []
 
 
@@ -91,4 +91,4 @@ def test_days_from_the_start_make_periods_of_their_own() -> None:
     store = _store(("S", _at("2021-12-02T12:00")), ("R", _at("2021-12-05T12:00")))
     question = retention("S", returned=named("R"), interval={"days": 3})
     table = store.query(question.between(_at("2021-12-01T00:00"), NOW), now_ms=NOW)
-    assert table.rows() == [(_at("2021-12-01T00:00"), 1, 1, 1)]
+    assert table.rows() == [(_at("2021-12-01T00:00"), 1, 1, 1, 1)]

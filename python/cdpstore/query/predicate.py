@@ -87,6 +87,14 @@ class Did(Predicate):
         """Counts only events of (now - duration, now]."""
         return self._replace(window=(("last", duration),))
 
+    def within_days(self, count: int) -> Self:
+        """Counts only events of the last so many local days, today included. For questions, not for live segments."""
+        return self._replace(window=(("last", f"{count}d"), ("calendar", True)))
+
+    def this(self, unit: str) -> Self:
+        """Counts only events of this local day, week, month, quarter or year. For questions, not for live segments."""
+        return self._replace(window=(("this", unit),))
+
     def between(self, start_ms: int | None = None, end_ms: int | None = None) -> Self:
         """Counts only events of [start_ms, end_ms)."""
         borders = (("start_ms", start_ms), ("end_ms", end_ms))

@@ -33,6 +33,14 @@ class Question(ABC):
         """Only events of (now - duration, now]."""
         return self._with(range={"last": duration})
 
+    def last_days(self, count: int) -> Self:
+        """Only events of the last so many local days, today included."""
+        return self._with(range={"last": f"{count}d", "calendar": True})
+
+    def this(self, unit: str) -> Self:
+        """Only events of this local day, week, month, quarter or year."""
+        return self._with(range={"this": unit})
+
     def calendar(self, *, zone: str | None = None, week_start: str | None = None) -> Self:
         """In which zone days begin, and on which day weeks do."""
         return self._with(zone=zone, week_start=week_start)

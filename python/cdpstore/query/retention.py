@@ -16,7 +16,7 @@ __all__ = ["Retention", "retention"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Retention(BrokenDown):
-    """Cohorts by calendar period of the start; the start itself is no return."""
+    """Cohorts by calendar period of the start."""
 
     start: Selector
     returned: Selector | None
@@ -30,6 +30,42 @@ class Retention(BrokenDown):
     def first_ever(self) -> Self:
         """A profile starts with its first start event ever, and only counts when that lies in the range."""
         return self._own(population="first_ever")
+
+    def every_period(self) -> Self:
+        """A profile starts anew in every period in which it did the start event."""
+        return self._own(population="every_period")
+
+    def rolling(self, *, from_hour: bool = False) -> Self:
+        """Periods of 24 hours (7, 30, 90, 365 days) from the start itself, or from the hour it lies in."""
+        return self._own(alignment="rolling_hour" if from_hour else "rolling")
+
+    def on_or_after(self) -> Self:
+        """A period counts who returned in it or in any later one."""
+        return self._own(criterion="on_or_after")
+
+    def on_or_before(self) -> Self:
+        """A period counts who returned in it or in any earlier one."""
+        return self._own(criterion="on_or_before")
+
+    def streak(self) -> Self:
+        """A period counts who returned in it and in every one before."""
+        return self._own(criterion="streak")
+
+    def brackets(self, *pairs: tuple[int, int]) -> Self:
+        """Periods taken together, each pair from the first to the last; `period` is then the number of the pair."""
+        return self._own(criterion={"brackets": [list(pair) for pair in pairs]})
+
+    def at_least(self, count: int) -> Self:
+        """So many returns are needed, not one."""
+        return self._own(min_count=count)
+
+    def counting_birth(self, counts: bool = True) -> Self:
+        """Whether the start is a return of period 0 itself: when not said, where the return is the start event."""
+        return self._own(count_birth=counts)
+
+    def sharing_value(self) -> Self:
+        """Only returns with the start's values of the breakdown's properties count."""
+        return self._own(share_value=True)
 
     def periods(self, count: int) -> Self:
         """Only so many periods, period 0 included."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from cdpstore.model import datetime_of
 from cdpstore.zones import zone_info
 
-__all__ = ["WEEKDAYS", "Calendar", "utc_of_local"]
+__all__ = ["WEEKDAYS", "Calendar", "absolute", "absolute_predicate", "utc_of_local"]
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HOUR: Final = 3_600_000
@@ -38,9 +38,20 @@ class Calendar:
             return to_ms // _HOUR - from_ms // _HOUR
         count, at, last = 0, self._hour(from_ms), self._hour(to_ms)
         while at < last:
+            if at + _DAY <= last and _offset_ms(self._zone, at) == _offset_ms(self._zone, at + _DAY):
+                count, at = count + 24, at + _DAY  # no zone changes its offset twice a day
+                continue
             quarters = (self._hour(at + step * _HOUR // 4) for step in range(1, 5))
             count, at = count + 1, next(hour for hour in quarters if hour > at)
         return count
+
+    def start_before(self, time_ms: int, steps: int) -> int:
+        """UTC start of the bucket so many steps before that of the instant."""
+        if self._unit != "hour":
+            first = self._first_day(self.index(time_ms) - steps)
+            return utc_of_local(self._zone, first.toordinal() - _EPOCH.toordinal())
+        assert steps == 0
+        return self._hour(time_ms)
 
     def _hour(self, time_ms: int) -> int:
         """An hour begins with the local hour, or with the offset that is in force."""
@@ -90,6 +101,27 @@ class Calendar:
 
     def _local_day(self, time_ms: int) -> date:
         return datetime_of(time_ms + _offset_ms(self._zone, time_ms)).date()
+
+
+def absolute(window: dict[str, Any], zone: str, week_start: str, now_ms: int) -> dict[str, Any]:
+    """A window of the calendar as an absolute one: from the start of its first unit; any other as it is."""
+    if "unit" not in window:
+        return window
+    calendar = Calendar(window["unit"], zone=zone, week_start=week_start)
+    return {"start_ms": calendar.start_before(now_ms, window["count"] - 1), "end_ms": None}
+
+
+def absolute_predicate(predicate: dict[str, Any], zone: str, week_start: str, now_ms: int) -> dict[str, Any]:
+    """The predicate with every window absolute."""
+    out = dict(predicate)
+    for word in ("and", "or"):
+        if word in out:
+            out[word] = [absolute_predicate(part, zone, week_start, now_ms) for part in out[word]]
+    if "not" in out:
+        out["not"] = absolute_predicate(out["not"], zone, week_start, now_ms)
+    if out.get("window"):
+        out["window"] = absolute(out["window"], zone, week_start, now_ms)
+    return out
 
 
 def utc_of_local(zone: str, day: int) -> int:

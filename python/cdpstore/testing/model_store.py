@@ -20,6 +20,7 @@ from cdpstore.model import Ack, Event, Identity, Operation, Record, Reject
 from cdpstore.query import Question, to_spec
 from cdpstore.table import ProfileAnswer, Table
 from cdpstore.testing import export
+from cdpstore.testing.calendars import absolute, absolute_predicate
 from cdpstore.testing.decode import decode
 from cdpstore.testing.facts import changes_of, consents_of, devices_of
 from cdpstore.testing.history import ACCEPTED, DUPLICATE, History
@@ -99,11 +100,13 @@ class ModelStore(Writes[Ack]):
         if not is_zone(common["zone"]):
             raise BadQuery("query.zone.unknown", "expected an IANA name", path="zone")
         now_ms = self._now(common, now_ms)
-        start_ms, end_ms = resolved(common["range"], now_ms)
+        calendar = (common["zone"], common["week_start"])
+        start_ms, end_ms = resolved(common["range"] and absolute(common["range"], *calendar, now_ms), now_ms)
         people = self._people(now_ms, common["as_of_ms"])
         if common["where"] is not None:
-            people = [person for person in people if holds(common["where"], person, now_ms)]
-        calendar, is_broken_down = (common["zone"], common["week_start"]), bool(common["breakdown"])
+            where = absolute_predicate(common["where"], *calendar, now_ms)
+            people = [person for person in people if holds(where, person, now_ms)]
+        is_broken_down = bool(common["breakdown"])
         view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, is_broken_down)
         table = answer(view, {**common, **own})
         if common["zone"] != "UTC":

@@ -161,16 +161,25 @@ def duration(node: Any, path: str) -> int:
 
 
 def time_range(node: Any, path: str) -> dict[str, Any]:
-    """`last`, or half-open start and end."""
+    """`last`, in the calendar or not, `this` unit of it, or half-open start and end."""
     fields = Fields(node, path)
     last = fields.take("last", duration)
     if last is not None:
+        calendar = fields.take("calendar", boolean)
         fields.done()
-        return {"last": last}
+        if not calendar:
+            return {"last": last}
+        if last % 86_400_000 != 0:
+            bad(fields.path("last"), "a window of the calendar has whole days")
+        return {"unit": "day", "count": last // 86_400_000}
+    this = fields.take("this", unit)
+    if this is not None:
+        fields.done()
+        return {"unit": this, "count": 1}
     start_ms, end_ms = fields.take("start_ms", time), fields.take("end_ms", time)
     fields.done()
     if start_ms is None and end_ms is None:
-        bad(path, "expected last, or start_ms and end_ms")
+        bad(path, "expected last, this, or start_ms and end_ms")
     if start_ms is not None and end_ms is not None and start_ms > end_ms:
         bad(fields.path("end_ms"), "expected a time not before start_ms")
     return {"start_ms": start_ms, "end_ms": end_ms}

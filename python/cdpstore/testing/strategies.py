@@ -39,6 +39,7 @@ __all__ = [
     "records",
     "retentions",
     "ruled_funnels",
+    "ruled_retentions",
     "selectors",
     "times",
     "trait_records",
@@ -412,7 +413,42 @@ def retentions() -> st.SearchStrategy[dict[str, Any]]:
             "periods": st.integers(1, 8),
         },
     )
-    return _with_common(own)
+    return _with_common(own) | ruled_retentions()
+
+
+def ruled_retentions(names: tuple[str, ...] = ()) -> st.SearchStrategy[dict[str, Any]]:
+    """Retentions by every rule but the plain ones, of these names or of any selectors."""
+    events = st.sampled_from([*names, {"event": None}]) if names else selectors()
+    brackets = {"brackets": [[0, 0], [1, 3], [2, 30]]}
+    own = st.fixed_dictionaries(
+        {"kind": st.just("retention"), "start": events, "interval": _units()},
+        optional={
+            "return": events,
+            "population": st.sampled_from(["first_in_range", "first_ever", "every_period"]),
+            "alignment": st.sampled_from(["calendar", "rolling", "rolling_hour"]),
+            "criterion": st.sampled_from(["on", "on_or_after", "on_or_before", "streak", brackets]),
+            "min_count": st.integers(1, 3),
+            "count_birth": st.booleans(),
+            "share_value": st.booleans(),
+            "periods": st.integers(1, 8),
+            "breakdown": _breakdowns(("property", "trait")),
+            "limit": st.integers(0, 3),
+        },
+    )
+    return _with_common(own).map(_sound_retention)
+
+
+def _sound_retention(spec: dict[str, Any]) -> dict[str, Any]:
+    breakdown, unsound = spec.get("breakdown", []), set()
+    if not breakdown:
+        unsound.add("limit")
+    if not any("property" in operand for operand in breakdown):
+        unsound.add("share_value")
+    if isinstance(spec.get("criterion"), dict):
+        unsound.add("periods")
+    elif spec["interval"] == "hour" and spec.get("criterion", "on") != "on":
+        spec = {"periods": 40, **spec}  # thousands of hours would say no more
+    return {name: value for name, value in spec.items() if name not in unsound}
 
 
 def profiles_queries() -> st.SearchStrategy[dict[str, Any]]:
@@ -489,7 +525,12 @@ def _units() -> st.SearchStrategy[Any]:
 def _ranges() -> st.SearchStrategy[dict[str, Any]]:
     borders = st.tuples(times(), times()).map(sorted)
     absolute = borders.map(lambda pair: {"start_ms": pair[0], "end_ms": pair[1]})
-    return absolute | _lasts()
+    return absolute | _lasts() | _calendar_windows()
+
+
+def _calendar_windows() -> st.SearchStrategy[dict[str, Any]]:
+    this = st.sampled_from(["day", "week", "month", "quarter", "year"]).map(lambda unit: {"this": unit})
+    return this | st.sampled_from(["1d", "30d", "12w"]).map(lambda days: {"last": days, "calendar": True})
 
 
 def _lasts() -> st.SearchStrategy[dict[str, Any]]:

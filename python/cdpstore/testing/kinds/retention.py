@@ -1,4 +1,4 @@
-"""Retention: a start puts a profile into a cohort; a cell counts it when it returned on, after, before or up to a period.
+"""Retention: a start puts a profile into a cohort; a cell counts it when it returned on, after or up to a period.
 
 When the return is the very selector of the start, the start counts as a return of period 0: that row is the cohort's
 size. Periods that count nobody have no row. `cpp/query/kinds/retention_ruled.cpp` has the same meaning in words.
@@ -76,7 +76,6 @@ class _Cohort:
 class _Member:
     returns: list[int]  # the period of each
     now_period: int
-    ends: "_Ends"
 
 
 class _Ends:
@@ -102,10 +101,6 @@ class _Ends:
             return (time_ms - self._from_ms) // self._length
         return self._calendar.periods(self._from_ms, time_ms)
 
-    def is_over(self, period: int, now_ms: int) -> bool:
-        """Whether the next period has begun."""
-        return self.period(now_ms) > period
-
 
 def answer(view: View, spec: dict[str, Any]) -> Table:
     """Profiles that returned, by group, cohort and period, beside the size of the cohort and how many have it over."""
@@ -117,15 +112,13 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
             group = list(operand_values(spec["breakdown"], person, birth))
             key = tuple(map(typed, group))
             values.setdefault(key, group)
-            cohort = cohorts.setdefault(key, {}).setdefault(
-                view.calendar(spec["interval"]).start(birth.time_ms), _Cohort()
-            )
+            cohort = cohorts.setdefault(key, {}).setdefault(calendar.start(birth.time_ms), _Cohort())
             cohort.members.append(_member(view, person, birth, spec))
     rows = [
         [*named, start_ms, *cell]
         for named, group_cohorts in _groups(cohorts, values, spec)
         for start_ms, cohort in sorted(group_cohorts.items())
-        for cell in _cells(cohort, view.now_ms, spec)
+        for cell in _cells(cohort, spec)
     ]
     names = [*operand_names(spec["breakdown"]), "cohort_ms", "period", "profiles", "eligible", "elapsed"]
     return view.table(names, rows)
@@ -158,28 +151,28 @@ def _member(view: View, person: Person, birth: Row, spec: dict[str, Any]) -> _Me
         and not (spec["share_value"] and any(_differs(row, birth, key) for key in keys))
     ]
     returns = [*([0] if spec["count_birth"] else []), *(ends.period(row.time_ms) for row in later)]
-    return _Member(sorted(returns), ends.period(view.now_ms), ends)
+    return _Member(sorted(returns), ends.period(view.now_ms))
 
 
 def _differs(left: Row, right: Row, key: str) -> bool:
     return typed(left.properties.get(key)) != typed(right.properties.get(key))
 
 
-def _cells(cohort: _Cohort, now_ms: int, spec: dict[str, Any]) -> Iterator[tuple[int, int, int, int]]:
+def _cells(cohort: _Cohort, spec: dict[str, Any]) -> Iterator[tuple[int, int, int, int]]:
     brackets = spec["criterion"] if isinstance(spec["criterion"], list) else None
     last = max(max([member.now_period, *member.returns]) for member in cohort.members)
     periods = range(len(brackets)) if brackets else range(min(last + 1, spec["periods"] or last + 1))
     for period in periods:
         first, end = brackets[period] if brackets else (period, period)
         count = sum(_counts(member, first, end, spec) for member in cohort.members)
-        over = sum(member.ends.is_over(end, now_ms) for member in cohort.members)
+        over = sum(member.now_period > end for member in cohort.members)
         if count:
             yield period, count, len(cohort.members), over
 
 
 def _counts(member: _Member, first: int, last: int, spec: dict[str, Any]) -> bool:
     """Whether the member is counted in the period, or bracket."""
-    wanted, returns = spec["min_count"], member.returns
+    wanted, returns = int(spec["min_count"]), member.returns
     match spec["criterion"]:
         case "on_or_after":
             return sum(period >= first for period in returns) >= wanted
