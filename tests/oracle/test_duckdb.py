@@ -112,7 +112,7 @@ def test_tables_equal_those_of_duckdb(case: str, store: Any, sql: duckdb.DuckDBP
     assert expected
     rows = store.query(to_spec(question), now_ms=END_MS).rows()
     if case == "back by week":
-        rows = [row for row in rows if row[2]]
+        rows = [row[:4] for row in rows if row[2]]
     assert sorted(rows) == expected
 
 
