@@ -79,6 +79,7 @@ inline constexpr std::string_view kIdentityTooMany = "identity.too_many";
 inline constexpr std::string_view kTraitOperation = "traits.operation.invalid";
 inline constexpr std::string_view kTraitOperationsTooMany = "traits.operations.too_many";
 inline constexpr std::string_view kFactTooMany = "fact.too_many";
+inline constexpr std::string_view kProfileSuppressed = "profile.suppressed";
 inline constexpr std::string_view kIdentifyAlreadyIdentified = "identify.already_identified";
 inline constexpr std::string_view kIdentifyKinds = "identify.kinds";
 inline constexpr std::string_view kMergeUnknown = "merge.unknown_identity";

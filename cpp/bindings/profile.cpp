@@ -14,6 +14,7 @@
 #include "bindings/convert.hpp"
 #include "codec/fact_spec.hpp"
 #include "engine/engine.hpp"
+#include "query/kinds/group.hpp"
 #include "query/spec.hpp"
 
 namespace cdp::bindings {
@@ -23,7 +24,7 @@ constexpr std::uint64_t kInlineEvents = 1'000;  // read with the GIL held: ~0.2 
 
 // The classes of an answer, given once by `cdpstore.store`.
 struct Model {
-  py::object answer, identity, operation, event, device, consent, change;
+  py::object answer, identity, operation, event, device, consent, change, membership, listed, suppression, group;
 };
 
 Model& model() {
@@ -165,6 +166,13 @@ py::object tuple_of(const Items& items, MakeOne&& make_one) {
   return out;
 }
 
+py::object history_of(std::span<const AnswerOperation> operations) {
+  return tuple_of(operations, [](const AnswerOperation& operation) {
+    return make(model().operation, shared_text(operation.key), shared_text(kind_name(operation.kind)),
+                to_python(operation.value), int_of(operation.time_ms));
+  });
+}
+
 // ---- facts
 
 py::object text_of(const std::optional<std::string_view>& text) {
@@ -200,6 +208,35 @@ py::object consents_of(const ProfileAnswer& answer) {
   });
 }
 
+// Those that are so now: the first state of their type.
+std::vector<const AnswerFact*> present(const ProfileAnswer& answer, FactType type) {
+  std::vector<const AnswerFact*> out;
+  for (const AnswerFact& each : facts_of(answer, type)) {
+    if (each.fact.state == 0) out.push_back(&each);
+  }
+  return out;
+}
+
+py::object groups_of(const ProfileAnswer& answer) {
+  return tuple_of(present(answer, FactType::kMembership), [](const AnswerFact* membership) {
+    return make(model().membership, shared_text(membership->subject[0]), shared_text(membership->subject[1]),
+                text_of(membership->texts[0]), int_of(membership->fact.since_ms), to_dict(membership->traits));
+  });
+}
+
+py::object lists_of(const ProfileAnswer& answer) {
+  return tuple_of(present(answer, FactType::kList), [](const AnswerFact* list) {
+    return make(model().listed, shared_text(list->subject[0]), int_of(list->fact.since_ms));
+  });
+}
+
+py::object suppression_of(const ProfileAnswer& answer) {
+  const std::vector<const AnswerFact*> found = present(answer, FactType::kSuppress);
+  if (found.empty()) return py::none();
+  return py::reinterpret_steal<py::object>(
+      make(model().suppression, int_of(found.front()->fact.since_ms), text_of(found.front()->texts[0])));
+}
+
 py::object changes_of(const ProfileAnswer& answer) {
   return tuple_of(answer.changes, [](const AnswerChange& change) {
     const FactSpec& spec = spec_of(change.type);
@@ -223,20 +260,17 @@ py::object answer_of(const ProfileAnswer& answer) {
                 py::reinterpret_steal<py::object>(steal(PyUnicode_FromStringAndSize(
                     identity.value.data(), static_cast<Py_ssize_t>(identity.value.size())))));
   });
-  const auto history = tuple_of(answer.trait_history, [&](const AnswerOperation& operation) {
-    return make(types.operation, shared_text(operation.key), shared_text(kind_name(operation.kind)),
-                to_python(operation.value), int_of(operation.time_ms));
-  });
+  const py::object history = history_of(answer.trait_history);
   const std::span properties(answer.properties);
   const auto events = tuple_of(answer.events, [&](const AnswerEvent& event) {
     return make(types.event, shared_text(event.name), int_of(event.time_ms),
                 to_dict(properties.subspan(event.first_property, event.property_count)));
   });
   const py::object created = answer.created_ms ? int_of(*answer.created_ms) : py::none();
-  return py::reinterpret_steal<py::object>(
-      make(types.answer, int_of(static_cast<std::int64_t>(answer.profile_id)), identities, to_dict(answer.traits),
-           history, events, created, int_of(static_cast<std::int64_t>(answer.watermark)), int_of(answer.now_ms),
-           devices_of(answer), consents_of(answer), changes_of(answer)));
+  return py::reinterpret_steal<py::object>(make(
+      types.answer, int_of(static_cast<std::int64_t>(answer.profile_id)), identities, to_dict(answer.traits), history,
+      events, created, int_of(static_cast<std::int64_t>(answer.watermark)), int_of(answer.now_ms), devices_of(answer),
+      consents_of(answer), changes_of(answer), groups_of(answer), lists_of(answer), suppression_of(answer)));
 }
 
 py::object read(const Engine& engine, const ProfileSpec& spec, std::int64_t now_ms) {
@@ -265,14 +299,28 @@ py::object profile_by_spec(const Engine& engine, const py::bytes& bytes, std::in
   return read(engine, spec, spec.now_ms.value_or(now_ms));
 }
 
+// None when there is no such group. Under the GIL: a read of microseconds.
+py::object group(const Engine& engine, std::string_view kind, std::string_view id, std::int64_t now_ms) {
+  const VersionPtr version = engine.pin();  // strings of the answer live in it
+  const std::optional<GroupAnswer> found = read_group(*version, kind, id, now_ms);
+  if (!found) return py::none();
+  const py::object created = found->created_ms ? int_of(*found->created_ms) : py::none();
+  return py::reinterpret_steal<py::object>(make(model().group, shared_text(found->kind), shared_text(found->id),
+                                                to_dict(found->traits), history_of(found->trait_history), created,
+                                                int_of(static_cast<std::int64_t>(found->watermark)),
+                                                int_of(found->now_ms)));
+}
+
 }  // namespace
 
 void bind_profile(py::module_& module, EngineClass& engine) {
   // The classes by their places in Model.
-  module.def("use_model", [](const std::array<py::object, 7>& types) {
-    model() = {types[0], types[1], types[2], types[3], types[4], types[5], types[6]};
+  module.def("use_model", [](const std::array<py::object, 11>& types) {
+    model() = {types[0], types[1], types[2], types[3], types[4], types[5],
+               types[6], types[7], types[8], types[9], types[10]};
   });
   engine.def("profile", &profile, py::arg("ids"), py::arg("events"), py::arg("now_ms"))
+      .def("group", &group, py::arg("kind"), py::arg("id"), py::arg("now_ms"))
       .def("profile_by_spec", &profile_by_spec, py::arg("spec"), py::arg("now_ms"));
 }
 

@@ -137,7 +137,7 @@ class BatchDecoder {
       return context_.fail(code::kRecordTypeUnknown, "type", value, kTypesExpected);
     }
     type = known->type;
-    return is_built(type) || context_.fail(code::kRecordTypeUnsupported, "type", value, kTypesExpected);
+    return type != RecordType::kErase || context_.fail(code::kRecordTypeUnsupported, "type", value, kTypesExpected);
   }
 
   bool read_fields_of(RecordType type) {

@@ -46,6 +46,9 @@ inline constexpr std::array<FactTextSpec, 5> kDeviceTexts{{{"platform", limits::
                                                            {"zone", limits::kNameBytes, true},
                                                            {"reason"}}};
 
+enum SuppressState : std::uint8_t { kSuppressed, kLifted };
+enum MembershipState : std::uint8_t { kJoined, kLeft };
+enum ListState : std::uint8_t { kAdded, kRemoved };
 inline constexpr std::array<FactTextSpec, 2> kConsentSubjects{{{"channel"}, {"topic"}}};
 inline constexpr std::array<std::string_view, 4> kConsentStates{"unsubscribed", "pending", "subscribed", "opted_in"};
 inline constexpr std::array<FactTextSpec, 1> kConsentTexts{{{"source"}}};

@@ -49,14 +49,8 @@ void add_rows(Hasher& hasher, const Version& version, Origin home, std::vector<R
   }
 }
 
-void add_traits(Hasher& hasher, const Version& version, Origin home) {
-  for (const KeyId key : version.profiles->keys()) {
-    const Value value = version.profiles->trait(home, key);
-    if (value.type == ValueType::kNull) continue;
-    hasher.text(version.keys->at(raw(key)));
-    hasher.value(value, *version.strings);
-  }
-  const auto history = version.profiles->history(version.links->members(home));
+void add_history(Hasher& hasher, const Version& version, const ProfileView& profiles, std::span<const Origin> members) {
+  const auto history = profiles.history(members);
   hasher.number(history.size());
   for (const StoredOperation& operation : history) {
     hasher.number(raw(operation.origin));
@@ -65,6 +59,16 @@ void add_traits(Hasher& hasher, const Version& version, Origin home) {
     hasher.signed_number(operation.time_ms);
     hasher.value(operation.value, *version.strings);
   }
+}
+
+void add_traits(Hasher& hasher, const Version& version, Origin home) {
+  for (const KeyId key : version.profiles->keys()) {
+    const Value value = version.profiles->trait(home, key);
+    if (value.type == ValueType::kNull) continue;
+    hasher.text(version.keys->at(raw(key)));
+    hasher.value(value, *version.strings);
+  }
+  add_history(hasher, version, *version.profiles, version.links->members(home));
 }
 
 void add_facts(Hasher& hasher, const Version& version, Origin home) {
@@ -104,6 +108,16 @@ void add_profiles(Hasher& hasher, const Version& version) {
   }
 }
 
+void add_groups(Hasher& hasher, const Version& version) {
+  hasher.number(version.group_count);
+  for (std::uint32_t number = 0; number < version.group_count; ++number) {
+    const Origin group{number};
+    hasher.text(version.strings->at(version.groups->kind(group)));
+    hasher.text(version.strings->at(version.groups->id(group)));
+    add_history(hasher, version, *version.group_traits, {&group, 1});
+  }
+}
+
 void add_links(Hasher& hasher, const Version& version) {
   for (const Link& link : version.links->all()) {
     hasher.number(raw(link.winner));
@@ -132,6 +146,7 @@ std::string state_digest(const Version& version, const Applier& applier, const W
   Hasher hasher;
   hasher.number(version.watermark);
   add_profiles(hasher, version);
+  add_groups(hasher, version);
   add_links(hasher, version);
   add_watches(hasher, watches);
   for (const auto& [key, day] : applier.live_event_ids()) {

@@ -78,7 +78,8 @@ std::vector<Literal> parse_values(Op op, const Node* value, const Path& path) {
 
 Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false}; }
 
-constexpr std::string_view kOneForm = "a clause has one of and, or, not, trait, did, did_not, device, consent";
+constexpr std::string_view kOneForm =
+    "a clause has one of and, or, not, trait, did, did_not, device, consent, group, list, suppressed";
 
 class PredicateParser {
  public:
@@ -94,8 +95,8 @@ class PredicateParser {
 
  private:
   PredicateSpec parse_one(Fields& fields, std::size_t depth) {
-    constexpr std::array<std::string_view, 8> kForms = {"and", "or",      "not",    "trait",
-                                                        "did", "did_not", "device", "consent"};
+    constexpr std::array<std::string_view, 11> kForms = {"and",    "or",      "not",   "trait", "did",       "did_not",
+                                                         "device", "consent", "group", "list",  "suppressed"};
     std::size_t form = kForms.size();
     for (std::size_t i = 0; i < kForms.size(); ++i) {
       if (!fields.has(kForms[i])) continue;
@@ -110,7 +111,10 @@ class PredicateParser {
       case 4: return parse_did(fields, "did", true);
       case 5: return negate(parse_did(fields, "did_not", false));
       case 6:
-      case 7: return parse_fact(fields, kForms[form]);
+      case 7:
+      case 8:
+      case 9:
+      case 10: return parse_fact(fields, kForms[form]);
       default: fail_invalid(fields.path(), "expected a clause; " + std::string(kOneForm));
     }
   }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 
 #include "base/error.hpp"
+#include "codec/normalise.hpp"
 
 namespace cdp {
 namespace {
@@ -32,6 +34,7 @@ class Applier::Run {
     bind_shapes();
     bind_operations();
     for (const RecordRun& run : batch_.runs) take_run(run);
+    touch_members();
     finish_tail();
     result_.last_sequence = state_.sequence_;
     return std::move(result_);
@@ -126,10 +129,15 @@ class Applier::Run {
 
   // Keys and strings of all trait operations, each text of the batch once.
   void bind_operations() {
-    if (batch_.trait_operations.empty()) return;
+    if (batch_.trait_operations.empty() && batch_.group_operations.empty()) return;
     operation_key_.assign(batch_.strings.size(), kNone);
     operation_string_.assign(batch_.strings.size(), kNone);
-    for (const TraitOperation& operation : batch_.trait_operations) {
+    bind_operations(batch_.trait_operations);
+    bind_operations(batch_.group_operations);
+  }
+
+  void bind_operations(std::span<const TraitOperation> operations) {
+    for (const TraitOperation& operation : operations) {
       std::uint32_t& key = operation_key_[operation.key];
       if (key == kNone) key = key_of(batch_.strings.at(operation.key));
       if (!is_dictionary_type(operation.value.type)) continue;
@@ -181,6 +189,7 @@ class Applier::Run {
       case RecordType::kIdentify: return take_identify(batch_.identifies[at]);
       case RecordType::kMerge: return take_merge(batch_.merges[at]);
       case RecordType::kUnmerge: return take_unmerge(batch_.unmerges[at]);
+      case RecordType::kGroup: return take_group(batch_.groups[at]);
       default: break;
     }
     const std::optional<FactType> fact = fact_type(type);
@@ -190,12 +199,17 @@ class Applier::Run {
 
   void take_events(const RecordRun& run) {
     const EventColumns& events = batch_.events;
-    const std::vector<std::uint8_t> fresh = look_at_event_ids(run);
+    const std::vector<std::uint8_t> is_suppressed = look_at_suppressed(run);
+    const std::vector<std::uint8_t> fresh = look_at_event_ids(run, is_suppressed);
     const std::uint32_t end = run.first + run.count;
     for (std::uint32_t event = run.first; event < end; ++event, ++record_) {
       if (const std::uint32_t ahead = event + kPrefetchAhead; ahead < end) prefetch(ahead);
       if (is_refused_[events.shape[event]] != 0) {
         refuse_shape(events.shape[event]);
+        continue;
+      }
+      if (!is_suppressed.empty() && is_suppressed[event - run.first] != 0) {
+        refuse_suppressed();
         continue;
       }
       if (!fresh.empty() && fresh[event - run.first] == 0) {
@@ -229,14 +243,41 @@ class Applier::Run {
     if (origin != kNoOrigin) state_.profiles_.prefetch(origin);
   }
 
+  // The profile of the origin is suppressed at the received time.
+  [[nodiscard]] bool is_suppressed(Origin origin) {
+    FactStore& suppressions = state_.facts_[static_cast<std::size_t>(FactType::kSuppress)];
+    if (suppressions.size() == 0 || origin == kNoOrigin) return false;
+    const Origin home = state_.links_.home(origin);
+    return suppressions.state_at(state_.links_.members(home), 0, state_.received_ms_).state == fact::kSuppressed;
+  }
+
+  void refuse_suppressed() {
+    reject(code::kProfileSuppressed, "ids", "", "a profile that is not suppressed, or a suppress record that lifts it");
+  }
+
+  // 1 for each event of the run that a suppressed profile would get; empty when there is none. The server's own events
+  // are kept: what it did is so. Within a run nothing changes this: an origin made on the way was never suppressed.
+  std::vector<std::uint8_t> look_at_suppressed(const RecordRun& run) {
+    if (state_.facts_[static_cast<std::size_t>(FactType::kSuppress)].size() == 0) return {};
+    const EventColumns& events = batch_.events;
+    std::vector<std::uint8_t> out(run.count);
+    for (std::uint32_t at = 0; at < run.count; ++at) {
+      const std::uint32_t event = run.first + at;
+      if (!is_suppressed(origin_of_[events.identity_refs[events.first_identity[event]]])) continue;
+      out[at] = is_system_name(batch_.strings.at(events.shapes[events.shape[event]].name)) ? 0 : 1;
+    }
+    return out;
+  }
+
   // Fresh (1) or duplicate (0) of each event of the run; empty when no event has an id. An event that will be refused
   // leaves no trace in the window.
-  std::vector<std::uint8_t> look_at_event_ids(const RecordRun& run) {
+  std::vector<std::uint8_t> look_at_event_ids(const RecordRun& run, std::span<const std::uint8_t> is_suppressed) {
     const EventColumns& events = batch_.events;
     if (events.event_id.empty()) return {};
     std::vector<EventKey> keys(events.event_id.begin() + run.first, events.event_id.begin() + run.first + run.count);
     for (std::uint32_t at = 0; at < run.count; ++at) {
       if (is_refused_[events.shape[run.first + at]] != 0) keys[at] = {};
+      if (!is_suppressed.empty() && is_suppressed[at] != 0) keys[at] = {};
     }
     std::vector<std::uint8_t> fresh(run.count);
     state_.event_ids_.insert(keys, state_.day_, fresh);
@@ -272,13 +313,12 @@ class Applier::Run {
   }
 
   void take_traits(const TraitsRecord& record) {
-    for (std::uint32_t at = 0; at < record.operation_count; ++at) {
-      const std::uint32_t key = batch_.trait_operations[record.first_operation + at].key;
-      if (operation_key_[key] == kNone) return reject(code::kLimitKeys, "", batch_.strings.at(key), kKeysExpected);
-    }
+    const auto sent = std::span(batch_.trait_operations).subspan(record.first_operation, record.operation_count);
+    if (!has_keys(sent)) return;
     const std::span refs(batch_.trait_identity_refs.data() + record.first_identity, record.identity_count);
     const Origin known = origin_of_[refs.front()];
-    std::vector<StoredOperation> operations = stored_operations(record);
+    if (is_suppressed(known)) return refuse_suppressed();
+    std::vector<StoredOperation> operations = stored_operations(sent, record.time_ms);
     for (StoredOperation& operation : operations) operation.origin = known;
     if (known != kNoOrigin && !state_.profiles_.accepts(known, operations)) {
       return reject(code::kTraitOperationsTooMany, "", "", "at most 10,000 operations on one trait of an origin");
@@ -290,19 +330,56 @@ class Applier::Run {
     accept(origin);
   }
 
+  // Rejects operations for whose key the store has no room.
+  bool has_keys(std::span<const TraitOperation> operations) {
+    for (const TraitOperation& operation : operations) {
+      if (operation_key_[operation.key] != kNone) continue;
+      reject(code::kLimitKeys, "", batch_.strings.at(operation.key), kKeysExpected);
+      return false;
+    }
+    return true;
+  }
+
+  void take_group(const GroupRecord& record) {
+    const auto sent = std::span(batch_.group_operations).subspan(record.first_operation, record.operation_count);
+    if (!has_keys(sent)) return;
+    const std::uint32_t kind = string_of(record.kind), id = string_of(record.id);
+    std::vector<StoredOperation> operations = stored_operations(sent, record.time_ms);
+    const Origin known = state_.groups_.find(kind, id);
+    for (StoredOperation& operation : operations) operation.origin = known;
+    ProfileStore& traits = state_.groups_.traits();
+    if (known != kNoOrigin && !traits.accepts(known, operations)) {
+      return reject(code::kTraitOperationsTooMany, "", "", "at most 10,000 operations on one trait of a group");
+    }
+    const Origin group = state_.groups_.find_or_add(kind, id);
+    for (StoredOperation& operation : operations) operation.origin = group;
+    traits.touch(group, record.time_ms);
+    traits.apply(operations, false);
+    if (touched_ != nullptr) touched_groups_.push_back(group);
+    ++result_.accepted;
+  }
+
+  // What a group's traits say may be asked of its members: each is touched once, however often the batch names the group.
+  void touch_members() {
+    std::ranges::sort(touched_groups_);
+    touched_groups_.erase(std::ranges::unique(touched_groups_).begin(), touched_groups_.end());
+    for (const Origin group : touched_groups_) {
+      const std::span<const Origin> members = state_.groups_.members(group);
+      touched_->insert(touched_->end(), members.begin(), members.end());
+    }
+  }
+
   bool is_linked(Origin origin) const {
     const Origin home = state_.links_.home(origin);
     return home != origin || state_.links_.members(home).size() > 1;
   }
 
-  std::vector<StoredOperation> stored_operations(const TraitsRecord& record) {
+  std::vector<StoredOperation> stored_operations(std::span<const TraitOperation> operations, std::int64_t time_ms) {
     std::vector<StoredOperation> out;
-    out.reserve(record.operation_count);
-    for (std::uint32_t at = 0; at < record.operation_count; ++at) {
-      const TraitOperation& operation = batch_.trait_operations[record.first_operation + at];
+    out.reserve(operations.size());
+    for (const TraitOperation& operation : operations) {
       const KeyId key{operation_key_[operation.key]};
-      out.push_back(
-          {kNoOrigin, key, operation.kind, record.time_ms, state_.operation_order_++, stored(operation.value)});
+      out.push_back({kNoOrigin, key, operation.kind, time_ms, state_.operation_order_++, stored(operation.value)});
     }
     return out;
   }
@@ -312,22 +389,40 @@ class Applier::Run {
     const FactColumns& columns = batch_.facts[index];
     const FactRecord& record = columns.records[at];
     const std::span refs(columns.identity_refs.data() + record.first_identity, record.identity_count);
+    const Origin known = origin_of_[refs.front()];
+    // What a person agrees to, and that nothing is to be kept of them, is heard all the same.
+    const bool is_heard = type == FactType::kConsent || type == FactType::kSuppress;
+    if (!is_heard && is_suppressed(known)) return refuse_suppressed();
     FactStore& facts = state_.facts_[index];
-    StoredFact fact = stored_fact(columns, record);
-    fact.origin = origin_of_[refs.front()];
-    if (fact.origin != kNoOrigin && !facts.accepts(fact)) {
+    StoredFact fact = stored_fact(type, columns, record);
+    fact.origin = known;
+    if (known != kNoOrigin && !facts.accepts(fact)) {
       return reject(code::kFactTooMany, "", "", "at most 10,000 records of this type an origin");
     }
     fact.origin = origin_for(refs);
+    if (type == FactType::kMembership) enter_group(fact, record);
     state_.profiles_.touch(fact.origin, record.time_ms);
     facts.apply(fact);
     accept(fact.origin);
   }
 
-  StoredFact stored_fact(const FactColumns& columns, const FactRecord& record) {
+  // A group never seen is made by its first member.
+  void enter_group(StoredFact& fact, const FactRecord& record) {
+    const Origin group = state_.groups_.find_or_add(string_of(record.subject[0]), string_of(record.subject[1]));
+    fact.subject = raw(group);
+    FactStore& memberships = state_.facts_[static_cast<std::size_t>(FactType::kMembership)];
+    const FactView::Seen seen = memberships.state_at({&fact.origin, 1}, fact.subject, INT64_MAX);
+    if (seen.state == FactView::kNoState) state_.groups_.add_member(group, fact.origin);
+  }
+
+  StoredFact stored_fact(FactType type, const FactColumns& columns, const FactRecord& record) {
     StoredFact fact;
-    if (record.subject[0] != kNone)
-      fact.subject = subject_of(string_of(record.subject[0]), string_of(record.subject[1]));
+    const std::uint32_t first = string_of(record.subject[0]), second = string_of(record.subject[1]);
+    if (type == FactType::kMembership) {
+      fact.subject = raw(state_.groups_.find(first, second));
+    } else if (first != kNone) {
+      fact.subject = subject_of(first, second);
+    }
     fact.state = record.state;
     fact.time_ms = record.time_ms;
     fact.order = state_.sequence_;
@@ -451,6 +546,7 @@ class Applier::Run {
   std::vector<std::uint8_t> is_refused_;         // per shape: its name or a key is one too many
   std::vector<std::uint32_t> operation_key_;     // string of the batch -> KeyId, where a trait operation names it
   std::vector<std::uint32_t> operation_string_;  // string of the batch -> StringId, where an operation or fact has it
+  std::vector<Origin> touched_groups_;
   std::shared_ptr<TailBatch> tail_;
   ApplyResult result_;
   std::uint32_t record_ = 0;  // ordinal of the record being taken
@@ -464,11 +560,13 @@ Applier::Applier(std::uint64_t hash_key, std::int32_t dedupe_days)
       event_ids_(dedupe_days, hash_key),
       profiles_(strings_),
       facts_{FactStore(FactType::kDevice), FactStore(FactType::kConsent), FactStore(FactType::kSuppress),
-             FactStore(FactType::kMembership), FactStore(FactType::kList)} {}
+             FactStore(FactType::kMembership), FactStore(FactType::kList)},
+      groups_(strings_) {}
 
 Applier::~Applier() = default;
 
 ApplyResult Applier::apply(const std::shared_ptr<const CanonicalBatch>& batch, std::vector<Origin>* touched) {
+  received_ms_ = std::max(received_ms_, batch->received_ms);
   day_ = std::max(day_, static_cast<std::int32_t>(batch->received_ms / kDayMs));
   ApplyResult result = Run(*this, batch, touched).take();
   event_ids_.sweep(day_, kSweepAtOnce);
@@ -482,6 +580,9 @@ void Applier::fill(Version& version) {
   version.links = links_.view();
   version.profiles = profiles_.view(*version.links);
   for (std::size_t type = 0; type < kFactTypes; ++type) version.facts[type] = facts_[type].view();
+  version.groups = &groups_;
+  version.group_count = groups_.size();
+  version.group_traits = groups_.traits_view();
   version.names = &names_;
   version.keys = &keys_;
   version.strings = &strings_;
@@ -498,6 +599,7 @@ void Applier::memory(std::vector<MemoryPart>& parts) const {
                                                               "lists"};
     parts.push_back({kParts[type], facts_[type].size_bytes(), facts_[type].size()});
   }
+  parts.push_back({"groups", groups_.size_bytes(), groups_.size()});
   parts.push_back({"event_ids", event_ids_.size_bytes(), event_ids_.size()});
   parts.push_back({"names", names_.size_bytes(), names_.size()});
   parts.push_back({"keys", keys_.size_bytes(), keys_.size()});

@@ -18,6 +18,7 @@
 #include "column/dictionary.hpp"
 #include "store/event_id_index.hpp"
 #include "store/fact_store.hpp"
+#include "store/group_store.hpp"
 #include "store/identity_map.hpp"
 #include "store/links.hpp"
 #include "store/memory_part.hpp"
@@ -70,6 +71,8 @@ class Applier {
   Links links_;
   ProfileStore profiles_;
   std::array<FactStore, kFactTypes> facts_;  // by FactType
+  GroupStore groups_;
+  std::int64_t received_ms_ = 0;  // the latest
   std::uint64_t sequence_ = 0;
   std::uint64_t order_ = 0;  // of the next accepted event
   std::uint64_t operation_order_ = 0;

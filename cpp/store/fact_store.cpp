@@ -4,6 +4,7 @@
 
 #include "base/limits.hpp"
 #include "column/dictionary.hpp"
+#include "store/group_store.hpp"
 #include "store/version.hpp"
 
 namespace cdp {
@@ -71,6 +72,10 @@ FactView::Seen FactView::state_at(std::span<const Origin> members, std::uint64_t
 
 std::array<std::string_view, 2> subject_texts(const Version& version, FactType type, std::uint64_t subject) {
   if (type == FactType::kSuppress) return {};
+  if (type == FactType::kMembership) {
+    const Origin group{first_of(subject)};
+    return {version.strings->at(version.groups->kind(group)), version.strings->at(version.groups->id(group))};
+  }
   const std::uint32_t second = second_of(subject);
   return {version.strings->at(first_of(subject)), second == kNone ? std::string_view() : version.strings->at(second)};
 }

@@ -22,6 +22,7 @@
 namespace cdp {
 
 class FactView;     // store/fact_store.hpp: immutable facts of one type
+class GroupStore;   // store/group_store.hpp: append-only, readable while it grows
 class Dictionary;   // column/dictionary.hpp: append-only, readable while it grows
 class IdentityMap;  // store/identity_map.hpp
 class LinkView;     // store/links.hpp: immutable components
@@ -130,6 +131,9 @@ struct Version {
   const Dictionary* keys = nullptr;                               // KeyId
   const Dictionary* strings = nullptr;                            // StringId: string, list and item values
   const IdentityMap* identities = nullptr;
+  const GroupStore* groups = nullptr;  // of which the first `group_count` are there
+  std::uint32_t group_count = 0;
+  std::shared_ptr<const ProfileView> group_traits;  // by the group's number
   ScanPlanSlot scan_plan;
 };
 

@@ -26,20 +26,27 @@ __all__ = [
     "Device",
     "Event",
     "Identity",
+    "Listed",
     "LoadReport",
+    "Membership",
     "Operation",
     "Record",
     "Reject",
     "StoreStats",
+    "Suppression",
     "Transition",
     "consent",
     "datetime_of",
     "device",
     "encode_batch",
     "event",
+    "group",
     "identify",
+    "list_member",
+    "membership",
     "merge",
     "milliseconds_of",
+    "suppress",
     "traits",
     "unmerge",
 ]
@@ -135,6 +142,30 @@ class Consent(msgspec.Struct, frozen=True, gc=False):
     state: str
     source: str | None = None
     time_ms: int = 0
+
+
+class Membership(msgspec.Struct, frozen=True, gc=False):
+    """A group that a profile is in, since `joined_ms`, with the group's traits as they stand."""
+
+    kind: str
+    id: str
+    role: str | None = None
+    joined_ms: int = 0
+    traits: dict[str, Any] = {}
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """A list that a profile is on, since `added_ms`."""
+
+    name: str
+    added_ms: int = 0
+
+
+class Suppression(msgspec.Struct, frozen=True, gc=False):
+    """Since when nothing more is kept of a profile, and why."""
+
+    time_ms: int
+    reason: str | None = None
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -263,6 +294,59 @@ def consent(
     """What the profile agrees to on a channel, or on one topic of it."""
     record: Record = {"type": "consent", "ids": dict(ids), "channel": channel, "state": state}
     _put(record, topic=topic, source=source, time_ms=time_ms)
+    return record
+
+
+def suppress(
+    ids: Mapping[str, str | int], *, state: str | None = None, reason: str | None = None, time_ms: int | None = None
+) -> Record:
+    """Nothing more is kept of the profile, or (`state="lifted"`) is again."""
+    record: Record = {"type": "suppress", "ids": dict(ids)}
+    _put(record, state=state, reason=reason, time_ms=time_ms)
+    return record
+
+
+def group(
+    kind: str,
+    group_id: str,
+    *,
+    time_ms: int | None = None,
+    set: Mapping[str, Any] | None = None,
+    set_once: Mapping[str, Any] | None = None,
+    increment: Mapping[str, int | float] | None = None,
+    append: Mapping[str, Any] | None = None,
+    remove: Mapping[str, Any] | None = None,
+    unset: Sequence[str] | None = None,
+) -> Record:
+    """Operations on the traits of a group, as `traits` has them of a profile."""
+    operations = traits(
+        {}, time_ms=time_ms, set=set, set_once=set_once, increment=increment, append=append, remove=remove, unset=unset
+    )
+    del operations["ids"]
+    return {**operations, "type": "group", "kind": kind, "id": group_id}
+
+
+def membership(
+    ids: Mapping[str, str | int],
+    kind: str,
+    group_id: str,
+    *,
+    state: str | None = None,
+    role: str | None = None,
+    time_ms: int | None = None,
+) -> Record:
+    """The profile is in a group, or (`state="left"`) is no longer."""
+    record: Record = {"type": "membership", "ids": dict(ids), "kind": kind, "id": group_id}
+    _put(record, state=state, role=role, time_ms=time_ms)
+    return record
+
+
+def list_member(
+    ids: Mapping[str, str | int], name: str, *, state: str | None = None, time_ms: int | None = None
+) -> Record:
+    """The profile is on a list, or (`state="removed"`) is no longer."""
+    record: Record = {"type": "list", "ids": dict(ids), "name": name}
+    _put(record, state=state, time_ms=time_ms)
     return record
 
 

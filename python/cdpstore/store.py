@@ -27,15 +27,18 @@ from cdpstore.model import (
     Device,
     Event,
     Identity,
+    Listed,
     LoadReport,
+    Membership,
     Operation,
     Record,
     Reject,
     StoreStats,
+    Suppression,
     Transition,
 )
 from cdpstore.query import Predicate, Question, to_spec
-from cdpstore.table import ProfileAnswer, Table
+from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.writes import Writes
 
 __all__ = ["Producer", "Store"]
@@ -45,7 +48,12 @@ Producer = tuple[bytes, int, int]
 """Sixteen bytes that name the sender, its epoch, and the number of this batch: a batch sent again gets its ack
 again."""
 
-_core.use_model([ProfileAnswer, Identity, Operation, Event, Device, Consent, Change])
+_core.use_model(
+    [
+        *(ProfileAnswer, Identity, Operation, Event, Device, Consent, Change),
+        *(Membership, Listed, Suppression, GroupAnswer),
+    ]
+)
 
 _EVERYBODY = {"or": [{"trait": "email", "op": "exists"}, {"trait": "email", "op": "not_exists"}]}
 _LOG_PART = "log_files"
@@ -333,6 +341,22 @@ class Store(Writes[Ack]):
     def _rows(self, spec: Mapping[str, Any], now_ms: int | None) -> ArrowRows:
         with _translated():
             return ArrowRows(self._engine.bind_export(_pack_spec(spec), _instant(now_ms)))
+
+    def group(self, kind: str, group_id: str, *, now_ms: int | None = None) -> GroupAnswer | None:
+        """One group: its traits with their history. None when unknown. Cost: a few µs.
+
+        >>> store = Store.open()
+        >>> _ = store.set_group("company", "acme", {"plan": "pro"}, now_ms=1_700_000_000_000)
+        >>> store.group("company", "acme", now_ms=1_700_000_000_000).traits
+        {'plan': 'pro'}
+        """
+        try:
+            answer: GroupAnswer | None = self._engine.group(
+                _text(kind, "kind"), _text(group_id, "id"), _instant(now_ms)
+            )
+        except _core.CoreError as error:
+            raise from_core(*error.args) from None
+        return answer
 
     # ---- live segments
 

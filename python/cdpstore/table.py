@@ -22,9 +22,21 @@ import msgpack
 import msgspec
 import numpy as np
 
-from cdpstore.model import Change, Consent, Device, Event, Identity, Operation, datetime_of, milliseconds_of
+from cdpstore.model import (
+    Change,
+    Consent,
+    Device,
+    Event,
+    Identity,
+    Listed,
+    Membership,
+    Operation,
+    Suppression,
+    datetime_of,
+    milliseconds_of,
+)
 
-__all__ = ["ProfileAnswer", "Table"]
+__all__ = ["GroupAnswer", "ProfileAnswer", "Table"]
 
 Column: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -183,9 +195,9 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
     """All that is known of one profile at a watermark.
 
     `traits` are folded values; `trait_history` is every operation in order of time; `events` in event order, or newest
-    first when asked so. `devices` and `consents` are as they stand, by when they were first told of; `changes` is every
-    operation on them in order of time. `created_ms` is when any of its identities was first named, None when that is
-    not known.
+    first when asked so. `devices`, `consents`, `groups`, `lists` and `suppression` are as they stand, by when they were
+    first told of; `changes` is every operation on them in order of time. `created_ms` is when any of its identities was
+    first named, None when that is not known.
     """
 
     profile_id: int
@@ -199,6 +211,9 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
     devices: tuple[Device, ...] = ()
     consents: tuple[Consent, ...] = ()
     changes: tuple[Change, ...] = ()
+    groups: tuple[Membership, ...] = ()
+    lists: tuple[Listed, ...] = ()
+    suppression: Suppression | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, datetimes kept."""
@@ -225,6 +240,19 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
         True
         """
         return msgspec.convert(msgpack.unpackb(body, timestamp=3), cls)
+
+
+class GroupAnswer(msgspec.Struct, frozen=True):
+    """All that is known of one group at a watermark, its members aside: traits folded and every operation on them in
+    order of time. `created_ms` is the earliest time of a record about its traits."""
+
+    kind: str
+    id: str
+    traits: dict[str, Any] = {}
+    trait_history: tuple[Operation, ...] = ()
+    created_ms: int | None = None
+    watermark: int = 0
+    now_ms: int = 0
 
 
 def _column(cells: list[Any]) -> Column:

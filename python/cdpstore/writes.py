@@ -131,3 +131,91 @@ class Writes(Generic[Done]):
         1
         """
         return self._write([model.consent(ids, channel, state, topic=topic, source=source, time_ms=time_ms)], now_ms)
+
+    def suppress(
+        self, ids: Ids, *, reason: str | None = None, time_ms: int | None = None, now_ms: int | None = None
+    ) -> Done:
+        """From here on nothing is kept of the profile: its events, traits, devices, memberships and lists are rejected
+        (`profile.suppressed`); what it agrees to is heard, and who is who. What is there stays until it is erased.
+
+        >>> from cdpstore.store import Store
+        >>> store = Store.open()
+        >>> _ = store.suppress({"user_id": "u1"}, reason="asked for it", now_ms=1_700_000_000_000)
+        >>> ack = store.set_traits({"user_id": "u1"}, {"plan": "pro"}, now_ms=1_700_000_000_001)
+        >>> ack.rejects[0].code
+        'profile.suppressed'
+        """
+        return self._write([model.suppress(ids, reason=reason, time_ms=time_ms)], now_ms)
+
+    def unsuppress(
+        self, ids: Ids, *, reason: str | None = None, time_ms: int | None = None, now_ms: int | None = None
+    ) -> Done:
+        """From here on what comes of the profile is kept again."""
+        return self._write([model.suppress(ids, state="lifted", reason=reason, time_ms=time_ms)], now_ms)
+
+    # ---- groups and lists
+
+    def set_group(
+        self,
+        kind: str,
+        group_id: str,
+        ops: Mapping[str, Any],
+        *,
+        time_ms: int | None = None,
+        now_ms: int | None = None,
+    ) -> Done:
+        """Operations on a group's traits, as in `set_traits`.
+
+        >>> from cdpstore.store import Store
+        >>> store = Store.open()
+        >>> _ = store.set_group("company", "acme", {"plan": "pro"}, now_ms=1_700_000_000_000)
+        >>> _ = store.join_group({"user_id": "u1"}, "company", "acme", role="admin", now_ms=1_700_000_000_000)
+        >>> (company,) = store.profile({"user_id": "u1"}, now_ms=1_700_000_000_000).groups
+        >>> company.role, company.traits
+        ('admin', {'plan': 'pro'})
+        """
+        fields = dict(ops) if ops.keys() <= _OPERATIONS else {"set": dict(ops)}
+        return self._write([model.group(kind, group_id, time_ms=time_ms, **fields)], now_ms)
+
+    def join_group(
+        self,
+        ids: Ids,
+        kind: str,
+        group_id: str,
+        *,
+        role: str | None = None,
+        time_ms: int | None = None,
+        now_ms: int | None = None,
+    ) -> Done:
+        """The profile is in the group, in this role; a group never heard of is one from now on."""
+        return self._write([model.membership(ids, kind, group_id, role=role, time_ms=time_ms)], now_ms)
+
+    def leave_group(
+        self, ids: Ids, kind: str, group_id: str, *, time_ms: int | None = None, now_ms: int | None = None
+    ) -> Done:
+        """The profile is no longer in the group."""
+        return self._write([model.membership(ids, kind, group_id, state="left", time_ms=time_ms)], now_ms)
+
+    def list_add(
+        self, name: str, members: Iterable[Ids], *, time_ms: int | None = None, now_ms: int | None = None
+    ) -> Done:
+        """Puts profiles on a list, each by its identities: at most 10,000 in one call. Who was never heard of becomes a
+        profile, so a list may come before its people do anything.
+
+        >>> from cdpstore.store import Store
+        >>> store = Store.open()
+        >>> ack = store.list_add("vip", [{"user_id": "u1"}, {"user_id": ""}], now_ms=1_700_000_000_000)
+        >>> ack.accepted, ack.rejects[0].index
+        (1, 1)
+        >>> where = {"list": "vip"}
+        >>> store.query({"kind": "profiles", "where": where}, now_ms=1_700_000_000_000).notes["count"]
+        1
+        """
+        return self._write([model.list_member(ids, name, time_ms=time_ms) for ids in members], now_ms)
+
+    def list_remove(
+        self, name: str, members: Iterable[Ids], *, time_ms: int | None = None, now_ms: int | None = None
+    ) -> Done:
+        """Takes profiles off a list: at most 10,000 in one call."""
+        records = [model.list_member(ids, name, state="removed", time_ms=time_ms) for ids in members]
+        return self._write(records, now_ms)

@@ -189,7 +189,7 @@ class NaiveDecoder {
     }
     if (type == nullptr) refuse(code::kRecordTypeMissing, "type");
     if (type->kind != Tree::kString) refuse(code::kRecordFieldType, "type");
-    static const std::set<std::string> kUnsupported{"erase", "suppress", "group", "membership", "list"};
+    static const std::set<std::string> kUnsupported{"erase"};
     if (kUnsupported.contains(type->text)) refuse(code::kRecordTypeUnsupported, "type");
     if (type->text == "event") return event(tree);
     if (type->text == "traits") return traits(tree);

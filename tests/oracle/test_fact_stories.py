@@ -6,8 +6,23 @@ import msgpack
 import pytest
 
 from cdpstore.errors import BadQuery
-from cdpstore.model import Change, Consent, Device, consent, device
-from cdpstore.query import Predicate, has_device, profiles
+from cdpstore.model import (
+    Change,
+    Consent,
+    Device,
+    Listed,
+    Membership,
+    Suppression,
+    consent,
+    device,
+    event,
+    group,
+    list_member,
+    membership,
+    suppress,
+    traits,
+)
+from cdpstore.query import Predicate, did, has_device, in_group, is_suppressed, on_list, profiles
 from cdpstore.query import consent as agreed
 from cdpstore.testing.limits import LIMITS
 
@@ -128,6 +143,132 @@ def test_a_clock_ahead_is_set_to_the_received_time(store: Any) -> None:
     assert _devices(store)[0].first_seen_ms == T
 
 
+def test_a_profile_is_in_the_groups_it_joined_last_and_reads_their_traits(store: Any) -> None:
+    store.set_group("company", "acme", {"plan": "pro", "seats": 5}, time_ms=T - 9, now_ms=T)
+    store.join_group(IDS, "company", "acme", role="admin", time_ms=T - 8, now_ms=T)
+    store.join_group(IDS, "family", "acme", time_ms=T - 8, now_ms=T)
+    store.leave_group(IDS, "family", "acme", time_ms=T - 7, now_ms=T)
+    store.join_group(OTHER, "company", "other", now_ms=T)
+    store.set_group("company", "acme", {"increment": {"seats": 1}}, time_ms=T - 1, now_ms=T)
+    assert store.profile(IDS, now_ms=T).groups == (
+        Membership("company", "acme", "admin", T - 8, {"plan": "pro", "seats": 6}),
+    )
+    assert store.profile(IDS, now_ms=T - 8).groups[1] == Membership("family", "acme", None, T - 8, {})
+    acme = in_group("company").where("$id").eq("acme")
+    assert [_count(store, each) for each in (in_group(), in_group("company"), in_group("family"), acme)] == [2, 2, 0, 1]
+    assert _count(store, in_group("company").where("seats").ge(6).where("$role").eq("admin")) == 1
+    assert _count(store, in_group("company").where("seats").ge(6), T - 2) == 0
+    assert _count(store, in_group("company").where("plan").not_exists()) == 1
+
+
+def test_a_group_is_read_with_its_whole_history(store: Any) -> None:
+    store.set_group("company", "acme", {"plan": "trial"}, time_ms=T - 9, now_ms=T)
+    store.set_group("company", "acme", {"unset": ["plan"], "append": {"tags": "x"}}, time_ms=T - 3, now_ms=T)
+    now, before = store.group("company", "acme", now_ms=T), store.group("company", "acme", now_ms=T - 4)
+    assert (now.traits, before.traits, now.created_ms) == ({"tags": ["x"]}, {"plan": "trial"}, T - 9)
+    assert sorted((each.kind, each.key) for each in now.trait_history) == [
+        ("append", "tags"),
+        ("set", "plan"),
+        ("unset", "plan"),
+    ]
+    assert store.group("company", "nobody", now_ms=T) is None
+    assert store.group("acme", "company", now_ms=T) is None
+
+
+def test_conditions_on_a_group_are_met_by_one_and_the_same(store: Any) -> None:
+    store.set_group("company", "a", {"plan": "pro"}, now_ms=T)
+    store.set_group("company", "b", {"seats": 9}, now_ms=T)
+    for company in ("a", "b"):
+        store.join_group(IDS, "company", company, now_ms=T)
+    assert _count(store, in_group("company").where("plan").eq("pro").where("seats").eq(9)) == 0
+    assert _count(store, in_group("company").where("plan").eq("pro") & in_group("company").where("seats").eq(9)) == 1
+
+
+def test_a_list_keeps_who_was_added_last_and_takes_people_never_seen(store: Any) -> None:
+    ack = store.list_add("vip", [IDS, OTHER, {"user_id": "guest"}], now_ms=T)
+    assert (ack.accepted, [(each.index, each.code) for each in ack.rejects]) == (2, [(2, "identity.none")])
+    store.list_remove("vip", [OTHER], time_ms=T + 1, now_ms=T + 1)
+    store.list_add("vip", [OTHER], time_ms=T - 5, now_ms=T + 1)
+    assert [_count(store, on_list("vip"), at) for at in (T - 1, T, T + 1)] == [1, 2, 1]
+    assert store.profile(IDS, now_ms=T).lists == (Listed("vip", T),)
+    assert store.profile(OTHER, now_ms=T + 1).lists == ()
+    assert _count(store, on_list("never heard of")) == 0
+
+
+def test_a_list_goes_with_a_profile_that_joins_another_and_comes_back(store: Any) -> None:
+    store.list_add("vip", [OTHER], now_ms=T)
+    store.list_add("trial", [IDS], now_ms=T)
+    link = store.merge(IDS, OTHER, now_ms=T).sequence
+    assert {each.name for each in store.profile(IDS, now_ms=T).lists} == {"vip", "trial"}
+    assert _count(store, on_list("vip") & on_list("trial")) == 1
+    store.unmerge(link, now_ms=T)
+    assert [each.name for each in store.profile(IDS, now_ms=T).lists] == ["trial"]
+
+
+def _dropped() -> list[dict[str, Any]]:
+    return [
+        event("Seen", ids=IDS, event_id="e1"),
+        traits(IDS, set={"plan": "pro"}),
+        device(IDS, "d1"),
+        membership(IDS, "company", "acme"),
+        list_member(IDS, "vip"),
+    ]
+
+
+def test_of_a_suppressed_profile_nothing_is_kept_but_its_will(store: Any) -> None:
+    store.append([event("Seen", ids=IDS)], now_ms=T)
+    heard = [consent(IDS, "email", "unsubscribed"), suppress(IDS, reason="again", time_ms=T + 1)]
+    ack = store.append([suppress(IDS, reason="asked"), *_dropped(), *heard], now_ms=T)
+    assert [(each.index, each.code, each.path) for each in ack.rejects] == [
+        (at, "profile.suppressed", "ids") for at in range(1, 6)
+    ]
+    assert (ack.accepted, ack.sequence) == (3, 9)
+    answer = store.profile(IDS, events={}, now_ms=T)
+    assert (len(answer.events), answer.traits, answer.devices, answer.groups, answer.lists) == (1, {}, (), (), ())
+    assert (len(answer.consents), answer.suppression) == (1, Suppression(T, "again"))
+    assert [_count(store, each) for each in (is_suppressed(), ~is_suppressed(), did("Seen"))] == [1, 0, 1]
+    assert store.group("company", "acme", now_ms=T) is None
+
+
+def test_what_was_refused_while_suppressed_is_kept_when_it_comes_again_after(store: Any) -> None:
+    store.suppress(IDS, now_ms=T)
+    assert store.append(_dropped(), now_ms=T).accepted == 0
+    store.unsuppress(IDS, now_ms=T + 1)
+    assert store.append(_dropped(), now_ms=T + 1).accepted == 5
+    assert store.profile(IDS, now_ms=T + 1).suppression is None
+
+
+def test_suppression_holds_for_all_identities_of_a_profile_while_they_are_one(store: Any) -> None:
+    store.append([event("Seen", ids=OTHER), suppress(IDS)], now_ms=T)
+    link = store.merge(OTHER, IDS, now_ms=T).sequence
+    assert store.append([event("Seen", ids=OTHER)], now_ms=T).rejects[0].code == "profile.suppressed"
+    store.unmerge(link, now_ms=T)
+    assert store.append([event("Seen", ids=OTHER)], now_ms=T).accepted == 1
+    assert store.append([event("Seen", ids=IDS)], now_ms=T).accepted == 0
+
+
+def test_a_refused_event_makes_nothing_of_the_identities_it_carries(store: Any) -> None:
+    store.suppress(IDS, now_ms=T)
+    store.append([event("Seen", ids={**IDS, "anonymous_id": "a"})], now_ms=T)
+    assert store.profile({"anonymous_id": "a"}, now_ms=T) is None
+    assert store.append([event("Seen", ids={"anonymous_id": "a"})], now_ms=T).accepted == 1
+
+
+def test_a_suppression_of_the_future_begins_when_it_is_received_that_late(store: Any) -> None:
+    store.suppress(IDS, time_ms=T + DAY, now_ms=T)
+    assert store.append([event("Seen", ids=IDS)], now_ms=T).accepted == 1
+    assert store.append([event("Seen", ids=IDS, time_ms=T)], now_ms=T + DAY).accepted == 0
+    assert _count(store, is_suppressed(), T + DAY - 1) == 0
+    assert _count(store, is_suppressed(), T + DAY) == 1
+
+
+def test_the_server_still_says_what_it_did_for_a_suppressed_profile(store: Any) -> None:
+    store.suppress(IDS, now_ms=T)
+    sent = [event("Message Sent", ids=IDS), event("Seen", ids=IDS)]
+    ack = store.append(sent, now_ms=T, system=True)
+    assert (ack.accepted, [each.index for each in ack.rejects]) == (1, [1])
+
+
 REFUSED = [
     ({**device(IDS, "d"), "id": ""}, "record.field.length", "id"),
     ({**device(IDS, "d"), "id": "x" * 513}, "record.field.length", "id"),
@@ -152,6 +293,26 @@ REFUSED = [
     ({**consent(IDS, "email", "opted_in"), "topic": None}, "record.field.type", "topic"),
     ({"type": "consent", "ids": IDS, "channel": "email"}, "record.field.missing", "state"),
     ({"type": "consent", "ids": IDS, "state": "pending"}, "record.field.missing", "channel"),
+    (suppress(IDS, state="off"), "record.field.value", "state"),
+    ({**suppress(IDS), "reason": ""}, "record.field.length", "reason"),
+    ({"type": "suppress"}, "record.field.missing", "ids"),
+    (membership(IDS, "", "acme"), "record.field.length", "kind"),
+    (membership(IDS, "company", "x" * 513), "record.field.length", "id"),
+    ({"type": "membership", "ids": IDS, "kind": "company"}, "record.field.missing", "id"),
+    ({**membership(IDS, "company", "acme"), "role": 5}, "record.field.type", "role"),
+    (membership(IDS, "company", "acme", state="fired"), "record.field.value", "state"),
+    (list_member(IDS, "x" * 257), "record.field.length", "name"),
+    ({"type": "list", "ids": IDS}, "record.field.missing", "name"),
+    ({**list_member(IDS, "vip"), "members": []}, "record.field.unknown", "members"),
+    (group("", "acme"), "record.field.length", "kind"),
+    (group("company", ""), "record.field.length", "id"),
+    ({"type": "group", "kind": "company"}, "record.field.missing", "id"),
+    ({"type": "group", "id": "acme"}, "record.field.missing", "kind"),
+    ({**group("company", "acme"), "ids": IDS}, "record.field.unknown", "ids"),
+    (group("company", "acme", set={"a.b": 1}), "record.key.dot", "set"),
+    (group("company", "acme", set={"a": float("nan")}), "value.float.not_finite", "set.a"),
+    (group("company", "acme", increment={"a": 2**63}), "value.int.out_of_range", "increment.a"),
+    (group("company", "acme", set={f"k{at}": 1 for at in range(257)}), "traits.operations.too_many", "set.k256"),
 ]
 
 
@@ -198,9 +359,17 @@ def test_an_origin_keeps_so_many_operations_of_a_type_and_no_more(store: Any) ->
         ({"consent": "email", "op": "eq"}, "where.value"),
         ({"consent": "email", "topic": 5, "op": "exists"}, "where.topic"),
         ({"consent": "email", "device": [], "op": "exists"}, "where.consent"),
+        ({"group": 5}, "where.group"),
+        ({"group": "company", "where": {}}, "where.where"),
+        ({"group": "company", "where": [{"property": "$id"}]}, "where.where[0].op"),
+        ({"list": None}, "where.list"),
+        ({"list": ["vip"]}, "where.list"),
+        ({"list": "vip", "where": []}, "where.where"),
+        ({"suppressed": 1}, "where.suppressed"),
     ],
 )
 def test_a_bad_clause_is_a_bad_query_with_its_path(store: Any, clause: Any, path: str) -> None:
     with pytest.raises(BadQuery) as caught:
         store.query({"kind": "profiles", "where": clause}, now_ms=T)
-    assert (caught.value.code, caught.value.path) == ("query.invalid", path)
+    assert caught.value.code in ("query.invalid", "query.field.unknown")
+    assert caught.value.path == path

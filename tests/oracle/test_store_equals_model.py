@@ -148,6 +148,11 @@ class Unmerged(RuleBasedStateMachine):
         for store in (self.joined, self.plain):
             self._append(store, [{**record, "ids": who}])
 
+    @rule(record=strategies.group_records())
+    def groups(self, record: dict[str, Any]) -> None:
+        for store in (self.joined, self.plain):
+            self._append(store, [record])
+
     @rule(winner=st.sampled_from(IDENTITIES), loser=st.sampled_from(IDENTITIES), ago_ms=st.integers(0, 100 * DAY_MS))
     def merge(self, winner: dict[str, str], loser: dict[str, str], ago_ms: int) -> None:
         before = self._profile_id(loser), self._profile_id(winner)

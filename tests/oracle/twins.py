@@ -102,6 +102,9 @@ def _profile_key(answer: ProfileAnswer | None) -> Any:
         "devices": answer.devices,
         "consents": answer.consents,
         "changes": answer.changes,
+        "groups": [(each.kind, each.id, each.role, each.joined_ms, _map_key(each.traits)) for each in answer.groups],
+        "lists": answer.lists,
+        "suppression": answer.suppression,
     }
 
 

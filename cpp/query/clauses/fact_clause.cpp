@@ -1,5 +1,8 @@
 #include "query/clauses/fact_clause.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "query/predicate.hpp"
 #include "query/profile_mask.hpp"
 
@@ -17,17 +20,27 @@ void FactClause::evaluate_task(const Task& task, std::int64_t now_ms, std::span<
   }
 }
 
+namespace {
+
+struct Entry {
+  std::string_view form;
+  FactClauseSpec (*parse)(Fields&);
+  std::unique_ptr<const FactClause> (*bind)(const FactClauseSpec&, const Version&);
+};
+constexpr std::array<Entry, 5> kEntries{{{"device", parse_device_clause, bind_device_clause},
+                                         {"consent", parse_consent_clause, bind_consent_clause},
+                                         {"group", parse_group_clause, bind_group_clause},
+                                         {"list", parse_list_clause, bind_list_clause},
+                                         {"suppressed", parse_suppressed_clause, bind_suppressed_clause}}};
+
+}  // namespace
+
 std::shared_ptr<const FactClauseSpec> parse_fact_clause(Fields& fields, std::string_view form) {
-  return std::make_shared<const FactClauseSpec>(form == "device" ? parse_device_clause(fields)
-                                                                 : parse_consent_clause(fields));
+  return std::make_shared<const FactClauseSpec>(std::ranges::find(kEntries, form, &Entry::form)->parse(fields));
 }
 
 std::unique_ptr<const FactClause> bind_fact_clause(const FactClauseSpec& spec, const Version& version) {
-  switch (spec.type) {
-    case FactClauseSpec::Type::kDevice: return bind_device_clause(spec, version);
-    case FactClauseSpec::Type::kConsent: return bind_consent_clause(spec, version);
-  }
-  return nullptr;
+  return kEntries[static_cast<std::size_t>(spec.type)].bind(spec, version);  // in the order of Type
 }
 
 }  // namespace cdp

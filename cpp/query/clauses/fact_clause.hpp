@@ -22,12 +22,13 @@ namespace cdp {
 struct Truth;
 
 struct FactClauseSpec {
-  enum class Type : std::uint8_t { kDevice, kConsent };
+  enum class Type : std::uint8_t { kDevice, kConsent, kGroup, kList, kSuppressed };
   Type type{};
-  std::string name;                  // consent: the channel
+  std::string name;                  // consent: the channel; group: its kind, empty for any; list: its name
   std::optional<std::string> topic;  // consent
   Test test;                         // consent: of the state
-  std::vector<Condition> where;      // device: one device meets all
+  std::vector<Condition> where;      // device, group: one meets all
+  bool wanted = true;                // suppressed
 };
 
 class FactClause {
@@ -56,5 +57,17 @@ class FactClause {
 //   known of the channel (the topic of the channel)
 [[nodiscard]] FactClauseSpec parse_consent_clause(Fields& fields);
 [[nodiscard]] std::unique_ptr<const FactClause> bind_consent_clause(const FactClauseSpec& spec, const Version& version);
+
+//   {"group": kind or null, "where"?: [condition, ..]}    a member of some group of that kind that meets all conditions.
+//   Properties: traits of the group; $id, its id; $role, that of the member
+[[nodiscard]] FactClauseSpec parse_group_clause(Fields& fields);
+[[nodiscard]] std::unique_ptr<const FactClause> bind_group_clause(const FactClauseSpec& spec, const Version& version);
+
+//   {"list": name}    on the list    {"suppressed": bool}    whether suppressed
+[[nodiscard]] FactClauseSpec parse_list_clause(Fields& fields);
+[[nodiscard]] std::unique_ptr<const FactClause> bind_list_clause(const FactClauseSpec& spec, const Version& version);
+[[nodiscard]] FactClauseSpec parse_suppressed_clause(Fields& fields);
+[[nodiscard]] std::unique_ptr<const FactClause> bind_suppressed_clause(const FactClauseSpec& spec,
+                                                                       const Version& version);
 
 }  // namespace cdp

@@ -8,6 +8,7 @@
 #include "codec/normalise.hpp"
 #include "column/dictionary.hpp"
 #include "store/event_store.hpp"
+#include "store/group_store.hpp"
 #include "store/links.hpp"
 #include "store/profile_store.hpp"
 
@@ -79,10 +80,7 @@ class ProfileReader {
   }
 
  private:
-  [[nodiscard]] AnswerValue resolve(const Value& value) const {
-    if (!is_dictionary_type(value.type)) return {value.type, value.bits, {}};
-    return {value.type, value.bits, version_.strings->at(static_cast<std::uint32_t>(value.bits))};
-  }
+  [[nodiscard]] AnswerValue resolve(const Value& value) const { return answer_value(version_, value); }
 
   void read_identities(Origin home) {
     for (const Origin member : version_.links->members(home)) {
@@ -139,6 +137,7 @@ class ProfileReader {
         AnswerFact& answer = out.emplace_back();
         answer.subject = subject_texts(version_, spec.type, fact.subject);
         answer.fact = fact;
+        if (spec.type == FactType::kMembership) add_group_traits(Origin{first_of(fact.subject)}, answer);
         std::ranges::transform(fact.texts, answer.texts.begin(), [this](const Value& text) { return text_of(text); });
       }
       for (const StoredFact& operation : operations) {
@@ -152,6 +151,13 @@ class ProfileReader {
       }
     }
     sort_changes(orders);
+  }
+
+  void add_group_traits(Origin group, AnswerFact& answer) const {
+    const ProfileTraits traits = version_.group_traits->read(group, now_ms_, version_.groups->links());
+    for (const auto& [key, value] : traits.values) {
+      answer.traits.emplace_back(version_.keys->at(raw(key)), resolve(value));
+    }
   }
 
   [[nodiscard]] std::optional<std::string_view> text_of(const Value& text) const {
@@ -193,6 +199,11 @@ class ProfileReader {
 };
 
 }  // namespace
+
+AnswerValue answer_value(const Version& version, const Value& value) {
+  if (!is_dictionary_type(value.type)) return {value.type, value.bits, {}};
+  return {value.type, value.bits, version.strings->at(static_cast<std::uint32_t>(value.bits))};
+}
 
 ProfileSpec parse_profile(Fields& fields, const CommonSpec& common) {
   if (common.where != nullptr) fail_invalid(fields.path("where"), "profile names one profile: it has no where");

@@ -29,6 +29,8 @@ struct AnswerValue {
   std::string_view text;  // string: itself; list, items: canonical msgpack
 };
 
+[[nodiscard]] AnswerValue answer_value(const Version& version, const Value& value);
+
 struct AnswerOperation {
   std::string_view key;
   TraitKind kind{};
@@ -48,6 +50,7 @@ struct AnswerFact {
   std::array<std::string_view, 2> subject;  // empty: none
   Fact fact;
   std::array<std::optional<std::string_view>, kFactTexts> texts;
+  std::vector<std::pair<std::string_view, AnswerValue>> traits;  // of the group of a membership
 };
 
 // One operation on a subject.

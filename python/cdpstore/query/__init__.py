@@ -7,7 +7,19 @@ Every builder is immutable: each call returns a new one, so parts can be shared.
 """
 
 from cdpstore.query.funnel import Funnel, Step, funnel, step
-from cdpstore.query.predicate import HasDevice, Predicate, consent, did, did_not, has_device, trait
+from cdpstore.query.predicate import (
+    HasDevice,
+    InGroup,
+    Predicate,
+    consent,
+    did,
+    did_not,
+    has_device,
+    in_group,
+    is_suppressed,
+    on_list,
+    trait,
+)
 from cdpstore.query.profile import Profile, profile
 from cdpstore.query.profiles import Profiles, profiles
 from cdpstore.query.question import Question, Spec, to_spec
@@ -19,6 +31,7 @@ __all__ = [
     "KINDS",
     "Funnel",
     "HasDevice",
+    "InGroup",
     "Predicate",
     "Profile",
     "Profiles",
@@ -34,7 +47,10 @@ __all__ = [
     "did_not",
     "funnel",
     "has_device",
+    "in_group",
+    "is_suppressed",
     "named",
+    "on_list",
     "profile",
     "profiles",
     "retention",

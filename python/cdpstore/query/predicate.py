@@ -15,7 +15,21 @@ from typing import Any, Self
 from cdpstore.query.comparison import Comparison, Condition, Threshold
 from cdpstore.query.selector import event_of
 
-__all__ = ["Did", "HasDevice", "Predicate", "consent", "did", "did_not", "has_device", "predicate_spec", "trait"]
+__all__ = [
+    "Did",
+    "HasDevice",
+    "InGroup",
+    "Predicate",
+    "consent",
+    "did",
+    "did_not",
+    "has_device",
+    "in_group",
+    "is_suppressed",
+    "on_list",
+    "predicate_spec",
+    "trait",
+]
 
 
 class Predicate(ABC):
@@ -174,6 +188,57 @@ class HasDevice(Predicate):
 
     def spec(self) -> dict[str, Any]:
         return {"device": list(self.conditions)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InGroup(Predicate):
+    """The profile is in a group of this kind (any, when None) that meets all conditions."""
+
+    kind: str | None
+    conditions: tuple[Condition, ...] = ()
+
+    def where(self, key: str, *, ignore_case: bool = False) -> Comparison["InGroup"]:
+        """One more condition: on a trait of the group, on `$id`, or on `$role`, the member's."""
+        return Comparison(
+            lambda condition: InGroup(self.kind, (*self.conditions, {"property": key, **condition})),
+            ignore_case=ignore_case,
+        )
+
+    def spec(self) -> dict[str, Any]:
+        where = {"where": list(self.conditions)} if self.conditions else {}
+        return {"group": self.kind, **where}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _State(Predicate):
+    word: str
+    value: str | bool
+
+    def spec(self) -> dict[str, Any]:
+        return {self.word: self.value}
+
+
+def in_group(kind: str | None = None) -> InGroup:
+    """The profile is in a group of this kind, or of any.
+
+    >>> in_group("company").where("plan").eq("pro").where("$role").eq("admin").spec()["where"][1]
+    {'property': '$role', 'op': 'eq', 'value': 'admin'}
+    """
+    return InGroup(kind)
+
+
+def on_list(name: str) -> Predicate:
+    """The profile is on the list.
+
+    >>> (on_list("vip") & ~is_suppressed()).spec()
+    {'and': [{'list': 'vip'}, {'not': {'suppressed': True}}]}
+    """
+    return _State("list", name)
+
+
+def is_suppressed() -> Predicate:
+    """Nothing more is kept of the profile."""
+    return _State("suppressed", True)
 
 
 def consent(channel: str, topic: str | None = None) -> Comparison[Predicate]:

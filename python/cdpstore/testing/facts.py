@@ -4,15 +4,16 @@ All operations of a profile's origins on one subject, in order of (time, log), c
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from cdpstore.model import Change, Consent, Device
+from cdpstore.model import Change, Consent, Device, Listed, Membership, Suppression
 from cdpstore.testing.decode import is_utf8
 from cdpstore.testing.fields import refuse
 from cdpstore.testing.identity import Identified
 
 __all__ = [
+    "DROPPED",
     "FORMS",
     "Fact",
     "FactOperation",
@@ -22,6 +23,9 @@ __all__ = [
     "consents_of",
     "devices_of",
     "fold_facts",
+    "groups_of",
+    "lists_of",
+    "suppression_of",
     "text_of",
 ]
 
@@ -51,7 +55,12 @@ FORMS: Final[dict[str, Form]] = {
         ("unsubscribed", "pending", "subscribed", "opted_in"),
         {"source": 256},
     ),
+    "suppress": Form({}, ("ids",), ("suppressed", "lifted"), {"reason": 256}),
+    "membership": Form({"kind": 256, "id": 512}, ("ids", "kind", "id"), ("joined", "left"), {"role": 256}),
+    "list": Form({"name": 256}, ("ids", "name"), ("added", "removed"), {}),
 }
+DROPPED: Final = ("device", "membership", "list")
+"""Facts of which nothing is kept while a profile is suppressed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +160,31 @@ def consents_of(facts: Sequence[Fact]) -> tuple[Consent, ...]:
         Consent(str(fact.subject[0]), fact.subject[1], fact.state, fact.texts.get("source"), fact.last_ms[fact.state])
         for fact in facts
     )
+
+
+def groups_of(facts: Sequence[Fact], groups: Mapping[tuple[str, str], dict[str, Any]]) -> tuple[Membership, ...]:
+    """Memberships as an answer tells them; `groups` has the traits of each."""
+    return tuple(
+        Membership(*_named(fact), fact.texts.get("role"), fact.since_ms, groups[_named(fact)])
+        for fact in facts
+        if fact.state == "joined"
+    )
+
+
+def lists_of(facts: Sequence[Fact]) -> tuple[Listed, ...]:
+    """Lists as an answer tells them."""
+    return tuple(Listed(str(fact.subject[0]), fact.since_ms) for fact in facts if fact.state == "added")
+
+
+def suppression_of(facts: Sequence[Fact]) -> Suppression | None:
+    """The suppression as an answer tells it."""
+    found = [fact for fact in facts if fact.state == "suppressed"]
+    return Suppression(found[0].since_ms, found[0].texts.get("reason")) if found else None
+
+
+def _named(fact: Fact) -> tuple[str, str]:
+    kind, group_id = fact.subject
+    return str(kind), str(group_id)
 
 
 def changes_of(operations: Iterable[FactOperation]) -> tuple[Change, ...]:

@@ -8,10 +8,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from cdpstore.testing.facts import FORMS, FactOperation, FactRecord, fold_facts
+from cdpstore.testing.facts import DROPPED, FORMS, FactOperation, FactRecord, fold_facts
 from cdpstore.testing.identity import Identified, IdentityBook, Link, component, home
 from cdpstore.testing.limits import LIMITS
-from cdpstore.testing.records import EventRecord, LoggedRecord, PairRecord, TraitsRecord, UnmergeRecord
+from cdpstore.testing.records import EventRecord, GroupRecord, LoggedRecord, PairRecord, TraitsRecord, UnmergeRecord
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.traits import TraitOperation, fold
 
@@ -20,6 +20,8 @@ __all__ = ["ACCEPTED", "DUPLICATE", "History", "Outcome"]
 Outcome = tuple[str, str]
 ACCEPTED: Final = ("", "")
 DUPLICATE: Final = ("duplicate", "")
+SUPPRESSED: Final = ("profile.suppressed", "ids")
+SYSTEM: Final = ("Message ", "Segment ")
 
 _DAY_MS = 86_400_000
 
@@ -34,6 +36,9 @@ class History:
         self._rows: list[Row] = []
         self._operations: list[TraitOperation] = []
         self._facts: list[FactOperation] = []
+        self._groups: dict[tuple[str, str], int] = {}
+        self._group_ms: dict[tuple[str, str], int] = {}
+        self._group_operations: list[TraitOperation] = []
         self._links: list[Link] = []
         self._event_days: dict[Any, int] = {}
         self._created_ms: dict[int, int] = {}
@@ -55,6 +60,8 @@ class History:
                 return self._unmerge(record)
             case FactRecord():
                 return self._fact(record)
+            case GroupRecord():
+                return self._group(record)
 
     def people(self, now_ms: int, as_of_ms: int | None) -> list[Person]:
         """Every profile, ascending."""
@@ -76,6 +83,7 @@ class History:
             rows=sorted(rows, key=lambda row: row.event_order),
             traits=fold(members, [link for link in links if link.winner in members], operations),
             facts={kind: fold_facts(kind, told) for kind in FORMS},
+            groups=self.groups(until_ms),
         )
 
     def operations_of(self, members: Sequence[int], now_ms: int, as_of_ms: int | None) -> list[TraitOperation]:
@@ -89,6 +97,16 @@ class History:
         found = [each for each in self._facts if each.origin in members and each.time_ms <= until_ms]
         return sorted(found, key=lambda each: (each.time_ms, each.order))
 
+    def groups(self, until_ms: int) -> dict[tuple[str, str], dict[str, Any]]:
+        """The traits of every group."""
+        return {name: fold([group], [], self.group_operations(name, until_ms)) for name, group in self._groups.items()}
+
+    def group_operations(self, name: tuple[str, str], until_ms: int) -> list[TraitOperation]:
+        """Visible operations on a group's traits by time, then log order."""
+        group = self._groups.get(name)
+        found = [each for each in self._group_operations if each.origin == group and each.time_ms <= until_ms]
+        return sorted(found, key=lambda each: (each.time_ms, each.order))
+
     def identities(self, members: Iterable[int]) -> list[Identified]:
         """Identities of these origins, each origin's in order of first sight."""
         return [identity for origin in members for identity in self.book.identities[origin]]
@@ -98,6 +116,8 @@ class History:
         return min((self._created_ms[origin] for origin in members if origin in self._created_ms), default=None)
 
     def _event(self, record: EventRecord) -> Outcome:
+        if not record.name.startswith(SYSTEM) and self._is_suppressed(record.ids):
+            return SUPPRESSED
         if not self._is_fresh(record.event_id):
             return DUPLICATE
         origin = self._resolve(record.ids, record.time_ms)
@@ -115,20 +135,43 @@ class History:
         return True
 
     def _traits(self, record: TraitsRecord) -> Outcome:
-        origin = self._resolve(record.ids, record.time_ms)
+        if self._is_suppressed(record.ids):
+            return SUPPRESSED
+        return self._operate(self._operations, self._resolve(record.ids, record.time_ms), record)
+
+    def group_created_ms(self, name: tuple[str, str]) -> int | None:
+        """The earliest time of a record about the group's traits."""
+        return self._group_ms.get(name)
+
+    def _group(self, record: GroupRecord) -> Outcome:
+        self._group_ms[record.group] = min(record.time_ms, self._group_ms.get(record.group, record.time_ms))
+        group = self._groups.setdefault(record.group, len(self._groups))
+        return self._operate(self._group_operations, group, record)
+
+    def _operate(self, log: list[TraitOperation], origin: int, record: TraitsRecord | GroupRecord) -> Outcome:
         added: list[TraitOperation] = []
         for key, kind, value in record.operations:
             operation = TraitOperation(origin, key, kind, value, record.time_ms, self.sequence)
-            kept = [each for each in (*self._operations, *added) if each.origin == origin and each.key == key]
+            kept = [each for each in (*log, *added) if each.origin == origin and each.key == key]
             if any(each.same_as(operation) for each in kept):
                 continue
             if len(kept) >= LIMITS["kOperationsPerTrait"]:
                 return "traits.operations.too_many", ""
             added.append(operation)
-        self._operations += added
+        log += added
         return ACCEPTED
 
+    def _is_suppressed(self, ids: Sequence[Identified]) -> bool:
+        """Whether the profile that a record of these identities belongs to is suppressed now."""
+        origin = self.book.origin_of.get(ids[0])
+        if origin is None:
+            return False
+        told = fold_facts("suppress", self.facts_of(self._members(origin), self.received_ms))
+        return bool(told) and told[0].state == "suppressed"
+
     def _fact(self, record: FactRecord) -> Outcome:
+        if record.type in DROPPED and self._is_suppressed(record.ids):
+            return SUPPRESSED
         origin = self.book.origin_of.get(record.ids[0])
         fact = FactOperation(record.type, -1, record.subject, record.state, record.texts, record.time_ms, self.sequence)
         kept = [each for each in self._facts if each.origin == origin and each.type == record.type]
@@ -136,6 +179,9 @@ class History:
         if len(kept) >= LIMITS["kFactsPerOrigin"] and not is_repeat:
             return "fact.too_many", ""
         origin = self._resolve(record.ids, record.time_ms)
+        if record.type == "membership":
+            kind, group_id = record.subject
+            self._groups.setdefault((str(kind), str(group_id)), len(self._groups))
         if not is_repeat:
             self._facts.append(dataclasses.replace(fact, origin=origin))
         return ACCEPTED

@@ -18,11 +18,11 @@ import msgpack
 from cdpstore.errors import BadFrame, BadQuery
 from cdpstore.model import Ack, Event, Identity, Operation, Record, Reject
 from cdpstore.query import Question, to_spec
-from cdpstore.table import ProfileAnswer, Table
+from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.testing import export
 from cdpstore.testing.calendars import absolute, absolute_predicate
 from cdpstore.testing.decode import decode
-from cdpstore.testing.facts import changes_of, consents_of, devices_of
+from cdpstore.testing.facts import changes_of, consents_of, devices_of, groups_of, lists_of, suppression_of
 from cdpstore.testing.history import ACCEPTED, DUPLICATE, History
 from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
 from cdpstore.testing.identity import normalise
@@ -140,7 +140,21 @@ class ModelStore(Writes[Ack]):
             devices=devices_of(person.facts["device"]),
             consents=consents_of(person.facts["consent"]),
             changes=changes_of(self._history.facts_of(person.origins, now_ms)),
+            groups=groups_of(person.facts["membership"], person.groups),
+            lists=lists_of(person.facts["list"]),
+            suppression=suppression_of(person.facts["suppress"]),
         )
+
+    def group(self, kind: str, group_id: str, *, now_ms: int | None = None) -> GroupAnswer | None:
+        """One group with its traits; None when unknown."""
+        now_ms = self._history.received_ms if now_ms is None else now_ms
+        traits = self._history.groups(now_ms).get((kind, group_id))
+        if traits is None:
+            return None
+        operations = self._history.group_operations((kind, group_id), now_ms)
+        history = tuple(Operation(each.key, each.kind, each.value, each.time_ms) for each in operations)
+        created_ms = self._history.group_created_ms((kind, group_id))
+        return GroupAnswer(kind, group_id, traits, history, created_ms, self.watermark, now_ms)
 
     def export(self, spec: Mapping[str, Any], *, now_ms: int | None = None) -> Table:
         """The rows of `Store.events` or `Store.profiles` for the same spec, as a table of plain values."""

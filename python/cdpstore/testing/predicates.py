@@ -34,6 +34,14 @@ def holds(predicate: dict[str, Any], person: Person, now_ms: int) -> bool:
             return passes(person.traits.get(key), predicate)
         case {"device": conditions}:
             return any(_device_meets(device, conditions) for device in person.facts["device"])
+        case {"group": kind}:
+            joined = [fact for fact in person.facts["membership"] if fact.state == "joined"]
+            return any(_group_meets(fact, kind, predicate.get("where") or [], person) for fact in joined)
+        case {"list": name}:
+            return any(fact.subject == (name,) and fact.state == "added" for fact in person.facts["list"])
+        case {"suppressed": wanted}:
+            is_suppressed = any(fact.state == "suppressed" for fact in person.facts["suppress"])
+            return is_suppressed is wanted
         case {"consent": channel}:
             subject = (channel, predicate.get("topic"))
             states = [fact.state for fact in person.facts["consent"] if fact.subject == subject]
@@ -54,6 +62,13 @@ def _device_meets(device: Fact, conditions: Sequence[dict[str, Any]]) -> bool:
         "last_seen": datetime_of(device.last_ms["seen"]) if "seen" in device.last_ms else None,
     }
     return all(passes(values.get(condition["property"]), condition) for condition in conditions)
+
+
+def _group_meets(fact: Fact, kind: str | None, conditions: Sequence[dict[str, Any]], person: Person) -> bool:
+    group_kind, group_id = (str(part) for part in fact.subject)
+    traits = person.groups[group_kind, group_id]
+    values = {**traits, "$id": group_id, "$role": fact.texts.get("role")}
+    return kind in (None, group_kind) and all(passes(values.get(each["property"]), each) for each in conditions)
 
 
 def selects(selector: Any, row: Row) -> bool:

@@ -5,19 +5,29 @@ Fields are judged in the order sent; what is missing comes last. A record over t
 
 import dataclasses
 import uuid
+from collections.abc import Iterator
 from typing import Any, Final
 
 from cdpstore.model import datetime_of
 from cdpstore.testing.decode import Pairs, RawRecord, is_utf8
-from cdpstore.testing.facts import FORMS, FactRecord, check_fact
+from cdpstore.testing.facts import FORMS, FactRecord, check_fact, text_of
 from cdpstore.testing.fields import Defect, flatten, joined, key_of, refuse, time_of
 from cdpstore.testing.identity import KINDS, Identified, is_generic, normalise
 from cdpstore.testing.limits import LIMITS
 from cdpstore.testing.values import is_number
 
-__all__ = ["Defect", "EventRecord", "LoggedRecord", "PairRecord", "TraitsRecord", "UnmergeRecord", "canonical"]
+__all__ = [
+    "Defect",
+    "EventRecord",
+    "GroupRecord",
+    "LoggedRecord",
+    "PairRecord",
+    "TraitsRecord",
+    "UnmergeRecord",
+    "canonical",
+]
 
-_UNSUPPORTED: Final = ("erase", "suppress", "group", "membership", "list")
+_UNSUPPORTED: Final = ("erase",)
 _OPERATIONS: Final = ("set", "set_once", "increment", "append", "remove", "unset")
 _FIELDS: Final = {
     "event": ("name", "time_ms", "ids", "properties", "event_id"),
@@ -25,6 +35,7 @@ _FIELDS: Final = {
     "identify": ("anonymous", "known", "time_ms"),
     "merge": ("winner", "loser", "time_ms"),
     "unmerge": ("sequence", "time_ms"),
+    "group": ("kind", "id", "time_ms", *_OPERATIONS),
     **{kind: ("ids", "state", "time_ms", *form.subjects, *form.texts) for kind, form in FORMS.items()},
 }
 _REQUIRED: Final = {
@@ -33,6 +44,7 @@ _REQUIRED: Final = {
     "identify": ("anonymous", "known"),
     "merge": ("winner", "loser"),
     "unmerge": ("sequence",),
+    "group": ("kind", "id"),
     **{kind: form.required for kind, form in FORMS.items()},
 }
 
@@ -75,7 +87,16 @@ class UnmergeRecord:
     sequence: int
 
 
-LoggedRecord = EventRecord | TraitsRecord | PairRecord | UnmergeRecord | FactRecord
+@dataclasses.dataclass(frozen=True)
+class GroupRecord:
+    """(key, kind, value) operations on the traits of a group, which is a kind and an id."""
+
+    time_ms: int
+    group: tuple[str, str]
+    operations: list[tuple[str, str, Any]]
+
+
+LoggedRecord = EventRecord | TraitsRecord | PairRecord | UnmergeRecord | FactRecord | GroupRecord
 
 
 def canonical(raw: RawRecord, received_ms: int, *, system: bool = False) -> LoggedRecord:
@@ -156,10 +177,15 @@ def _parse(name: str, value: Any, parsed: dict[str, Any], system: bool) -> None:
             parsed[name] = _one_id_of(name, value)
         case "sequence":
             parsed[name] = _sequence_of(value)
+        case "kind":
+            parsed[name] = text_of(value, name, LIMITS["kNameBytes"])
+        case "id":
+            parsed[name] = text_of(value, name, LIMITS["kIdentityBytes"])
         case _ if name in _OPERATIONS:
-            parsed["operations"] += _operations_of(name, value)
-            if len(parsed["operations"]) > LIMITS["kProperties"]:
-                refuse("traits.operations.too_many", name)
+            for path, operation in _operations_of(name, value):
+                if len(parsed["operations"]) == LIMITS["kProperties"]:
+                    refuse("traits.operations.too_many", path)
+                parsed["operations"].append(operation)
 
 
 def _built(kind: str, parsed: dict[str, Any], received_ms: int) -> LoggedRecord:
@@ -173,6 +199,8 @@ def _built(kind: str, parsed: dict[str, Any], received_ms: int) -> LoggedRecord:
             if time_ms != sent_ms:
                 properties = {**properties, "$client_time_ms": datetime_of(sent_ms)}
             return EventRecord(parsed["name"], time_ms, parsed["ids"], properties, parsed.get("event_id"))
+        case "group":
+            return GroupRecord(time_ms, (parsed["kind"], parsed["id"]), parsed["operations"])
         case "traits":
             return TraitsRecord(time_ms, parsed["ids"], parsed["operations"])
         case "identify":
@@ -292,18 +320,21 @@ def _sequence_of(value: Any) -> int:
     return value
 
 
-def _operations_of(name: str, value: Any) -> list[tuple[str, str, Any]]:
+def _operations_of(name: str, value: Any) -> Iterator[tuple[str, tuple[str, str, Any]]]:
+    """Each operation with its path, in the order sent."""
     if name == "unset":
-        return [(key, "unset", None) for key in _unset_keys(value)]
+        for index, key in enumerate(_unset_keys(value)):
+            yield f"unset[{index}]", (key, "unset", None)
+        return
     if not isinstance(value, Pairs):
         refuse("record.field.type", name)
-    operations = [(key, name, each) for key, each in flatten(value, name, 1)]
-    for key, _, each in operations:
+    for key, each in flatten(value, name, 1):
+        path = joined(name, key)
         if name == "increment" and not is_number(each):
-            refuse("traits.operation.invalid", joined(name, key))
+            refuse("traits.operation.invalid", path)
         if name in ("append", "remove") and isinstance(each, list):
-            refuse("traits.operation.invalid", joined(name, key))
-    return operations
+            refuse("traits.operation.invalid", path)
+        yield path, (key, name, each)
 
 
 def _unset_keys(value: Any) -> list[str]:

@@ -26,10 +26,11 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-    """One profile at one instant: visible rows in event order, folded traits, facts by type."""
+    """One profile at one instant: rows in event order, folded traits, facts by type, and every group's traits."""
 
     profile_id: int
     origins: list[int]
     rows: list[Row]
     traits: dict[str, Any]
     facts: dict[str, list[Fact]]
+    groups: dict[tuple[str, str], dict[str, Any]]

@@ -25,7 +25,7 @@ OPS: Final = (
 UNITS: Final = ("hour", "day", "week", "month", "quarter", "year")
 MEASURES: Final = ("count", "sum", "mean", "min", "max", "distinct")
 COMMON: Final = ("kind", "where", "range", "zone", "week_start", "now_ms", "as_of_ms", "breakdown", "limit")
-CLAUSES: Final = ("and", "or", "not", "trait", "did", "did_not", "device", "consent")
+CLAUSES: Final = ("and", "or", "not", "trait", "did", "did_not", "device", "consent", "group", "list", "suppressed")
 _OF_DEVICE: Final = (
     *("id", "platform", "token", "app_version", "zone", "reason"),
     *("dead", "first_seen", "last_seen"),
@@ -240,6 +240,16 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
             return {form: fields.require(form, lambda node, at: predicate(node, at, depth + 1))}
         case "trait":
             return {form: fields.require(form, name_of), **_test(fields)}
+        case "group":
+            kind = fields.take_null(form)
+            return {
+                form: None if kind is None else name_of(kind, fields.path(form)),
+                "where": fields.take("where", each(_condition, 0, 64)) or [],
+            }
+        case "list":
+            return {form: fields.require(form, name_of)}
+        case "suppressed":
+            return {form: fields.require(form, boolean)}
         case "device":
             return {form: fields.require(form, each(_device_condition, 0, 64))}
         case "consent":

@@ -28,9 +28,12 @@ __all__ = [
     "fact_clauses",
     "fact_records",
     "funnels",
+    "group_records",
     "histories",
     "hostile_records",
     "identities",
+    "list_records",
+    "membership_records",
     "mostly_sound",
     "predicates",
     "profile_queries",
@@ -41,6 +44,7 @@ __all__ = [
     "ruled_funnels",
     "ruled_retentions",
     "selectors",
+    "suppress_records",
     "times",
     "trait_records",
     "trends",
@@ -58,6 +62,8 @@ TRAITS: Final = ("plan", "score", "tags", "city")
 DEVICES: Final = ("d1", "d2", "d3")
 CHANNELS: Final = ("email", "push")
 TOPICS: Final = ("news", "sale")
+GROUPS: Final = (("company", "g1"), ("company", "g2"), ("family", "g1"))
+LISTS: Final = ("vip", "trial")
 USERS: Final = ("u1", "u2", "u3", "u4")
 ANONYMOUS: Final = ("a1", "a2", "a3")
 ZONES: Final = (  # half and quarter hours, and the ends and starts of summer in autumn 2023
@@ -195,10 +201,56 @@ def consent_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]
     )
 
 
+def membership_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Groups joined and left, in roles, at times that tie."""
+    base = st.fixed_dictionaries(
+        {"type": st.just("membership"), "ids": identities(), "time_ms": _some_times(future=future)},
+        optional={"state": st.sampled_from(["joined", "left"]), "role": st.none() | st.sampled_from(["admin", "red"])},
+    )
+    groups = st.sampled_from(GROUPS).map(lambda name: {"kind": name[0], "id": name[1]})
+    return st.builds(lambda record, group: {**record, **group}, base, groups)
+
+
+def list_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Profiles put on lists and taken off, at times that tie."""
+    return st.fixed_dictionaries(
+        {
+            "type": st.just("list"),
+            "ids": identities(),
+            "name": st.sampled_from(LISTS),
+            "time_ms": _some_times(future=future),
+        },
+        optional={"state": st.sampled_from(["added", "removed"])},
+    )
+
+
+def suppress_records() -> st.SearchStrategy[dict[str, Any]]:
+    """Profiles suppressed, and let be kept again more often."""
+    return st.fixed_dictionaries(
+        {
+            "type": st.just("suppress"),
+            "ids": identities(),
+            "state": st.sampled_from(["suppressed", "lifted", "lifted"]),
+            "time_ms": times() | _future_times(),
+        },
+        optional={"reason": st.none() | st.just("asked")},
+    )
+
+
+def group_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Operations of every kind on the traits of groups."""
+    names = st.sampled_from(GROUPS).map(lambda name: {"type": "group", "kind": name[0], "id": name[1]})
+    operations = trait_records(future=future).map(
+        lambda record: {name: value for name, value in record.items() if name not in ("type", "ids")}
+    )
+    return st.builds(lambda group, fields: {**fields, **group}, names, operations)
+
+
 @cache
 def fact_records(*, future: bool = True) -> st.SearchStrategy[dict[str, Any]]:
-    """Facts of every type."""
-    return device_records(future=future) | consent_records(future=future)
+    """Facts of every type but suppression, after which nothing more is kept."""
+    mine = device_records(future=future) | consent_records(future=future)
+    return mine | membership_records(future=future) | list_records(future=future)
 
 
 @cache
@@ -262,6 +314,8 @@ def records(*, hostile: bool = False, future: bool = True) -> st.SearchStrategy[
         | events(future=future)
         | trait_records(future=future)
         | fact_records(future=future)
+        | group_records(future=future)
+        | suppress_records()
         | link_records()
     )
     return usual | hostile_records() if hostile else usual
@@ -567,7 +621,15 @@ def fact_clauses() -> st.SearchStrategy[dict[str, Any]]:
         st.fixed_dictionaries({}, optional={"topic": st.sampled_from((*TOPICS, "never"))}),
         states | _tests(),
     )
-    return devices | consents
+    kinds = st.none() | st.sampled_from(["company", "family", "never"])
+    of_group = st.sampled_from((*TRAITS, "$id", "$role", "never"))
+    asked = st.builds(lambda key, test: {"property": key, **test}, of_group, texts | _tests())
+    named = st.sampled_from(["g1", "g2", "g3"]).map(lambda each: {"property": "$id", "op": "eq", "value": each})
+    wheres = st.fixed_dictionaries({}, optional={"where": st.lists(asked | named, max_size=2)})
+    groups = st.builds(lambda kind, where: {"group": kind, **where}, kinds, wheres)
+    lists = st.sampled_from((*LISTS, "never")).map(lambda name: {"list": name})
+    suppressed = st.booleans().map(lambda wanted: {"suppressed": wanted})
+    return devices | consents | groups | lists | suppressed
 
 
 def _tests() -> st.SearchStrategy[dict[str, Any]]:

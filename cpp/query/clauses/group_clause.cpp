@@ -1,0 +1,100 @@
+#include <algorithm>
+
+#include "column/dictionary.hpp"
+#include "query/clauses/fact_clause.hpp"
+#include "query/predicate.hpp"
+#include "store/fact_store.hpp"
+#include "store/group_store.hpp"
+#include "store/profile_store.hpp"
+
+namespace cdp {
+
+namespace {
+
+// What a membership is asked for: keys that no client's trait can have, then traits of the group.
+constexpr std::string_view kId = "$id", kRole = "$role";
+
+class GroupClause final : public FactClause {
+ public:
+  GroupClause(const FactClauseSpec& spec, const Version& version) : any_kind_(spec.name.empty()) {
+    if (!any_kind_) kind_ = version.strings->find(spec.name);
+    resolved_ = any_kind_ || kind_.has_value();
+    for (const Condition& condition : spec.where) {
+      Bound bound{Bound::kTrait, {}, BoundTest(condition.test, *version.strings)};
+      if (condition.property == kId) bound.asked = Bound::kGroupId;
+      if (condition.property == kRole) bound.asked = Bound::kGroupRole;
+      if (const auto key = version.keys->find(condition.property)) bound.key = KeyId{*key};
+      resolved_ &= bound.test.resolved() && (bound.asked != Bound::kTrait || bound.key.has_value());
+      conditions_.push_back(std::move(bound));
+    }
+  }
+
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
+    const FactView& memberships = *version.facts[static_cast<std::size_t>(FactType::kMembership)];
+    const std::span<const Origin> members = version.links->members(home);
+    if (std::ranges::none_of(members, [&](Origin member) { return memberships.has(member); })) {
+      return {false, INT64_MAX};
+    }
+    Truth truth;
+    for (const Fact& membership : memberships.facts(members, now_ms, &truth.valid_until_ms)) {
+      if (membership.state != fact::kJoined) continue;
+      if (meets(version, membership, now_ms, truth.valid_until_ms)) truth.value = true;
+    }
+    return truth;
+  }
+  [[nodiscard]] bool resolved() const noexcept override { return resolved_; }
+
+ private:
+  struct Bound {
+    enum Asked : std::uint8_t { kTrait, kGroupId, kGroupRole };
+    Asked asked{};
+    std::optional<KeyId> key;  // of a trait; empty: no group has it
+    BoundTest test;
+  };
+
+  // Every condition is looked at, so that `valid_until_ms` hears of each trait's future.
+  [[nodiscard]] bool meets(const Version& version, const Fact& membership, std::int64_t now_ms,
+                           std::int64_t& valid_until_ms) const {
+    const Origin group{first_of(membership.subject)};
+    if (!any_kind_ && kind_ != version.groups->kind(group)) return false;
+    bool holds = true;
+    for (const Bound& condition : conditions_) {
+      switch (condition.asked) {
+        case Bound::kGroupId: holds &= condition.test.matches({ValueType::kString, version.groups->id(group)}); break;
+        case Bound::kGroupRole: holds &= condition.test.matches(membership.texts[0]); break;
+        case Bound::kTrait: {
+          if (!condition.key) {
+            holds &= condition.test.passes_missing();
+            break;
+          }
+          const auto seen = version.group_traits->trait_at(group, *condition.key, now_ms, version.groups->links());
+          valid_until_ms = std::min(valid_until_ms, seen.next_ms);
+          holds &= condition.test.matches(seen.value);
+        }
+      }
+    }
+    return holds;
+  }
+
+  bool any_kind_;
+  std::optional<std::uint32_t> kind_;  // empty: any, or one that the store never heard of
+  std::vector<Bound> conditions_;
+  bool resolved_ = true;
+};
+
+}  // namespace
+
+FactClauseSpec parse_group_clause(Fields& fields) {
+  FactClauseSpec out;
+  out.type = FactClauseSpec::Type::kGroup;
+  const Node* kind = fields.take_nil("group");
+  if (kind->type != Node::Type::kNull) out.name = parse_key(*kind, fields.path("group"));
+  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"));
+  return out;
+}
+
+std::unique_ptr<const FactClause> bind_group_clause(const FactClauseSpec& spec, const Version& version) {
+  return std::make_unique<GroupClause>(spec, version);
+}
+
+}  // namespace cdp
