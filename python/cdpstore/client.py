@@ -22,7 +22,7 @@ import msgspec
 
 from cdpstore.errors import BadQuery, CDPError, Unavailable
 from cdpstore.model import Ack, Record, Reject, StoreStats, Transition, encode_batch
-from cdpstore.table import ProfileAnswer, Table
+from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.wire import (
     PROTOCOL_VERSION,
     Append,
@@ -35,6 +35,7 @@ from cdpstore.wire import (
     Ping,
     Push,
     Query,
+    ReadGroup,
     ReadProfile,
     Reply,
     Stats,
@@ -136,6 +137,11 @@ class AsyncClient(Writes[Awaitable[Ack]]):
         wanted = ids if isinstance(ids, int) else dict(ids)
         body = await self._ask(ReadProfile(self._take_id(), wanted, None if events is None else dict(events)))
         return None if body is None else ProfileAnswer.from_msgpack(body)
+
+    async def group(self, kind: str, group_id: str) -> GroupAnswer | None:
+        """One group with its traits and their history, or None."""
+        body = await self._ask(ReadGroup(self._take_id(), kind, group_id))
+        return None if body is None else GroupAnswer.from_msgpack(body)
 
     async def define(self, kind: str, name: str, body: Mapping[str, Any] | None) -> int:
         """A definition into the log (`watch`, `campaign`); None removes it. Returns its sequence."""
@@ -372,6 +378,10 @@ class Client(Writes[Ack]):
     def profile(self, ids: Mapping[str, str] | int, *, events: Mapping[str, Any] | None = None) -> ProfileAnswer | None:
         """As `AsyncClient.profile`."""
         return self._wait(self._client.profile(ids, events=events))
+
+    def group(self, kind: str, group_id: str) -> GroupAnswer | None:
+        """As `AsyncClient.group`."""
+        return self._wait(self._client.group(kind, group_id))
 
     def define(self, kind: str, name: str, body: Mapping[str, Any] | None) -> int:
         """As `AsyncClient.define`."""

@@ -191,29 +191,8 @@ class Table:
         }
 
 
-class ProfileAnswer(msgspec.Struct, frozen=True):
-    """All that is known of one profile at a watermark.
-
-    `traits` are folded values; `trait_history` is every operation in order of time; `events` in event order, or newest
-    first when asked so. `devices`, `consents`, `groups`, `lists` and `suppression` are as they stand, by when they were
-    first told of; `changes` is every operation on them in order of time. `created_ms` is when any of its identities was
-    first named, None when that is not known.
-    """
-
-    profile_id: int
-    identities: tuple[Identity, ...] = ()
-    traits: dict[str, Any] = {}
-    trait_history: tuple[Operation, ...] = ()
-    events: tuple[Event, ...] = ()
-    created_ms: int | None = None
-    watermark: int = 0
-    now_ms: int = 0
-    devices: tuple[Device, ...] = ()
-    consents: tuple[Consent, ...] = ()
-    changes: tuple[Change, ...] = ()
-    groups: tuple[Membership, ...] = ()
-    lists: tuple[Listed, ...] = ()
-    suppression: Suppression | None = None
+class _Whole(msgspec.Struct, frozen=True):
+    """A thing told whole, as plain data in several forms."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, datetimes kept."""
@@ -242,7 +221,32 @@ class ProfileAnswer(msgspec.Struct, frozen=True):
         return msgspec.convert(msgpack.unpackb(body, timestamp=3), cls)
 
 
-class GroupAnswer(msgspec.Struct, frozen=True):
+class ProfileAnswer(_Whole, frozen=True):
+    """All that is known of one profile at a watermark.
+
+    `traits` are folded values; `trait_history` is every operation in order of time; `events` in event order, or newest
+    first when asked so. `devices`, `consents`, `groups`, `lists` and `suppression` are as they stand, by when they were
+    first told of; `changes` is every operation on them in order of time. `created_ms` is when any of its identities was
+    first named, None when that is not known.
+    """
+
+    profile_id: int
+    identities: tuple[Identity, ...] = ()
+    traits: dict[str, Any] = {}
+    trait_history: tuple[Operation, ...] = ()
+    events: tuple[Event, ...] = ()
+    created_ms: int | None = None
+    watermark: int = 0
+    now_ms: int = 0
+    devices: tuple[Device, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    changes: tuple[Change, ...] = ()
+    groups: tuple[Membership, ...] = ()
+    lists: tuple[Listed, ...] = ()
+    suppression: Suppression | None = None
+
+
+class GroupAnswer(_Whole, frozen=True):
     """All that is known of one group at a watermark, its members aside: traits folded and every operation on them in
     order of time. `created_ms` is the earliest time of a record about its traits."""
 

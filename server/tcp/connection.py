@@ -39,6 +39,7 @@ from cdpstore.wire import (
     Ping,
     Push,
     Query,
+    ReadGroup,
     ReadProfile,
     Reply,
     Stats,
@@ -233,6 +234,10 @@ class Connection(asyncio.Protocol):
             return read()
         return await self._services.executor.query(read)
 
+    async def _group(self, message: ReadGroup) -> bytes | None:
+        answer = self._services.store.group(message.kind, message.group_id, now_ms=self._services.clock.now_ms())
+        return None if answer is None else answer.to_msgpack()
+
     async def _define(self, message: Define) -> int:
         body = checked_body(message.kind, bytes(message.body))
         store = self._services.store
@@ -342,6 +347,7 @@ def _row(transition: Transition) -> tuple[Any, ...]:
 _HANDLERS: Final[dict[type[Any], tuple[str, Callable[[Connection, Any], Awaitable[Any]]]]] = {
     Query: ("read", Connection._query),
     ReadProfile: ("read", Connection._profile),
+    ReadGroup: ("read", Connection._group),
     Define: ("admin", Connection._define),
     Watch: ("read", Connection._watch),
     Ping: ("read", Connection._ping),

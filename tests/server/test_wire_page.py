@@ -44,7 +44,7 @@ def test_the_bytes_say_what_stands_beside_them() -> None:
 
 
 def test_the_page_names_every_message_and_the_limit() -> None:
-    for tag in ("hello", "append", "query", "profile", "watch", "define", "cancel", "stats", "ping"):
+    for tag in ("hello", "append", "query", "profile", "group", "watch", "define", "cancel", "stats", "ping"):
         assert f'| `["{tag}", id' in PAGE
     for tag in ("reply", "fault", "push"):
         assert f'| `["{tag}", id' in PAGE

@@ -10,13 +10,14 @@ import pytest
 from cdpstore.client import AsyncClient, Client
 from cdpstore.model import Ack
 from cdpstore.store import Store
-from cdpstore.table import ProfileAnswer
+from cdpstore.table import GroupAnswer, ProfileAnswer
 from cdpstore.testing import ModelStore
 from cdpstore.testing.server_process import ServerProcess
 from cdpstore.writes import Writes
 
 T = 1_700_000_000_000
 IDS = {"user_id": "u1"}
+ACME = ("company", "acme")
 
 
 @pytest.fixture(name="server", scope="module")
@@ -52,21 +53,25 @@ def _said(acks: list[Ack]) -> list[Any]:
     return [(ack.accepted, [(each.code, each.path) for each in ack.rejects]) for ack in acks]
 
 
-def _told(answer: ProfileAnswer | None) -> list[Any]:
+def _told(answer: ProfileAnswer | None, company: GroupAnswer | None) -> list[Any]:
     assert answer is not None
+    assert company is not None
     return [
         *(answer.profile_id, answer.identities, answer.traits, answer.devices, answer.consents),
         *(answer.groups, answer.lists, answer.suppression, answer.changes),
+        *(company.kind, company.id, company.traits, company.trait_history, company.created_ms),
     ]
 
 
 def test_every_way_to_a_store_writes_the_same(server: ServerProcess, tmp_path: Path) -> None:
     model = ModelStore.open()
-    expected = _said(_write(model)), _told(model.profile(IDS, now_ms=T + 1))
+    expected = _said(_write(model)), _told(model.profile(IDS, now_ms=T + 1), model.group(*ACME, now_ms=T + 1))
     with Store.open() as store:
-        assert (_said(_write(store)), _told(store.profile(IDS, now_ms=T + 1))) == expected
+        acks = _write(store)
+        assert (_said(acks), _told(store.profile(IDS, now_ms=T + 1), store.group(*ACME, now_ms=T + 1))) == expected
     with Client(port=server.port, api_key=server.key) as client:
-        assert (_said(_write(client)), _told(client.profile(IDS))) == expected
+        assert (_said(_write(client)), _told(client.profile(IDS), client.group(*ACME))) == expected
+        assert client.group("company", "nobody") is None
     with ServerProcess(tmp_path / "other") as other:
         assert asyncio.run(_awaited(other)) == expected
 
@@ -74,4 +79,4 @@ def test_every_way_to_a_store_writes_the_same(server: ServerProcess, tmp_path: P
 async def _awaited(server: ServerProcess) -> tuple[list[Any], list[Any]]:
     async with await AsyncClient.connect(port=server.port, api_key=server.key) as client:
         acks = [await each for each in _write(client)]
-        return _said(acks), _told(await client.profile(IDS))
+        return _said(acks), _told(await client.profile(IDS), await client.group(*ACME))

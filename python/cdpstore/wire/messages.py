@@ -30,6 +30,7 @@ __all__ = [
     "Ping",
     "Push",
     "Query",
+    "ReadGroup",
     "ReadProfile",
     "Reply",
     "Stats",
@@ -84,6 +85,13 @@ class ReadProfile(_Message, frozen=True, tag="profile"):
 
     ids: dict[str, str] | _Int64
     events: dict[str, Any] | None = None
+
+
+class ReadGroup(_Message, frozen=True, tag="group"):
+    """One group, by its kind and id."""
+
+    kind: str
+    group_id: str
 
 
 class Watch(_Message, frozen=True, tag="watch"):
@@ -142,11 +150,11 @@ class Fault(_Message, frozen=True, tag="fault"):
 
 
 Message: TypeAlias = (
-    Hello | Append | Query | ReadProfile | Watch | Define | Cancel | Ping | Stats | Reply | Push | Fault
+    Hello | Append | Query | ReadProfile | ReadGroup | Watch | Define | Cancel | Ping | Stats | Reply | Push | Fault
 )
 
 _decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(
-    Hello | Append | Query | ReadProfile | Watch | Define | Cancel | Ping | Stats | Reply | Push | Fault
+    Hello | Append | Query | ReadProfile | ReadGroup | Watch | Define | Cancel | Ping | Stats | Reply | Push | Fault
 )
 _encoder: Final = msgspec.msgpack.Encoder()
 
