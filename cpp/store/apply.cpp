@@ -199,8 +199,9 @@ class Applier::Run {
 
   void take_events(const RecordRun& run) {
     const EventColumns& events = batch_.events;
-    const std::vector<std::uint8_t> is_suppressed = look_at_suppressed(run);
-    const std::vector<std::uint8_t> fresh = look_at_event_ids(run, is_suppressed);
+    // Where someone is suppressed, an event may decide whether the next one is kept: then ids are looked at one by one.
+    const bool one_by_one = state_.facts_[static_cast<std::size_t>(FactType::kSuppress)].size() != 0;
+    const std::vector<std::uint8_t> fresh = one_by_one ? std::vector<std::uint8_t>() : look_at_event_ids(run);
     const std::uint32_t end = run.first + run.count;
     for (std::uint32_t event = run.first; event < end; ++event, ++record_) {
       if (const std::uint32_t ahead = event + kPrefetchAhead; ahead < end) prefetch(ahead);
@@ -208,11 +209,11 @@ class Applier::Run {
         refuse_shape(events.shape[event]);
         continue;
       }
-      if (!is_suppressed.empty() && is_suppressed[event - run.first] != 0) {
+      if (one_by_one && is_dropped(event)) {
         refuse_suppressed();
         continue;
       }
-      if (!fresh.empty() && fresh[event - run.first] == 0) {
+      if (one_by_one ? !is_fresh(event) : !fresh.empty() && fresh[event - run.first] == 0) {
         ++result_.duplicates;
         continue;
       }
@@ -255,29 +256,28 @@ class Applier::Run {
     reject(code::kProfileSuppressed, "ids", "", "a profile that is not suppressed, or a suppress record that lifts it");
   }
 
-  // 1 for each event of the run that a suppressed profile would get; empty when there is none. The server's own events
-  // are kept: what it did is so. Within a run nothing changes this: an origin made on the way was never suppressed.
-  std::vector<std::uint8_t> look_at_suppressed(const RecordRun& run) {
-    if (state_.facts_[static_cast<std::size_t>(FactType::kSuppress)].size() == 0) return {};
+  // The event belongs to a suppressed profile. The server's own are kept: what it did is so.
+  [[nodiscard]] bool is_dropped(std::uint32_t event) {
     const EventColumns& events = batch_.events;
-    std::vector<std::uint8_t> out(run.count);
-    for (std::uint32_t at = 0; at < run.count; ++at) {
-      const std::uint32_t event = run.first + at;
-      if (!is_suppressed(origin_of_[events.identity_refs[events.first_identity[event]]])) continue;
-      out[at] = is_system_name(batch_.strings.at(events.shapes[events.shape[event]].name)) ? 0 : 1;
-    }
-    return out;
+    return is_suppressed(origin_of_[events.identity_refs[events.first_identity[event]]]) &&
+           !is_system_name(batch_.strings.at(events.shapes[events.shape[event]].name));
+  }
+
+  [[nodiscard]] bool is_fresh(std::uint32_t event) {
+    if (batch_.events.event_id.empty()) return true;
+    std::uint8_t fresh = 1;
+    state_.event_ids_.insert({&batch_.events.event_id[event], 1}, state_.day_, {&fresh, 1});
+    return fresh != 0;
   }
 
   // Fresh (1) or duplicate (0) of each event of the run; empty when no event has an id. An event that will be refused
   // leaves no trace in the window.
-  std::vector<std::uint8_t> look_at_event_ids(const RecordRun& run, std::span<const std::uint8_t> is_suppressed) {
+  std::vector<std::uint8_t> look_at_event_ids(const RecordRun& run) {
     const EventColumns& events = batch_.events;
     if (events.event_id.empty()) return {};
     std::vector<EventKey> keys(events.event_id.begin() + run.first, events.event_id.begin() + run.first + run.count);
     for (std::uint32_t at = 0; at < run.count; ++at) {
       if (is_refused_[events.shape[run.first + at]] != 0) keys[at] = {};
-      if (!is_suppressed.empty() && is_suppressed[at] != 0) keys[at] = {};
     }
     std::vector<std::uint8_t> fresh(run.count);
     state_.event_ids_.insert(keys, state_.day_, fresh);

@@ -269,6 +269,20 @@ def test_the_server_still_says_what_it_did_for_a_suppressed_profile(store: Any) 
     assert (ack.accepted, [each.index for each in ack.rejects]) == (1, [1])
 
 
+def test_an_identity_named_by_a_kept_event_of_a_suppressed_profile_is_suppressed_at_once(store: Any) -> None:
+    store.suppress(IDS, now_ms=T)
+    both = {**IDS, "anonymous_id": "a"}
+    sent = [
+        event("Message Sent", ids=both, event_id="m"),
+        event("Seen", ids={"anonymous_id": "a"}, event_id="e"),
+        event("Message Sent", ids=both, event_id="m"),
+    ]
+    ack = store.append(sent, now_ms=T, system=True)
+    assert (ack.accepted, ack.duplicates, [each.index for each in ack.rejects]) == (1, 1, [1])
+    store.unsuppress(IDS, now_ms=T)
+    assert store.append([event("Seen", ids={"anonymous_id": "a"}, event_id="e")], now_ms=T).accepted == 1
+
+
 REFUSED = [
     ({**device(IDS, "d"), "id": ""}, "record.field.length", "id"),
     ({**device(IDS, "d"), "id": "x" * 513}, "record.field.length", "id"),
