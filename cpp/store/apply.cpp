@@ -489,7 +489,8 @@ class Applier::Run {
 
   // Rejects a join that would make a profile of too many origins. `into` may be an origin that is not made yet.
   bool fits(Origin into, Origin from_home) {
-    const std::size_t have = into == kNoOrigin ? 1 : state_.links_.members(state_.links_.home(into)).size();
+    const Origin into_home = into == kNoOrigin ? kNoOrigin : state_.links_.home(into);
+    const std::size_t have = into == kNoOrigin ? 1 : state_.links_.members(into_home).size();
     if (have + state_.links_.members(from_home).size() <= limits::kOriginsPerProfile) return true;
     reject(code::kMergeTooLarge, "", "", "a profile of at most 1,000 origins");
     return false;
@@ -507,7 +508,8 @@ class Applier::Run {
     const std::int64_t time_ms = std::min(record.time_ms, batch_.received_ms);
     std::vector<Origin> before;
     if (link) {
-      const auto members = state_.links_.members(state_.links_.home(link->winner));
+      const Origin home = state_.links_.home(link->winner);
+      const auto members = state_.links_.members(home);
       before.assign(members.begin(), members.end());
     }
     if (!link || !state_.links_.unjoin(record.link_sequence, state_.sequence_, time_ms)) {

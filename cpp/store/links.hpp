@@ -30,11 +30,13 @@ class LinkView {
   virtual ~LinkView() = default;
   [[nodiscard]] virtual Origin home(Origin origin) const noexcept = 0;  // itself when never linked; O(1), ~2 ns
   // Origins of the profile whose home this is, ascending; one origin (itself) when unlinked. REQUIRES: home(home) == home.
-  // The span lives as long as the view.
+  // The span lives as long as the view; that of one origin is the argument, so no temporary may be given.
   [[nodiscard]] virtual std::span<const Origin> members(const Origin& home) const noexcept = 0;
+  std::span<const Origin> members(const Origin&& home) const = delete;
   // Every origin that any link, alive or dead, ever connected with this one, directly or through others, itself included,
   // ascending: where rows of the profile can lie in layers built under earlier links. One origin when never linked.
   [[nodiscard]] virtual std::span<const Origin> relatives(const Origin& origin) const noexcept = 0;
+  std::span<const Origin> relatives(const Origin&& origin) const = delete;
   // Live links of a component in sequence order (for traits at a join, and for `as_of`).
   [[nodiscard]] virtual std::vector<Link> links_of(Origin home) const = 0;
   // The relatives of every origin touched by a link or unlink after `sequence`, ascending, each once. Rows of layers built
@@ -66,6 +68,7 @@ class Links {
   [[nodiscard]] Origin home(Origin origin) const noexcept;
   // As in LinkView, of this moment; the span lives until the next join or unjoin.
   [[nodiscard]] std::span<const Origin> members(const Origin& home) const noexcept;
+  std::span<const Origin> members(const Origin&& home) const = delete;
   // The link made by the record `sequence`, alive or dead.
   [[nodiscard]] std::optional<Link> made_by(std::uint64_t sequence) const;
   // The picture for the next version; shares all that did not change. O(touched).

@@ -121,16 +121,17 @@ TEST("joins and unjoins in any order agree with a walk over all links, and old v
 
 TEST("a profile never has more than its limit of origins, and a refused join changes nothing") {
   Links links;
+  const Origin first{0};
   const auto limit = static_cast<std::uint32_t>(cdp::limits::kOriginsPerProfile);
   for (std::uint32_t loser = 1; loser < limit; ++loser) {
     CHECK_EQ(links.join(Origin{0}, Origin{loser}, loser, 0), Links::Result::kJoined);
   }
-  CHECK_EQ(links.members(Origin{0}).size(), limit);
+  CHECK_EQ(links.members(first).size(), limit);
   CHECK_EQ(links.join(Origin{limit}, Origin{5}, limit, 0), Links::Result::kTooLarge);
   CHECK_EQ(links.home(Origin{limit}), Origin{limit});
   CHECK_EQ(links.view()->last_change(), limit - 1);
   CHECK(links.unjoin(7, limit + 1, 0));
-  CHECK_EQ(links.members(Origin{0}).size(), limit - 1);
+  CHECK_EQ(links.members(first).size(), limit - 1);
   CHECK_EQ(links.home(Origin{7}), Origin{7});
   CHECK(!links.unjoin(7, limit + 2, 0));
 }

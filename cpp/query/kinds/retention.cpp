@@ -130,9 +130,10 @@ class SlotBits {
     partition_ = partition;
     const PartitionBuckets& buckets = plan_.of(partition);
     for (std::uint32_t slot = 0; slot < limits::kSlotsPerPartition; ++slot) {
-      const std::uint16_t bucket = buckets.slot_bucket[slot];
-      const std::uint32_t bit = bucket == PartitionBuckets::kOutside ? dummy_ : buckets.first_bucket + bucket;
-      bits_[slot] = static_cast<Mask>(Mask{1} << bit);
+      // No row lies in the buckets laid to the front, whose numbers wrap.
+      const std::uint32_t bucket = buckets.first_bucket + buckets.slot_bucket[slot];
+      const bool outside = buckets.slot_bucket[slot] == PartitionBuckets::kOutside;
+      bits_[slot] = static_cast<Mask>(Mask{1} << (outside ? dummy_ : std::min(bucket, dummy_)));
     }
     return bits_.data();
   }
