@@ -52,7 +52,7 @@ def _agree(store: Store, predicates: list[Any], now_ms: int) -> None:
 @examples(40)
 @given(
     strategies.histories(max_batches=4),
-    st.lists(strategies.predicates(4), min_size=1, max_size=4),
+    st.lists(strategies.predicates(4, zoned=False), min_size=1, max_size=4),
     st.booleans(),
     st.randoms(use_true_random=False),
 )
@@ -95,7 +95,7 @@ def _members_follow_from_transitions(store: Store, predicates: list[Any], is_sta
 
 
 @examples(15)
-@given(strategies.histories(max_batches=3), st.lists(strategies.predicates(3), min_size=1, max_size=3))
+@given(strategies.histories(max_batches=3), st.lists(strategies.predicates(3, zoned=False), min_size=1, max_size=3))
 def test_replay_gives_the_same_members_and_cursors(tmp_path_factory: Any, history: Any, predicates: Any) -> None:
     path = tmp_path_factory.mktemp("store")
     names = [f"s{number}" for number in range(len(predicates))]

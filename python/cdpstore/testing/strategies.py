@@ -351,9 +351,12 @@ def selectors() -> st.SearchStrategy[Any]:
     return names | names | with_where
 
 
-def predicates(max_leaves: int = 6) -> st.SearchStrategy[dict[str, Any]]:
-    """and, or, not over traits, facts, did and did_not with windows and measures."""
-    leaves = _trait_clauses() | _did_clauses() | fact_clauses()
+def predicates(max_leaves: int = 6, *, zoned: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """and, or, not over traits, facts, did and did_not with windows and measures.
+
+    `zoned=False`: no windows of the calendar, which live segments and exports refuse.
+    """
+    leaves = _trait_clauses() | _did_clauses(zoned) | fact_clauses()
     return st.recursive(
         leaves,
         lambda inner: (
@@ -547,13 +550,14 @@ def exports() -> st.SearchStrategy[dict[str, Any]]:
         {"export": st.just("events")},
         optional={
             "names": names | st.lists(names, min_size=1, max_size=3),
-            "range": _ranges(),
-            "where": predicates(2),
+            "range": _ranges(zoned=False),
+            "where": predicates(2, zoned=False),
             "columns": columns("property", KEYS),
         },
     )
     of_profiles = st.fixed_dictionaries(
-        {"export": st.just("profiles")}, optional={"where": predicates(2), "columns": columns("trait", TRAITS)}
+        {"export": st.just("profiles")},
+        optional={"where": predicates(2, zoned=False), "columns": columns("trait", TRAITS)},
     )
     return of_events | of_events | of_profiles
 
@@ -576,10 +580,11 @@ def _units() -> st.SearchStrategy[Any]:
     return st.sampled_from(["hour", "day", "week", "month", "quarter", "year"]) | days
 
 
-def _ranges() -> st.SearchStrategy[dict[str, Any]]:
+def _ranges(zoned: bool = True) -> st.SearchStrategy[dict[str, Any]]:
     borders = st.tuples(times(), times()).map(sorted)
     absolute = borders.map(lambda pair: {"start_ms": pair[0], "end_ms": pair[1]})
-    return absolute | _lasts() | _calendar_windows()
+    rolling = absolute | _lasts()
+    return rolling | _calendar_windows() if zoned else rolling
 
 
 def _calendar_windows() -> st.SearchStrategy[dict[str, Any]]:
@@ -655,10 +660,11 @@ def _tests() -> st.SearchStrategy[dict[str, Any]]:
     return tests | folded
 
 
-def _did_clauses() -> st.SearchStrategy[dict[str, Any]]:
+def _did_clauses(zoned: bool) -> st.SearchStrategy[dict[str, Any]]:
     names = st.sampled_from((*NAMES, "Never", SYSTEM_NAME))
     event = st.none() | names | st.lists(names, min_size=1, max_size=3, unique=True)
-    window = _lasts() | times().map(lambda at: {"start_ms": at}) | times().map(lambda at: {"end_ms": at}) | _ranges()
+    open_ended = times().map(lambda at: {"start_ms": at}) | times().map(lambda at: {"end_ms": at})
+    window = _lasts() | open_ended | _ranges(zoned)
     common = st.fixed_dictionaries({}, optional={"where": _wheres(), "window": window})
     measures = st.fixed_dictionaries(
         {},
