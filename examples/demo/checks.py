@@ -100,7 +100,7 @@ def _active(client: Client, now_ms: int, known: Mapping[str, Any]) -> Iterator[C
 def _retention(client: Client, now_ms: int, known: Mapping[str, Mapping[str, int]]) -> Iterator[Check]:
     spec = {"kind": "retention", "start": COMPLETED, "interval": "week", "now_ms": now_ms}
     ours: dict[str, dict[str, int]] = defaultdict(dict)
-    for cohort_ms, period, profiles, _ in client.query(spec):
+    for cohort_ms, period, profiles, *_ in client.query(spec):
         if profiles:
             ours[_date(cohort_ms)][str(period)] = profiles
     yield "weekly retention", f"{sum(map(len, ours.values())):,} cells", ours, known
