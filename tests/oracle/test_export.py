@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
         return "list", [_plain(each) for each in value]
     if isinstance(value, dict):
         if value.keys() == {"$time"}:
-            return cell_key(datetime_of(value["$time"]))
+            return "", cell_key(datetime_of(value["$time"]))
         return "map", [(key, _plain(each)) for key, each in value.items()]
     return type(value).__name__ if isinstance(value, bool) else "", cell_key(value)
 

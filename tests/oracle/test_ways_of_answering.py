@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdpstore._core import CoreError
+from cdpstore.errors import from_core
 from cdpstore.query import to_spec
 from cdpstore.store import Store, _table
+from cdpstore.table import Table
 from cdpstore.testing import strategies
 from cdpstore.testing.strategies import DAY_MS, Batch
 from tests.oracle.scale import LONG, examples
-from tests.oracle.twins import CARE, Twins, table_key
+from tests.oracle.twins import CARE, Twins, outcome
 
 pytestmark = pytest.mark.timeout(900)  # as in test_store_equals_model
 
@@ -34,9 +37,20 @@ def _feed(store: Store, history: list[Batch], care: list[str]) -> None:
             getattr(store, what)()
 
 
+def _answers(store: Store, questions: list[Any], now_ms: int) -> list[Any]:
+    return [outcome(lambda question=question: store.query(question, now_ms=now_ms)) for question in questions]
+
+
 def _row_by_row(store: Store, question: Any, now_ms: int) -> Any:
     packed = msgpack.packb(to_spec(question), datetime=True)
-    return table_key(_table(store._engine.query(packed, now_ms, force_rows=True)))
+
+    def ask() -> Table:
+        try:
+            return _table(store._engine.query(packed, now_ms, force_rows=True))
+        except CoreError as error:
+            raise from_core(*error.args) from None
+
+    return outcome(ask)
 
 
 @examples(40)
@@ -44,9 +58,9 @@ def _row_by_row(store: Store, question: Any, now_ms: int) -> Any:
 def test_kernels_answer_as_row_by_row(history: Any, care: Any, questions: Any) -> None:
     with Store.open(background=False) as store:
         _feed(store, history, care)
+        now_ms = history[-1].received_ms
         for question in questions:
-            now_ms = history[-1].received_ms
-            assert table_key(store.query(question, now_ms=now_ms)) == _row_by_row(store, question, now_ms), question
+            assert _answers(store, [question], now_ms) == [_row_by_row(store, question, now_ms)], question
 
 
 @examples(25)
@@ -58,10 +72,10 @@ def test_a_store_opened_again_is_the_store_that_was_closed(
     with Store.open(path, background=False) as store:
         _feed(store, history, care)
         digest, watermark = store.digest(), store.watermark
-        before = [table_key(store.query(question, now_ms=now_ms)) for question in questions]
+        before = _answers(store, questions, now_ms)
     with Store.open(path, background=True) as store:
         assert (store.digest(), store.watermark) == (digest, watermark)
-        assert [table_key(store.query(question, now_ms=now_ms)) for question in questions] == before
+        assert _answers(store, questions, now_ms) == before
 
 
 @examples(25)
@@ -91,9 +105,7 @@ def test_answers_stand_while_the_store_merges_by_itself(history: Any, questions:
     with Store.open(background=True) as busy, Store.open(background=False) as quiet:
         for store in (busy, quiet):
             _feed(store, history, ["nothing"] * len(history))
-        for question in questions:
-            answers = [table_key(store.query(question, now_ms=now_ms)) for store in (busy, quiet)]
-            assert answers[0] == answers[1]
+        assert _answers(busy, questions, now_ms) == _answers(quiet, questions, now_ms)
 
 
 _LEVELS = """

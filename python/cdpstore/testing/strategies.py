@@ -422,7 +422,7 @@ def ruled_funnels() -> st.SearchStrategy[dict[str, Any]]:
             "exclude_mode": st.sampled_from(["drop", "remove", "any_clean_path"]),
             "hold": st.lists(st.sampled_from(KEYS), min_size=1, max_size=2, unique=True),
             "times": st.lists(
-                st.sampled_from(["mean", "min", "max", "median", "p90", "p99.9"]), min_size=1, max_size=3
+                st.sampled_from(["mean", "min", "max", "median", "p90", "p99.9"]), min_size=1, max_size=3, unique=True
             ),
             "attribution": st.sampled_from(["entry", "first_touch", "last_touch", "every_step", {"step": 2}]),
             "breakdown": _breakdowns(("property", "trait")),
