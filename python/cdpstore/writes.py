@@ -4,6 +4,7 @@ A store gives `_write`, which sends records and returns what its `append` return
 method here builds its record (`cdpstore.model`) and hands it over. Times left out are the received time.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -18,13 +19,14 @@ Done = TypeVar("Done")
 _OPERATIONS = frozenset({"set", "set_once", "unset", "increment", "append", "remove"})
 
 
-class Writes(Generic[Done]):
+class Writes(ABC, Generic[Done]):
     """`Done` is what a write gives back."""
 
     __slots__ = ()
 
+    @abstractmethod
     def _write(self, records: Sequence[Record], now_ms: int | None) -> Done:
-        raise NotImplementedError
+        """Sends the records as one batch."""
 
     # ---- who is who
 

@@ -14,7 +14,7 @@ from cdpstore.query import retention
 from cdpstore.store import Store
 from cdpstore.testing import ModelStore, strategies
 from tests.oracle.scale import examples
-from tests.oracle.test_ways_of_answering import _row_by_row
+from tests.oracle.test_ways_of_answering import row_by_row
 from tests.oracle.twins import CARE, Twins, table_key
 
 NOW = 1_705_000_000_000
@@ -86,15 +86,11 @@ def test_the_largest_groups_are_told_and_the_rest_is_one(store: Any) -> None:
     st.sampled_from([0, 0, 5 * DAY]),
 )
 def test_retentions_of_any_rules_answer_as_the_model(history: Any, care: Any, questions: Any, wait_ms: int) -> None:
-    twins = Twins()
+    twins = Twins.of(history, care)
     try:
-        for batch, what in zip(history, care, strict=False):
-            twins.append(batch)
-            twins.care(what)
         for question in questions:
             twins.ask(question, now_ms=twins.now_ms + wait_ms)
-            answer = table_key(twins.real.query(question, now_ms=twins.now_ms))
-            assert answer == _row_by_row(twins.real, question, twins.now_ms), question
+            assert twins.answer(question) == row_by_row(twins.real, question, twins.now_ms), question
     finally:
         twins.close()
 

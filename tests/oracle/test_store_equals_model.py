@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from cdpstore.store import Store
 from cdpstore.testing import ModelStore, strategies
-from cdpstore.testing.strategies import DAY_MS, Batch
+from cdpstore.testing.strategies import DAY_MS
 from tests.oracle.scale import examples
 from tests.oracle.twins import CARE, Twins, cell_key, outcome, reads
 
@@ -23,18 +23,10 @@ cares = st.lists(st.sampled_from(CARE), min_size=6, max_size=6)
 later = st.sampled_from([0, 0, 3 * DAY_MS])
 
 
-def _filled(history: list[Batch], care: list[str]) -> Twins:
-    twins = Twins()
-    for batch, what in zip(history, care, strict=False):
-        twins.append(batch)
-        twins.care(what)
-    return twins
-
-
 @SETTINGS
 @given(strategies.histories(), cares, st.lists(strategies.profiles_queries(), min_size=1, max_size=6), later)
 def test_members_of_every_predicate(history: Any, care: Any, questions: Any, wait_ms: int) -> None:
-    twins = _filled(history, care)
+    twins = Twins.of(history, care)
     try:
         for question in questions:
             twins.ask(question, now_ms=twins.now_ms + wait_ms)
@@ -45,7 +37,7 @@ def test_members_of_every_predicate(history: Any, care: Any, questions: Any, wai
 @SETTINGS
 @given(strategies.histories(), cares, st.lists(strategies.trends(), min_size=1, max_size=4), later)
 def test_trends(history: Any, care: Any, questions: Any, wait_ms: int) -> None:
-    twins = _filled(history, care)
+    twins = Twins.of(history, care)
     try:
         for question in questions:
             twins.ask(question, now_ms=twins.now_ms + wait_ms)
@@ -56,7 +48,7 @@ def test_trends(history: Any, care: Any, questions: Any, wait_ms: int) -> None:
 @SETTINGS
 @given(strategies.histories(), cares, st.lists(strategies.funnels(), min_size=1, max_size=4), later)
 def test_funnels(history: Any, care: Any, questions: Any, wait_ms: int) -> None:
-    twins = _filled(history, care)
+    twins = Twins.of(history, care)
     try:
         for question in questions:
             twins.ask(question, now_ms=twins.now_ms + wait_ms)
@@ -67,7 +59,7 @@ def test_funnels(history: Any, care: Any, questions: Any, wait_ms: int) -> None:
 @SETTINGS
 @given(strategies.histories(), cares, st.lists(strategies.retentions(), min_size=1, max_size=4), later)
 def test_retentions(history: Any, care: Any, questions: Any, wait_ms: int) -> None:
-    twins = _filled(history, care)
+    twins = Twins.of(history, care)
     try:
         for question in questions:
             twins.ask(question, now_ms=twins.now_ms + wait_ms)
@@ -78,7 +70,7 @@ def test_retentions(history: Any, care: Any, questions: Any, wait_ms: int) -> No
 @SETTINGS
 @given(strategies.histories(), cares, st.lists(strategies.profile_queries(), min_size=1, max_size=6))
 def test_whole_profiles(history: Any, care: Any, questions: Any) -> None:
-    twins = _filled(history, care)
+    twins = Twins.of(history, care)
     try:
         for question in questions:
             twins.ask_profile(**question)
@@ -89,7 +81,7 @@ def test_whole_profiles(history: Any, care: Any, questions: Any) -> None:
 @SETTINGS
 @given(strategies.histories(hostile=True), cares)
 def test_hostile_records_are_refused_alike_and_change_nothing(history: Any, care: Any) -> None:
-    twins = _filled(history, care)
+    twins = Twins.of(history, care)
     try:
         twins.ask(NOTHING)
     finally:
@@ -99,7 +91,7 @@ def test_hostile_records_are_refused_alike_and_change_nothing(history: Any, care
 @SETTINGS
 @given(strategies.histories(), cares, cares, st.lists(strategies.queries(), min_size=1, max_size=4))
 def test_answers_do_not_depend_on_how_rows_lie(history: Any, one: Any, other: Any, questions: Any) -> None:
-    first, second = _filled(history, one), _filled(history, other)
+    first, second = Twins.of(history, one), Twins.of(history, other)
     try:
         second.care("compact")
         for question in questions:
@@ -114,7 +106,7 @@ def test_answers_do_not_depend_on_how_rows_lie(history: Any, one: Any, other: An
 @given(strategies.histories(), strategies.trends(), strategies.trends().map(lambda spec: spec.get("breakdown")))
 def test_a_limit_keeps_the_greatest_and_adds_up_the_rest(history: Any, question: Any, breakdown: Any) -> None:
     assume(breakdown)
-    twins = _filled(history, ["nothing"] * len(history))
+    twins = Twins.of(history, ["nothing"] * len(history))
     try:
         twins.ask({**question, "breakdown": breakdown, "measures": ["total"], "limit": 2})
     finally:

@@ -69,11 +69,8 @@ def test_the_rest_is_counted_anew_in_every_interval(store: Any) -> None:
     st.lists(limited, min_size=1, max_size=5),
 )
 def test_limited_trends(history: Any, care: Any, questions: Any) -> None:
-    twins = Twins()
+    twins = Twins.of(history, care)
     try:
-        for batch, what in zip(history, care, strict=False):
-            twins.append(batch)
-            twins.care(what)
         for question in questions:
             twins.ask(question)
     finally:

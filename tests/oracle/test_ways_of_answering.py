@@ -41,7 +41,7 @@ def _answers(store: Store, questions: list[Any], now_ms: int) -> list[Any]:
     return [outcome(lambda question=question: store.query(question, now_ms=now_ms)) for question in questions]
 
 
-def _row_by_row(store: Store, question: Any, now_ms: int) -> Any:
+def row_by_row(store: Store, question: Any, now_ms: int) -> Any:
     packed = msgpack.packb(to_spec(question), datetime=True)
 
     def ask() -> Table:
@@ -55,12 +55,12 @@ def _row_by_row(store: Store, question: Any, now_ms: int) -> Any:
 
 @examples(40)
 @given(strategies.histories(), cares, some_queries)
-def test_kernels_answer_as_row_by_row(history: Any, care: Any, questions: Any) -> None:
+def test_kernels_answer_asrow_by_row(history: Any, care: Any, questions: Any) -> None:
     with Store.open(background=False) as store:
         _feed(store, history, care)
         now_ms = history[-1].received_ms
         for question in questions:
-            assert _answers(store, [question], now_ms) == [_row_by_row(store, question, now_ms)], question
+            assert _answers(store, [question], now_ms) == [row_by_row(store, question, now_ms)], question
 
 
 @examples(25)
@@ -120,11 +120,8 @@ from tests.oracle.twins import Twins
 @examples(int(sys.argv[1]))
 @given(strategies.histories(), cares, some_queries)
 def run(history, care, questions):
-    twins = Twins()
+    twins = Twins.of(history, care)
     try:
-        for batch, what in zip(history, care):
-            twins.append(batch)
-            twins.care(what)
         for question in questions:
             twins.ask(question)
     finally:
@@ -171,11 +168,8 @@ def _try_level(level: str, count: int) -> None:
     st.sampled_from([0, 1, DAY_MS, 3 * DAY_MS, -30 * DAY_MS]),
 )
 def test_everything_at_length(history: Any, care: Any, questions: Any, profiles: Any, wait_ms: int) -> None:
-    twins = Twins()
+    twins = Twins.of(history, care)
     try:
-        for batch, what in zip(history, care, strict=False):
-            twins.append(batch)
-            twins.care(what)
         for question in questions:
             twins.ask(question, now_ms=twins.now_ms + wait_ms)
         for profile in profiles:

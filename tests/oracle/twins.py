@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
-from cdpstore.errors import CDPError
+from cdpstore.errors import BadQuery, LimitExceeded
 from cdpstore.model import Ack, Event, Operation, milliseconds_of
 from cdpstore.store import Store
 from cdpstore.table import ProfileAnswer, Table
@@ -23,6 +23,15 @@ class Twins:
         self.real = Store.open(background=False)
         self.model = ModelStore.open()
         self.now_ms = 0
+
+    @classmethod
+    def of(cls, history: Sequence[Batch], care: Sequence[str]) -> Self:
+        """Both with a history, the real one cared for between its batches."""
+        twins = cls()
+        for batch, what in zip(history, care, strict=False):
+            twins.append(batch)
+            twins.care(what)
+        return twins
 
     def close(self) -> None:
         """Ends the real one's threads."""
@@ -85,7 +94,7 @@ def outcome(ask: Any) -> Any:
     """The key of a table, or of the refusal: some questions contradict themselves."""
     try:
         return table_key(ask())
-    except CDPError as error:
+    except (BadQuery, LimitExceeded) as error:  # anything else is a fault, however often it comes
         return type(error).__name__, error.code, error.path
 
 
