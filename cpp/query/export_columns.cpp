@@ -94,6 +94,11 @@ std::vector<ValueColumn> choose_columns(const SeenKeys& seen, const std::optiona
   return chooser.take();
 }
 
+void add_missing(ArrowColumn& column, const ValueColumn& of) {
+  if (of.as_flag) return column.add_bool(false);
+  column.add_null();
+}
+
 void add_value(ArrowColumn& column, ValueType type, std::uint64_t bits, const Version& version, std::string& scratch) {
   switch (type) {
     case ValueType::kNull: return column.add_bool(true);

@@ -32,7 +32,7 @@ struct SeenKey {
 };
 using SeenKeys = std::map<std::string_view, SeenKey>;  // by text, so that no order of arrival shows
 
-// One (key, type) as a column. Without a key the store has never seen it: all null.
+// One (key, type) as a column. Without a key the store has never seen it: all missing.
 struct ValueColumn {
   std::optional<KeyId> key;
   ValueType type = ValueType::kNull;
@@ -43,6 +43,9 @@ struct ValueColumn {
 [[nodiscard]] std::vector<ValueColumn> choose_columns(const SeenKeys& seen,
                                                       const std::optional<std::vector<ExportColumnSpec>>& asked,
                                                       std::string_view prefix, std::vector<ArrowField>& fields);
+
+// A row without a value of the column's type: null, or false where the column tells explicit nulls apart.
+void add_missing(ArrowColumn& column, const ValueColumn& of);
 
 // Adds a value of the column's type. `scratch` is the caller's.
 void add_value(ArrowColumn& column, ValueType type, std::uint64_t bits, const Version& version, std::string& scratch);

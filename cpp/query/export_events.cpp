@@ -239,7 +239,7 @@ class EventReader final : public ExportReader {
 
   void fill_property(const ValueColumn& property, std::span<const ExportRow> rows, ArrowColumn& out) const {
     if (!property.key || (property.type == ValueType::kNull && !property.as_flag)) {
-      for (std::size_t at = 0; at < rows.size(); ++at) out.add_null();
+      for (std::size_t at = 0; at < rows.size(); ++at) add_missing(out, property);
       return;
     }
     std::vector<const Column*> column_of(slots_.size());
@@ -252,10 +252,8 @@ class EventReader final : public ExportReader {
       if (column != nullptr && column->has(row.slice_row)) {
         add_value(out, property.type, column->bits_at(row.slice_row), *of_.version_, scratch);
         if (is_too_long(out, rows.size())) return;
-      } else if (property.as_flag) {
-        out.add_bool(false);
       } else {
-        out.add_null();
+        add_missing(out, property);
       }
     }
   }

@@ -171,8 +171,8 @@ class ProfileReader final : public ExportReader {
     const bool past = column.key && of_.is_past(*column.key);
     for (const Origin home : homes) {
       const Value value = column.key ? of_.trait(home, *column.key, past) : Value{};
-      if (value.type == ValueType::kNull || value.type != column.type) {
-        out.add_null();
+      if (value.type == ValueType::kNull || value.type != column.type) {  // a trait set to null is missing
+        add_missing(out, column);
       } else {
         add_value(out, value.type, value.bits, *of_.version_, scratch);
       }

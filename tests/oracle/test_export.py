@@ -166,6 +166,19 @@ def test_a_property_of_several_types_is_a_column_a_type(store: Store) -> None:
     assert pa.table(asked)["price:null"].to_pylist() == [False, False, False, True, False]
 
 
+def test_a_column_that_tells_nulls_apart_is_never_null_itself(store: Store) -> None:
+    store.append([event("u1", T, price=None), event("u1", T + 1, size=1), event("u1", T + 2, "Viewed")], now_ms=T + 10)
+    store.set_traits({"user_id": "u1"}, {"plan": None}, now_ms=T + 10)
+    asked = [{"property": key, "type": "null"} for key in ("price", "size", "never")]
+    table = pa.table(store.events(columns=asked, now_ms=T + 10))
+    assert table["price:null"].to_pylist() == [True, False, False]
+    assert table["size:null"].to_pylist() == table["never:null"].to_pylist() == [False, False, False]
+    assert pa.table(store.events("Viewed", columns=asked, now_ms=T + 10))["price:null"].to_pylist() == [False]
+    asked = [{"trait": key, "type": "null"} for key in ("plan", "never")]
+    people = pa.table(store.profiles(columns=asked, now_ms=T + 10))
+    assert people["plan:null"].to_pylist() == people["never:null"].to_pylist() == [False]
+
+
 def test_a_name_that_is_taken_makes_way(store: Store) -> None:
     store.append([event("u1", T, event="x", **{"property:event": "y", "time": 5})], now_ms=T)
     table = pa.table(store.events(now_ms=T))
