@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from cdpstore.model import datetime_of
 from cdpstore.table import Table
+from cdpstore.testing.clauses import holds
 from cdpstore.testing.history import History
 from cdpstore.testing.identity import KINDS
-from cdpstore.testing.predicates import holds
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, choice, each, integer, name_of, predicate, time_range
 from cdpstore.testing.values import typed

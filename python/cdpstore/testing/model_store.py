@@ -21,6 +21,7 @@ from cdpstore.query import Question, to_spec
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.testing import export
 from cdpstore.testing.calendars import absolute, absolute_predicate
+from cdpstore.testing.clauses import holds
 from cdpstore.testing.decode import decode
 from cdpstore.testing.facts import changes_of, consents_of, devices_of, groups_of, lists_of, suppression_of
 from cdpstore.testing.history import ACCEPTED, DUPLICATE, History
@@ -28,7 +29,6 @@ from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
 from cdpstore.testing.identity import normalise
 from cdpstore.testing.kinds import KINDS
 from cdpstore.testing.kinds import profile as profile_kind
-from cdpstore.testing.predicates import holds
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, common_fields

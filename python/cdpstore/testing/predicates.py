@@ -1,4 +1,4 @@
-"""Conditions and predicates by their definition, one value, one row, one profile at a time."""
+"""Conditions by their definition, one value, one row at a time."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,67 +8,14 @@ from typing import Any
 import msgpack
 
 from cdpstore.model import datetime_of, milliseconds_of
-from cdpstore.testing.durations import milliseconds
-from cdpstore.testing.facts import Fact
-from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.values import exact_mean, exact_sum, is_number, typed
+from cdpstore.testing.rows import Row
+from cdpstore.testing.values import is_number
 
-__all__ = ["compares", "holds", "passes", "selects"]
+__all__ = ["about_times", "compares", "passes", "selects"]
 
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _ORDERED = {"lt": (-1,), "le": (-1, 0), "gt": (1,), "ge": (0, 1), "eq": (0,)}
-MEASURES = ("count", "sum", "mean", "min", "max", "distinct")
 _NEGATIVE = {"ne": "eq", "not_in": "in"}
-
-
-def holds(predicate: dict[str, Any], person: Person, now_ms: int) -> bool:
-    """Whether the predicate is true of the profile at this instant."""
-    match predicate:
-        case {"and": parts}:
-            return all(holds(part, person, now_ms) for part in parts)
-        case {"or": parts}:
-            return any(holds(part, person, now_ms) for part in parts)
-        case {"not": part}:
-            return not holds(part, person, now_ms)
-        case {"trait": key}:
-            return passes(person.traits.get(key), predicate)
-        case {"device": conditions}:
-            return any(_device_meets(device, conditions) for device in person.facts["device"])
-        case {"group": kind}:
-            joined = [fact for fact in person.facts["membership"] if fact.state == "joined"]
-            return any(_group_meets(fact, kind, predicate.get("where") or [], person) for fact in joined)
-        case {"list": name}:
-            return any(fact.subject == (name,) and fact.state == "added" for fact in person.facts["list"])
-        case {"suppressed": wanted}:
-            is_suppressed = any(fact.state == "suppressed" for fact in person.facts["suppress"])
-            return is_suppressed is wanted
-        case {"consent": channel}:
-            subject = (channel, predicate.get("topic"))
-            states = [fact.state for fact in person.facts["consent"] if fact.subject == subject]
-            return passes(states[0] if states else None, predicate)
-        case {"did": event}:
-            return _did(predicate, event, person, now_ms)
-        case {"did_not": event}:
-            return not _matching(predicate, event, person, now_ms)
-    raise AssertionError(predicate)
-
-
-def _device_meets(device: Fact, conditions: Sequence[dict[str, Any]]) -> bool:
-    values = {
-        **device.texts,
-        "id": device.subject[0],
-        "dead": device.state == "dead",
-        "first_seen": datetime_of(device.first_ms),
-        "last_seen": datetime_of(device.last_ms["seen"]) if "seen" in device.last_ms else None,
-    }
-    return all(passes(values.get(condition["property"]), condition) for condition in conditions)
-
-
-def _group_meets(fact: Fact, kind: str | None, conditions: Sequence[dict[str, Any]], person: Person) -> bool:
-    group_kind, group_id = (str(part) for part in fact.subject)
-    traits = person.groups[group_kind, group_id]
-    values = {**traits, "$id": group_id, "$role": fact.texts.get("role")}
-    return kind in (None, group_kind) and all(passes(values.get(each["property"]), each) for each in conditions)
 
 
 def selects(selector: Any, row: Row) -> bool:
@@ -160,63 +107,7 @@ def _meets(conditions: Sequence[dict[str, Any]], row: Row) -> bool:
     return all(passes(row.properties.get(condition["property"]), condition) for condition in conditions)
 
 
-def _matching(clause: dict[str, Any], event: Any, person: Person, now_ms: int) -> list[Row]:
-    selector = {"event": event, "where": clause.get("where")}
-    return [
-        row
-        for row in person.rows
-        if row.time_ms <= now_ms and _inside(clause.get("window"), row.time_ms, now_ms) and selects(selector, row)
-    ]
-
-
-def _inside(window: dict[str, Any] | None, time_ms: int, now_ms: int) -> bool:
-    window = window or {}
-    if "last" in window:
-        return now_ms - milliseconds(window["last"]) < time_ms <= now_ms
-    start_ms, end_ms = window.get("start_ms"), window.get("end_ms")
-    return (start_ms is None or start_ms <= time_ms) and (end_ms is None or time_ms < end_ms)
-
-
-def _did(clause: dict[str, Any], event: Any, person: Person, now_ms: int) -> bool:
-    rows = _matching(clause, event, person, now_ms)
-    measures = {name: clause[name] for name in MEASURES if clause.get(name)}
-    if not measures:
-        return bool(rows)
-    return all(passes(_measured(name, test, rows), {**test, "ignore_case": False}) for name, test in measures.items())
-
-
-def _measured(name: str, test: dict[str, Any], rows: Sequence[Row]) -> Any:
-    """The measure, exact and rounded once where it is a float; None when there is none."""
-    if name == "count":
-        return len(rows)
-    values = [row.properties.get(test["property"]) for row in rows]
-    if name == "distinct":
-        return len({_distinct_key(value) for value in values if value is not None})
-    numbers: list[Any] = [value for value in values if is_number(value)]
-    if name == "sum":
-        return exact_sum(numbers)
-    if name in ("min", "max") and _about_times(test["value"]):
-        numbers = [value for value in values if isinstance(value, datetime)]
-    if not numbers:
-        return None
-    match name:
-        case "mean":
-            return exact_mean(numbers)
-        case "min":
-            return min(numbers, key=_exact)
-        case _:
-            return max(numbers, key=_exact)
-
-
-def _exact(value: Any) -> Any:
-    return Fraction(value) if is_number(value) else value
-
-
-def _distinct_key(value: Any) -> Any:
-    """1 and 1.0 are one value here; true is another."""
-    return ("number", Fraction(value)) if is_number(value) else typed(value)
-
-
-def _about_times(wanted: Any) -> bool:
+def about_times(wanted: Any) -> bool:
+    """Whether what is compared with is a datetime, or several."""
     first = wanted[0] if isinstance(wanted, list) and wanted else wanted
     return isinstance(_folded(first, ignore_case=False), datetime)

@@ -1,0 +1,62 @@
+"""Predicates by their definition, one profile at a time: each clause, and what and, or, not make of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cdpstore.model import datetime_of
+from cdpstore.testing.event_clauses import did, did_not
+from cdpstore.testing.facts import Fact
+from cdpstore.testing.predicates import passes
+from cdpstore.testing.rows import Person
+
+__all__ = ["holds"]
+
+
+def holds(predicate: dict[str, Any], person: Person, now_ms: int) -> bool:
+    """Whether the predicate is true of the profile at this instant."""
+    match predicate:
+        case {"and": parts}:
+            return all(holds(part, person, now_ms) for part in parts)
+        case {"or": parts}:
+            return any(holds(part, person, now_ms) for part in parts)
+        case {"not": part}:
+            return not holds(part, person, now_ms)
+        case {"trait": key}:
+            return passes(person.traits.get(key), predicate)
+        case {"device": conditions}:
+            return any(_device_meets(device, conditions) for device in person.facts["device"])
+        case {"group": kind}:
+            joined = [fact for fact in person.facts["membership"] if fact.state == "joined"]
+            return any(_group_meets(fact, kind, predicate.get("where") or [], person) for fact in joined)
+        case {"list": name}:
+            return any(fact.subject == (name,) and fact.state == "added" for fact in person.facts["list"])
+        case {"suppressed": wanted}:
+            is_suppressed = any(fact.state == "suppressed" for fact in person.facts["suppress"])
+            return is_suppressed is wanted
+        case {"consent": channel}:
+            subject = (channel, predicate.get("topic"))
+            states = [fact.state for fact in person.facts["consent"] if fact.subject == subject]
+            return passes(states[0] if states else None, predicate)
+        case {"did": _}:
+            return did(predicate, person, now_ms)
+        case {"did_not": _}:
+            return did_not(predicate, person, now_ms)
+    raise AssertionError(predicate)
+
+
+def _device_meets(device: Fact, conditions: Sequence[dict[str, Any]]) -> bool:
+    values = {
+        **device.texts,
+        "id": device.subject[0],
+        "dead": device.state == "dead",
+        "first_seen": datetime_of(device.first_ms),
+        "last_seen": datetime_of(device.last_ms["seen"]) if "seen" in device.last_ms else None,
+    }
+    return all(passes(values.get(condition["property"]), condition) for condition in conditions)
+
+
+def _group_meets(fact: Fact, kind: str | None, conditions: Sequence[dict[str, Any]], person: Person) -> bool:
+    group_kind, group_id = (str(part) for part in fact.subject)
+    traits = person.groups[group_kind, group_id]
+    values = {**traits, "$id": group_id, "$role": fact.texts.get("role")}
+    return kind in (None, group_kind) and all(passes(values.get(each["property"]), each) for each in conditions)
