@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
+#include "query/condition.hpp"
 #include "query/exact_sum.hpp"
 
 namespace cdp {
@@ -19,17 +21,29 @@ void add_times(ExactSum& sum, double value, std::int64_t factor) {
   if (scaled != 0) sum.add_fixed(scaled, shift);
 }
 
-template <class Number>
-double interpolated(std::span<Number> values, Quantile quantile) {
+void add_times(ExactSum& sum, const Value& value, std::int64_t factor) {
+  value.type == ValueType::kInt ? add_times(sum, value.as_int(), factor) : add_times(sum, value.as_float(), factor);
+}
+
+template <class Number, class Less>
+double interpolated(std::span<Number> values, Quantile quantile, const Less& is_less) {
   const auto rank = static_cast<unsigned __int128>(values.size() - 1) * quantile.thousandths;
   const auto low = static_cast<std::ptrdiff_t>(rank / Quantile::kWhole);
   const auto above = static_cast<std::int64_t>(rank % Quantile::kWhole);
-  std::nth_element(values.begin(), values.begin() + low, values.end());
+  std::nth_element(values.begin(), values.begin() + low, values.end(), is_less);
   ExactSum sum;
   const Number least = values[static_cast<std::size_t>(low)];
   add_times(sum, least, Quantile::kWhole - above);
-  if (above != 0) add_times(sum, *std::min_element(values.begin() + low + 1, values.end()), above);
+  if (above != 0) add_times(sum, *std::min_element(values.begin() + low + 1, values.end(), is_less), above);
   return sum.mean(Quantile::kWhole);
+}
+
+bool is_less_number(const Value& left, const Value& right) noexcept {
+  const bool left_int = left.type == ValueType::kInt, right_int = right.type == ValueType::kInt;
+  if (left_int && right_int) return left.as_int() < right.as_int();
+  if (left_int) return compare_exact(left.as_int(), right.as_float()) < 0;
+  if (right_int) return compare_exact(right.as_int(), left.as_float()) > 0;
+  return left.as_float() < right.as_float();
 }
 
 }  // namespace
@@ -54,7 +68,11 @@ std::optional<Quantile> parse_quantile(std::string_view text) noexcept {
   return Quantile{value};
 }
 
-double quantile_of(std::span<std::int64_t> values, Quantile quantile) { return interpolated(values, quantile); }
-double quantile_of(std::span<double> values, Quantile quantile) { return interpolated(values, quantile); }
+double quantile_of(std::span<std::int64_t> values, Quantile quantile) {
+  return interpolated(values, quantile, std::less<>());
+}
+double quantile_of(std::span<Value> values, Quantile quantile) {
+  return interpolated(values, quantile, is_less_number);
+}
 
 }  // namespace cdp

@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/value.hpp"
+
 namespace cdp {
 
 struct Quantile {
@@ -17,6 +19,6 @@ struct Quantile {
 [[nodiscard]] std::optional<Quantile> parse_quantile(std::string_view text) noexcept;
 // Reorders the values. REQUIRES: at least one; finite.
 [[nodiscard]] double quantile_of(std::span<std::int64_t> values, Quantile quantile);
-[[nodiscard]] double quantile_of(std::span<double> values, Quantile quantile);
+[[nodiscard]] double quantile_of(std::span<Value> values, Quantile quantile);  // integers and floats, as numbers
 
 }  // namespace cdp

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 
+#include "query/kinds/extended_selector.hpp"
 #include "query/kinds/funnel.hpp"
 
 namespace cdp {
@@ -25,28 +26,13 @@ constexpr std::size_t kHoldMax = 3;
 constexpr std::size_t kTimesMax = 16;
 static_assert(kStepsMax + kExclusionsMax + 1 <= RowMatcher::kSelectorsMax);
 
-// A selector that may have one field more: what is left of the map is the selector.
-struct Extended {
-  Node selector;
-  const Node* extra = nullptr;
-};
-Extended take_field(const Node& node, std::string_view name) {
-  Extended out{node, nullptr};
-  if (node.type != Node::Type::kMap) return out;
-  for (const auto& [key, value] : node.fields) {
-    if (key == name) out.extra = &value;
-  }
-  std::erase_if(out.selector.fields, [&](const auto& field) { return field.first == name; });
-  return out;
-}
-
 void parse_steps(Fields& fields, FunnelSpec& out) {
   const Path path = fields.path("steps");
   const std::vector<Node>& steps = read_array(fields.require("steps", "2 to 32 selectors"), path, 2, kStepsMax);
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Path item = path.item(i);
     const Extended step = take_field(steps[i], "optional");
-    out.steps.push_back(parse_selector(step.selector, item));
+    out.steps.push_back(parse_selector(step.rest, item));
     if (step.extra == nullptr || step.extra->type == Node::Type::kNull) continue;
     const Path optional = item.field("optional");
     if (!read_bool(*step.extra, optional)) continue;
@@ -103,7 +89,7 @@ void parse_exclusions(Fields& fields, FunnelSpec& out) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Path item = path.item(i);
     const Extended each = take_field(items[i], "between");
-    out.excluded.push_back(parse_selector(each.selector, item));
+    out.excluded.push_back(parse_selector(each.rest, item));
     FunnelExclusion exclusion{0, out.rules.steps - 1};
     if (each.extra != nullptr && each.extra->type != Node::Type::kNull) {
       const Path between = item.field("between");

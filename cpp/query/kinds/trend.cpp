@@ -1,7 +1,5 @@
-// trend: measures of the events of a selector, by interval and breakdown.
-//
-//   "event": selector, "measures"?: ["total"] of "total" | "unique" | {"sum" | "mean" | "min" | "max": key},
-//   "interval"?: unit | [unit, ..] | null, "order"?: index of the measure that ranks the breakdown
+// trend: measures of the events of a selector, by interval and breakdown. Fields: trend_spec.cpp; everything beyond one event and
+// measures that add up: trend_ruled.cpp.
 //
 // Meaning: rows of the selector in the range, each in the bucket of its time and the group of its breakdown values (a missing
 // value is a group, null); a cell measures its own rows. total counts rows, unique profiles; number measures take integers
@@ -14,7 +12,6 @@
 #include "query/kinds/trend.hpp"
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 
 #include "query/budget.hpp"
@@ -24,21 +21,6 @@
 namespace cdp {
 namespace {
 
-constexpr std::size_t kMeasuresMax = 64;
-constexpr std::size_t kIntervalsMax = 8;
-
-std::string title(const TrendMeasure& measure) {
-  switch (measure.type) {
-    case TrendMeasure::Type::kTotal: return "total";
-    case TrendMeasure::Type::kUnique: return "unique";
-    case TrendMeasure::Type::kSum: return "sum(" + measure.key + ")";
-    case TrendMeasure::Type::kMean: return "mean(" + measure.key + ")";
-    case TrendMeasure::Type::kMin: return "min(" + measure.key + ")";
-    case TrendMeasure::Type::kMax: return "max(" + measure.key + ")";
-  }
-  return {};
-}
-
 Number measured(const TrendMeasure& measure, const Cells& cells, std::uint32_t cell) {
   switch (measure.type) {
     case TrendMeasure::Type::kTotal: return Number::of(__int128{cells.total(cell)});
@@ -47,6 +29,7 @@ Number measured(const TrendMeasure& measure, const Cells& cells, std::uint32_t c
     case TrendMeasure::Type::kMean: return cells.numbers(measure.numbers).mean(cell);
     case TrendMeasure::Type::kMin: return cells.numbers(measure.numbers).least(cell);
     case TrendMeasure::Type::kMax: return cells.numbers(measure.numbers).greatest(cell);
+    default: break;  // trend_ruled.cpp answers for the others
   }
   return {};
 }
@@ -281,7 +264,7 @@ class TrendKind final : public Kind {
     if (has_starts_) add_ints(table, "start_ms", lines.start_ms);
     plan_.breakdown.add_columns(table, lines.key, strings);
     for (std::size_t m = 0; m < plan_.measures.size(); ++m)
-      add_number_column(table, title(plan_.measures[m]), lines.measure[m]);
+      add_number_column(table, plan_.measures[m].title(), lines.measure[m]);
     return table;
   }
 
@@ -299,102 +282,48 @@ class TrendKind final : public Kind {
   std::vector<NameId> names_;
 };
 
-struct TrendSpec final : KindSpec {
-  Selector event;
-  std::vector<TrendMeasure> measures;
-  std::vector<Unit> intervals;  // empty: null
-  bool lists_intervals = false;
-  std::size_t order = 0;
-
-  [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
-    const Version& version = binding.version;
-    TrendPlan plan{bind_selector(event, version),
-                   Breakdown(binding.common.breakdown, version, binding.now_ms),
-                   measures,
-                   {},
-                   {},
-                   {}};
-    for (TrendMeasure& measure : plan.measures) bind_measure(measure, version, plan);
-    const auto add = [&](const std::optional<Unit>& unit) {
-      plan.intervals.emplace_back(version, binding.zone, binding.common.week_start, unit, binding.range,
-                                  std::max<std::int64_t>(binding.range.start_ms, 0));
-    };
-    for (const Unit& unit : intervals) add(unit);
-    if (intervals.empty()) add(std::nullopt);
-    plan.ranks_whole =
-        !intervals.empty() && !plan.breakdown.empty() && measures[order].type == TrendMeasure::Type::kUnique;
-    if (plan.ranks_whole) add(std::nullopt);
-    for (std::size_t i = 0; i < plan.intervals.size(); ++i) plan.order.push_back(i);
-    std::stable_sort(plan.order.begin(), plan.order.end(), [&](std::size_t left, std::size_t right) {
-      return plan.intervals[left].size() > plan.intervals[right].size();
-    });
-    return std::make_unique<TrendKind>(std::move(plan), order, lists_intervals, !intervals.empty(),
-                                       binding.common.limit);
+void bind_measure(TrendMeasure& measure, const Version& version, TrendPlan& plan) {
+  plan.totals |= measure.type == TrendMeasure::Type::kTotal;
+  plan.uniques |= measure.type == TrendMeasure::Type::kUnique;
+  if (measure.key.empty()) return;
+  const auto found =
+      std::find_if(plan.keys.begin(), plan.keys.end(), [&](const TrendKey& key) { return key.name == measure.key; });
+  measure.numbers = static_cast<std::size_t>(found - plan.keys.begin());
+  if (found == plan.keys.end()) {
+    plan.keys.push_back({measure.key, std::nullopt, false, false, false});
+    if (const auto id = version.keys->find(measure.key)) plan.keys.back().key = KeyId{*id};
   }
-
- private:
-  static void bind_measure(TrendMeasure& measure, const Version& version, TrendPlan& plan) {
-    plan.totals |= measure.type == TrendMeasure::Type::kTotal;
-    plan.uniques |= measure.type == TrendMeasure::Type::kUnique;
-    if (measure.key.empty()) return;
-    const auto found =
-        std::find_if(plan.keys.begin(), plan.keys.end(), [&](const TrendKey& key) { return key.name == measure.key; });
-    measure.numbers = static_cast<std::size_t>(found - plan.keys.begin());
-    if (found == plan.keys.end()) {
-      plan.keys.push_back({measure.key, std::nullopt, false, false, false});
-      if (const auto id = version.keys->find(measure.key)) plan.keys.back().key = KeyId{*id};
-    }
-    const bool sums = measure.type == TrendMeasure::Type::kSum || measure.type == TrendMeasure::Type::kMean;
-    (sums ? plan.keys[measure.numbers].sums : plan.keys[measure.numbers].extremes) = true;
-    plan.keys[measure.numbers].means |= measure.type == TrendMeasure::Type::kMean;
-  }
-};
-
-TrendMeasure parse_measure(const Node& node, const Path& path) {
-  using Type = TrendMeasure::Type;
-  if (node.type == Node::Type::kString) {
-    if (node.text == "total") return {Type::kTotal, {}, 0};
-    if (node.text == "unique") return {Type::kUnique, {}, 0};
-    fail_expected(path, "total, unique, or a map of sum, mean, min or max to a property", node);
-  }
-  if (node.type != Node::Type::kMap || node.fields.size() != 1) {
-    fail_expected(path, "total, unique, or one of sum, mean, min, max with a property", node);
-  }
-  static const std::map<std::string_view, Type> kTypes = {
-      {"sum", Type::kSum}, {"mean", Type::kMean}, {"min", Type::kMin}, {"max", Type::kMax}};
-  const auto& [name, key] = node.fields.front();
-  const auto type = kTypes.find(name);
-  if (type == kTypes.end()) fail_expected(path, "total, unique, or one of sum, mean, min, max with a property", node);
-  return {type->second, parse_key(key, path.field(name)), 0};
+  const bool sums = measure.type == TrendMeasure::Type::kSum || measure.type == TrendMeasure::Type::kMean;
+  (sums ? plan.keys[measure.numbers].sums : plan.keys[measure.numbers].extremes) = true;
+  plan.keys[measure.numbers].means |= measure.type == TrendMeasure::Type::kMean;
 }
 
 }  // namespace
 
-std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec&) {
-  auto spec = std::make_unique<TrendSpec>();
-  spec->event = parse_selector(fields.require("event", "a selector"), fields.path("event"));
-  const Path measures_path = fields.path("measures");
-  if (const Node* node = fields.take("measures")) {
-    const std::vector<Node>& items = read_array(*node, measures_path, 1, kMeasuresMax);
-    for (std::size_t i = 0; i < items.size(); ++i)
-      spec->measures.push_back(parse_measure(items[i], measures_path.item(i)));
-  } else {
-    spec->measures.push_back({});
-  }
-  const Path interval_path = fields.path("interval");
-  if (const Node* node = fields.take("interval")) {
-    spec->lists_intervals = node->type == Node::Type::kArray;
-    if (spec->lists_intervals) {
-      const std::vector<Node>& items = read_array(*node, interval_path, 1, kIntervalsMax);
-      for (std::size_t i = 0; i < items.size(); ++i)
-        spec->intervals.push_back(parse_unit(items[i], interval_path.item(i)));
-    } else {
-      spec->intervals.push_back(parse_unit(*node, interval_path));
-    }
-  }
-  const auto last = static_cast<std::int64_t>(spec->measures.size()) - 1;
-  spec->order = static_cast<std::size_t>(fields.integer("order", 0, last).value_or(0));
-  return spec;
+std::unique_ptr<Kind> make_plain_trend(const TrendSpec& spec, const Binding& binding) {
+  const Version& version = binding.version;
+  TrendPlan plan{bind_selector(spec.series.front().selector, version),
+                 Breakdown(binding.common.breakdown, version, binding.now_ms),
+                 spec.measures,
+                 {},
+                 {},
+                 {}};
+  for (TrendMeasure& measure : plan.measures) bind_measure(measure, version, plan);
+  const auto add = [&](const std::optional<Unit>& unit) {
+    plan.intervals.emplace_back(version, binding.zone, binding.common.week_start, unit, binding.range,
+                                std::max<std::int64_t>(binding.range.start_ms, 0));
+  };
+  for (const Unit& unit : spec.intervals) add(unit);
+  if (spec.intervals.empty()) add(std::nullopt);
+  plan.ranks_whole = !spec.intervals.empty() && !plan.breakdown.empty() &&
+                     spec.measures[spec.order].type == TrendMeasure::Type::kUnique;
+  if (plan.ranks_whole) add(std::nullopt);
+  for (std::size_t i = 0; i < plan.intervals.size(); ++i) plan.order.push_back(i);
+  std::stable_sort(plan.order.begin(), plan.order.end(), [&](std::size_t left, std::size_t right) {
+    return plan.intervals[left].size() > plan.intervals[right].size();
+  });
+  return std::make_unique<TrendKind>(std::move(plan), spec.order, spec.lists_intervals, !spec.intervals.empty(),
+                                     binding.common.limit);
 }
 
 }  // namespace cdp

@@ -1,5 +1,4 @@
-// trend, shared by its parts: trend.cpp (spec, rows, answer), trend_profile_scan.cpp and trend_row_scan.cpp (tasks). Meaning:
-// at the top of trend.cpp.
+// The plain trend, shared by its parts: trend.cpp (rows, answer), trend_profile_scan.cpp and trend_row_scan.cpp (tasks).
 #pragma once
 
 #include <algorithm>
@@ -12,15 +11,9 @@
 #include "query/kinds/breakdown.hpp"
 #include "query/kinds/bucket_plan.hpp"
 #include "query/kinds/measure_cells.hpp"
+#include "query/kinds/trend_spec.hpp"
 
 namespace cdp {
-
-struct TrendMeasure {
-  enum class Type : std::uint8_t { kTotal, kUnique, kSum, kMean, kMin, kMax };
-  Type type = Type::kTotal;
-  std::string key;          // of a number measure
-  std::size_t numbers = 0;  // index of its key in TrendPlan::keys
-};
 
 // A property that some measure reads.
 struct TrendKey {

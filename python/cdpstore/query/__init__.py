@@ -25,7 +25,7 @@ from cdpstore.query.profiles import Profiles, profiles
 from cdpstore.query.question import Question, Spec, to_spec
 from cdpstore.query.retention import Retention, retention
 from cdpstore.query.selector import Selector, any_event, named
-from cdpstore.query.trend import Trend, trend
+from cdpstore.query.trend import Series, Trend, series, trend
 
 __all__ = [
     "KINDS",
@@ -38,6 +38,7 @@ __all__ = [
     "Question",
     "Retention",
     "Selector",
+    "Series",
     "Spec",
     "Step",
     "Trend",
@@ -54,6 +55,7 @@ __all__ = [
     "profile",
     "profiles",
     "retention",
+    "series",
     "step",
     "to_spec",
     "trait",

@@ -53,6 +53,13 @@ class Calendar:
         assert steps == 0
         return self._hour(time_ms)
 
+    def next_start(self, start_ms: int) -> int:
+        """UTC start of the bucket behind the one that starts here; what a zone skipped is none."""
+        if self._unit == "hour":
+            quarters = (self._hour(start_ms + step * _HOUR // 4) for step in range(1, 6))
+            return next(hour for hour in quarters if hour > start_ms)
+        return next(start for steps in range(1, 4) if (start := self.start_before(start_ms, -steps)) > start_ms)
+
     def _hour(self, time_ms: int) -> int:
         """An hour begins with the local hour, or with the offset that is in force."""
         offset = _offset_ms(self._zone, time_ms)

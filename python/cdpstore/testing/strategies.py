@@ -43,6 +43,7 @@ __all__ = [
     "retentions",
     "ruled_funnels",
     "ruled_retentions",
+    "ruled_trends",
     "selectors",
     "suppress_records",
     "times",
@@ -382,6 +383,47 @@ def trends() -> st.SearchStrategy[dict[str, Any]]:
             "breakdown": _breakdowns(("property", "trait")),
             "limit": st.integers(0, 3),
         },
+    )
+    return _with_common(own)
+
+
+def ruled_trends() -> st.SearchStrategy[dict[str, Any]]:
+    """Trends of several series, of first events, by every measure, over windows, filled, with formulas."""
+    statistics = st.sampled_from(["mean", "min", "max", "median", "p90"])
+    measures = (
+        st.sampled_from(["total", "unique", "unique"])
+        | st.builds(
+            lambda name, key: {name: key},
+            st.sampled_from(["sum", "mean", "min", "max", "median", "p99.9", "distinct"]),
+            st.sampled_from(KEYS),
+        )
+        | st.builds(lambda statistic: {"per_profile": statistic}, statistics)
+    )
+    series = selectors() | st.builds(
+        lambda event, first: {**_as_map(event), "first": first}, selectors(), st.sampled_from(["event", "matching"])
+    )
+    events = st.builds(lambda event: {"event": event}, series) | st.builds(
+        lambda several: {"events": several}, st.lists(series, min_size=2, max_size=2)
+    )
+    interval = _units() | st.lists(_units(), min_size=1, max_size=2, unique_by=str)
+    windows = st.sampled_from([{"cumulative": True}, {"rolling": 2}, {"rolling": 7}, {}, {"fill": True}])
+    laid: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.builds(
+        lambda unit, window: {"interval": unit, **window}, interval, windows
+    )
+    formulas = st.sampled_from(["A", "-A * 2", "A / (A - 1)", "A.total / 3 + 0.5"])
+    own = st.builds(
+        lambda left, middle, right: {"kind": "trend", **left, **middle, **right},
+        events,
+        laid,
+        st.fixed_dictionaries(
+            {"measures": st.lists(measures, max_size=2, unique_by=str).map(lambda some: ["total", *some])},
+            optional={
+                "breakdown": _breakdowns(("property", "trait")),
+                "limit": st.integers(0, 3),
+                "order": st.integers(0, 1),
+                "formula": st.lists(formulas, min_size=1, max_size=2, unique=True),
+            },
+        ),
     )
     return _with_common(own)
 
