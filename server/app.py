@@ -42,7 +42,7 @@ async def _serve(config: Config, started: Callable[[int, str | None], None]) -> 
     data = Path(config.server.data)
     keys = KeyFile(data / "keys")
     new_key = None if keys.names else keys.create(_FIRST_KEY, ("admin",))
-    store = Store.open(data / "store", workers=config.store.workers)
+    store = Store.open(data / "store", workers=config.store.workers, shards=config.store.shards)
     replay = config.server.clock == "batches"
     clock: Clock = ReplayClock(start_ms=store.engine_ms) if replay else SystemClock()
     executor = Executor()

@@ -1,7 +1,7 @@
 """Settings: built-in, then a TOML file, then `CDPSTORE_SECTION_KEY` in the environment, then flags; later ones win.
 
     [server]    host, port, data, clock
-    [store]     workers
+    [store]     workers, shards
     [delivery]  smtp_host, smtp_port, message_domain, lookup_url
 
 >>> load(None, {"CDPSTORE_SERVER_PORT": "0"}, {}).server.port
@@ -37,6 +37,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The engine."""
 
     workers: int = 0
+    shards: Literal[1, 4, 16] | None = None
+    """None: as the directory has it. Another number rebuilds the store with it while it starts."""
 
 
 class DeliveryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -190,7 +190,11 @@ void fill(Store& store, std::uint32_t events, std::uint32_t profiles) {
     if (tail.size() == 1'000) seal_tail();
   }
   seal_tail();
-  for (auto& [partition, runs] : layers) runs = {merge_layers(runs, 0, version.placement, *version.links)};
+  for (auto& [partition, runs] : layers) {
+    std::vector<Tier> tiers;
+    for (const auto& layer : runs) tiers.push_back({{layer}});
+    runs = {merge_tiers(tiers, version.placement, *version.links).shards.front()};
+  }
   for (int run = 0; run < 3; ++run) {
     for (std::uint32_t made = 0; made < fresh / 3; made += kBatchEvents) tail.push_back(workload.batch());
     seal_tail();

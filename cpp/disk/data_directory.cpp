@@ -69,6 +69,7 @@ std::string format_manifest(const Manifest& manifest) {
   text += "created_ms " + std::to_string(manifest.created_ms) + "\n";
   text += "first " + std::to_string(manifest.first_group) + " " + hex_of(manifest.first_previous.bytes) + "\n";
   text += "next_file " + std::to_string(manifest.next_file) + "\n";
+  if (manifest.shard_count != 1) text += "shards " + std::to_string(manifest.shard_count) + "\n";
   for (const LogFileEntry& file : manifest.files)
     text += "file " + std::to_string(file.number) + " " + hex_of(file.id.bytes) + "\n";
   text += "digest " + hex_of(digest_bytes(bytes_of(text)).bytes) + "\n";
@@ -89,6 +90,10 @@ std::optional<Manifest> parse_manifest(std::string_view text) {
   manifest.first_previous = reader.hex<Digest128>();
   reader.expect("\nnext_file ");
   manifest.next_file = reader.number<std::uint64_t>();
+  if (reader.starts_with("\nshards ")) {
+    reader.expect("\nshards ");
+    manifest.shard_count = reader.number<std::uint32_t>();
+  }
   while (reader.starts_with("\nfile ")) {
     reader.expect("\nfile ");
     LogFileEntry file;

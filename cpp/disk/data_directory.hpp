@@ -8,6 +8,7 @@
 //                  created_ms <decimal>
 //                  first <group> <32 hex>       first group of the log, and the digest of the group before it
 //                  next_file <decimal>          number that the next log file takes; numbers are never reused
+//                  shards <decimal>             into how many the engine spreads profiles; no line is 1
 //                  file <number> <32 hex>       one a log file, ascending: its number and random id
 //                  digest <32 hex>              of all text above
 //   wal/       log files (log_file.hpp)
@@ -53,6 +54,7 @@ struct Manifest {
   std::uint64_t first_group = 1;
   Digest128 first_previous;
   std::uint64_t next_file = 1;
+  std::uint32_t shard_count = 1;
   std::vector<LogFileEntry> files;
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };

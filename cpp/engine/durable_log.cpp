@@ -28,6 +28,12 @@ std::unique_ptr<DurableLog> DurableLog::open(const std::string& path, std::int64
 
 std::uint64_t DurableLog::hash_key() const noexcept { return state_->directory->manifest().hash_key; }
 
+std::uint32_t DurableLog::shard_count() const noexcept { return state_->directory->manifest().shard_count; }
+
+void DurableLog::keep_shard_count(std::uint32_t shard_count) {
+  state_->directory->update([&](Manifest& manifest) { manifest.shard_count = shard_count; });
+}
+
 void DurableLog::replay(const GroupHandler& handler) {
   // Payloads come one by one with views that live for the call: a group is kept until the next begins.
   std::uint64_t group = 0;

@@ -21,6 +21,9 @@ class DurableLog {
   ~DurableLog();
 
   [[nodiscard]] std::uint64_t hash_key() const noexcept;
+  [[nodiscard]] std::uint32_t shard_count() const noexcept;
+  // Kept in the directory from now on. Throws as a write does. Call before replay.
+  void keep_shard_count(std::uint32_t shard_count);
   // Gives back every group, oldest first, then makes the log ready to append. Call once, before append.
   void replay(const GroupHandler& handler);
   // Durable on return. Throws Unavailable: log.space (later ones may fit) or log_failed (nothing will be written again).

@@ -14,12 +14,14 @@
 namespace cdp {
 namespace {
 
-std::shared_ptr<Version> empty_version(const OpenOptions& options) {
+std::shared_ptr<Version> empty_version(std::uint32_t shard_count) {
   auto version = std::make_shared<Version>();
-  version->placement.shard_count = options.shard_count;
-  version->shards.resize(options.shard_count);
+  version->placement.shard_count = shard_count;
+  version->shards.resize(shard_count);
   return version;
 }
+
+bool is_shard_count(std::uint32_t count) { return count == 1 || count == 4 || count == 16; }
 
 }  // namespace
 
@@ -32,15 +34,26 @@ Engine::Impl::Impl(const OpenOptions& open_options)
       log_failed(Family::kUnavailable, code::kLogFailed,
                  "the log failed: nothing is written until the store is opened again"),
       no_memory(Family::kUnavailable, code::kNoMemory, "there was no memory to take it: try again") {
-  if (options.shard_count != 1) {
-    throw Error(Family::kInvalidRequest, code::kQueryUnsupported, "shards must be 1 in this version", "shards");
+  if (options.shard_count != 0 && !is_shard_count(options.shard_count)) {
+    throw Error(Family::kInvalidRequest, code::kShards, "a store has 1, 4 or 16 shards", "shards");
   }
   if (!options.path.empty()) log = DurableLog::open(options.path, options.now_ms);
   hash_key = log ? log->hash_key() : options.hash_key;
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   pool = std::make_unique<Pool>((options.worker_count == 0 ? cores : options.worker_count) - 1);
   applier = std::make_unique<Applier>(hash_key);
-  auto version = empty_version(options);
+  std::uint32_t shard_count = std::max(options.shard_count, 1u);
+  if (log) {
+    if (options.shard_count == 0) shard_count = log->shard_count();
+    if (!is_shard_count(shard_count)) {
+      throw Error(Family::kConflict, code::kShards,
+                  "this store was made with " + std::to_string(shard_count) +
+                      " shards, which this version cannot have: open it with 1, 4 or 16",
+                  "shards");
+    }
+    if (shard_count != log->shard_count()) log->keep_shard_count(shard_count);
+  }
+  auto version = empty_version(shard_count);
   applier->fill(*version);
   current.store(std::move(version));
 }

@@ -36,7 +36,9 @@ class Export;     // query/export.hpp
 
 struct OpenOptions {
   std::string path;  // empty: in memory, nothing survives
-  std::uint32_t shard_count = 1;
+  std::uint32_t shard_count =
+      0;  // 1, 4 or 16; 0: as the directory has it, 1 in a new one. Another than the directory's
+          // is kept there from now on: every open builds the shards anew from the log
   std::uint32_t worker_count = 0;  // 0: one a core
   std::uint64_t hash_key = 0;      // of a store in memory; one with a path keeps its own
   std::int64_t now_ms = 0;         // of opening: when a new directory says it was made

@@ -1,5 +1,6 @@
 // Bytes by part. Rows: what the layers' vectors hold (capacity, not size). Cost: a walk over all chunks, ~1 ms a thousand.
 #include "engine/impl.hpp"
+#include "store/event_store.hpp"
 
 namespace cdp {
 namespace {
@@ -39,7 +40,7 @@ std::vector<MemoryPart> Engine::memory() const {
     tail.count += batch->event.size();
     tail.size_bytes += batch_bytes(*batch);
   }
-  std::vector<MemoryPart> parts{rows, chunks, layers, tail};
+  std::vector<MemoryPart> parts{rows, chunks, layers, tail, {"split", 0, count_split(*version)}};
   {
     const std::lock_guard applying(impl_->apply_mutex);
     impl_->applier->memory(parts);

@@ -55,15 +55,17 @@ bool Engine::Impl::seal_once(std::size_t minimum_rows) {
 bool Engine::Impl::merge_once(bool drain_split, bool look_for_split) {
   const std::lock_guard turn(merge_mutex);
   const VersionPtr version = current.load();
-  const MergeChoice choice = choose_merge(*version, drain_split, look_for_split);
-  if (choice.layers.empty()) return false;
-  auto merged = merge_layers(choice.layers, choice.shard, version->placement, *version->links);
+  const std::vector<Tier> tiers = choose_merge(*version, drain_split, look_for_split);
+  if (tiers.empty()) return false;
+  Tier merged = merge_tiers(tiers, version->placement, *version->links);
   const std::lock_guard lock(publish_mutex);
   auto next = std::make_shared<Version>(*current.load());
-  ShardLayers& shard = next->shards[choice.shard];
-  std::erase_if(shard.layers,
-                [&](const auto& layer) { return std::ranges::find(choice.layers, layer) != choice.layers.end(); });
-  if (merged) insert_sorted(shard, std::move(merged));
+  for (std::size_t shard = 0; shard < next->shards.size(); ++shard) {
+    std::erase_if(next->shards[shard].layers, [&](const auto& layer) {
+      return std::ranges::any_of(tiers, [&](const Tier& tier) { return tier.shards[shard] == layer; });
+    });
+    if (merged.shards[shard]) insert_sorted(next->shards[shard], std::move(merged.shards[shard]));
+  }
   current.store(std::move(next));
   return true;
 }

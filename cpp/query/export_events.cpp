@@ -100,14 +100,20 @@ class EventReader final : public ExportReader {
   }
 
  private:
-  // Rows of whole stripes until there are enough for a batch.
+  // Rows of whole stripes, of all shards, until there are enough for a batch.
   void gather() {
     rows_.clear();
     slots_.clear();
     next_ = 0;
-    while (rows_.size() < kExportBatchRows && task_ < of_.plan_->tasks.size()) {
-      check_not_stopped(of_.stop_);
-      add_task(of_.plan_->tasks[task_++]);
+    while (rows_.size() < kExportBatchRows && stripe_ < of_.plan_->stripe_count()) {
+      const std::size_t before = rows_.size();
+      of_.plan_->each_task(stripe_++, [this](const Task& task) {
+        check_not_stopped(of_.stop_);
+        add_task(task);
+      });
+      if (of_.version_->placement.shard_count == 1) continue;
+      std::stable_sort(rows_.begin() + static_cast<std::ptrdiff_t>(before), rows_.end(),
+                       [](const ExportRow& left, const ExportRow& right) { return left.profile < right.profile; });
     }
   }
 
@@ -260,7 +266,7 @@ class EventReader final : public ExportReader {
 
   const EventExport& of_;
   Scratch scratch_;
-  std::size_t task_ = 0;
+  std::size_t stripe_ = 0;
   std::vector<ExportRow> rows_;  // in order, of whole stripes
   std::size_t next_ = 0;
   std::vector<const Slice*> slots_;

@@ -49,6 +49,16 @@ struct ScanPlan {
     return local_id / 64 < words.size() && ((words[local_id / 64] >> (local_id % 64)) & 1) != 0;
   }
 
+  // Stripes of the shard that has most, and the tasks of one number in all shards: profiles of a stripe have lower ids than
+  // those of the next.
+  [[nodiscard]] std::size_t stripe_count() const noexcept { return first_task[1]; }
+  template <class Visit>
+  void each_task(std::size_t stripe, Visit&& visit) const {
+    for (std::size_t shard = 0; shard + 1 < first_task.size(); ++shard) {
+      if (first_task[shard] + stripe < first_task[shard + 1]) visit(tasks[first_task[shard] + stripe]);
+    }
+  }
+
   // Every profile, for predicates: made by the first query that has one, from the newest that an earlier plan made.
   [[nodiscard]] const ProfileMask& everyone(const Version& version) const;
   void take_everyone(const ScanPlan& before);

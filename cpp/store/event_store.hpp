@@ -12,7 +12,8 @@
 namespace cdp {
 
 // The rows of these tail batches as sealed layers, one a (shard, partition) that has rows, every layer with
-// homed_sequence = links.last_change(). Cost: ~60-90 ns a row with 6 properties. Deterministic.
+// homed_sequence = links.last_change(); those of one partition are a tier. Cost: ~60-90 ns a row with 6 properties.
+// Deterministic.
 struct SealedLayer {
   std::uint32_t shard = 0;
   std::shared_ptr<const Layer> layer;
@@ -20,24 +21,29 @@ struct SealedLayer {
 [[nodiscard]] std::vector<SealedLayer> seal(std::span<const std::shared_ptr<const TailBatch>> tail,
                                             const Placement& placement, const LinkView& links);
 
-// One layer out of adjacent layers (oldest first) of one shard and partition: rows in order, homed by `links` (rows whose
-// home moved since their layer was built move with it). Null when nothing is left. One layer of which no row moves keeps
-// its chunks: only homed_sequence is brought up to date. Rows that belong to another shard now stay where they are (a move
-// between shards is not built yet) and homed_sequence stays that of the oldest layer: their profiles remain slow, not wrong.
-// REQUIRES: layers adjacent, one partition. Cost: ~50-110 ns a row.
-[[nodiscard]] std::shared_ptr<const Layer> merge_layers(std::span<const std::shared_ptr<const Layer>> layers,
-                                                        std::uint32_t shard, const Placement& placement,
-                                                        const LinkView& links);
-
-// Which adjacent layers of a shard to merge next: tiers by rows, fan-in kMergeFanIn; empty when nothing is worth it.
-// A partition with rows misplaced by links comes first, whole, when split profiles own over 2 % of its rows (or when
-// `drain_split` asks for it).
-struct MergeChoice {
-  std::uint32_t shard = 0;
-  std::vector<std::shared_ptr<const Layer>> layers;
+// The layers of one partition and stretch of the log, by shard; null where a shard has no rows. Rows of an origin lie in one
+// place of a tier, so tiers tell which of its rows came first; a shard merged by itself would lose that when profiles part
+// and join again. So a tier is sealed, merged and replaced whole.
+struct Tier {
+  std::vector<std::shared_ptr<const Layer>> shards;
 };
-// `look_for_split`: false leaves that search out, which costs as much as many merges when it is made at each look.
-[[nodiscard]] MergeChoice choose_merge(const Version& version, bool drain_split = false, bool look_for_split = true);
+[[nodiscard]] std::uint64_t rows_of_tier(const Tier& tier) noexcept;
+
+// One tier out of adjacent tiers (oldest first) of one partition: rows in order, homed by `links` (rows whose home moved
+// since their layer was built move with it, also to another shard). A shard in which no row moves and that has one layer
+// keeps its chunks: only homed_sequence is brought up to date.
+// REQUIRES: tiers not empty, adjacent, one partition. Cost: ~50-110 ns a row.
+[[nodiscard]] Tier merge_tiers(std::span<const Tier> tiers, const Placement& placement, const LinkView& links);
+
+// Which adjacent tiers to merge next: by rows, fan-in kMergeFanIn; empty when nothing is worth it.
+// A partition with rows misplaced by links comes first, whole, when split profiles own over 2 % of its rows (or when
+// `drain_split` asks for it). `look_for_split`: false leaves that search out, which costs as much as many merges when it is
+// made at each look.
+[[nodiscard]] std::vector<Tier> choose_merge(const Version& version, bool drain_split = false,
+                                             bool look_for_split = true);
+
+// Origins whose rows may lie under another profile than theirs: they are read one by one until a merge brings them home.
+[[nodiscard]] std::size_t count_split(const Version& version);
 
 // A row anywhere in a version, and its fields. Used by everything that is not a fast kernel.
 struct Row {

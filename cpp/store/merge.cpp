@@ -1,4 +1,5 @@
-// Layers -> one layer, an output chunk at a time, so that memory is bounded by a chunk's rows whatever the layers hold.
+// Tiers -> one tier, shard by shard, an output chunk at a time, so that memory is bounded by a chunk's rows whatever the
+// layers hold.
 //
 // For the ids of an output chunk every source chunk gives a *piece*: a range of its spine, and so a range of each of its
 // slices. The pieces laid one after the other, oldest layer first, are the source rows; they are ordered like a seal's.
@@ -6,8 +7,9 @@
 // each piece's range of values one after the other, pick them in the new order, build.
 //
 // Rows whose home changed since their layer was built: inside the same output chunk only their id changes; else they are
-// left out of the order where they were (their values are decoded and not picked) and come in where they belong as a piece
-// of picked rows. Rows of one origin share one home within a layer, so ties of (id, time, origin) stay in log order.
+// left out of the order where they were (their values are decoded and not picked) and come in where they belong, which may
+// be another shard, as a piece of picked rows. Rows of one origin share one home within a tier, so ties of (id, time,
+// origin) stay in log order.
 
 #include <algorithm>
 #include <iterator>
@@ -21,13 +23,15 @@
 namespace cdp {
 namespace {
 
-using Layers = std::span<const std::shared_ptr<const Layer>>;
+using Layers = std::span<const std::shared_ptr<const Layer>>;  // of one shard, by tier; null where it has no rows
 
 // A row that lies under another profile than its origin belongs to now.
 struct Move {
+  std::uint32_t from_shard = 0;
   std::uint32_t from_id = 0;
+  std::uint32_t to_shard = 0;
   std::uint32_t to_id = 0;
-  std::uint32_t layer = 0;
+  std::uint32_t tier = 0;
   std::uint32_t spine_row = 0;
   const Chunk* chunk = nullptr;
 };
@@ -35,6 +39,7 @@ struct Move {
 // Rows of one source chunk: a range of its spine, or rows picked from it (ascending).
 struct Piece {
   const Chunk* chunk = nullptr;
+  std::uint32_t shard = 0;  // the chunk's
   std::uint32_t first = 0;
   std::uint32_t last = 0;
   std::vector<std::uint32_t> picked;
@@ -53,41 +58,40 @@ const Chunk* chunk_of(const Layer& layer, std::uint32_t local_id) {
   return after == layer.chunks.begin() ? nullptr : std::prev(after)->get();
 }
 
-struct Moves {
-  std::vector<Move> rows;            // by (from_id, layer, spine row)
-  std::uint64_t homed_sequence = 0;  // links up to which every row lies where it belongs once these have moved
-};
-
-// A row whose home is in another shard now stays where it is, and so the result knows no newer links than its layers:
-// its profile is still found by `changed_since`.
-Moves find_moves(Layers layers, std::uint32_t shard, const Placement& placement, const LinkView& links) {
-  Moves out{{}, links.last_change()};
+// By (from_id, tier, spine row).
+std::vector<Move> find_moves(std::span<const Tier> tiers, const Placement& placement, const LinkView& links) {
   std::uint64_t homed = links.last_change();
-  for (const auto& layer : layers) homed = std::min(homed, layer->homed_sequence);
+  for (const Tier& tier : tiers) {
+    for (const auto& layer : tier.shards) homed = layer == nullptr ? homed : std::min(homed, layer->homed_sequence);
+  }
+  std::vector<Move> out;
   if (homed == links.last_change()) return out;
   for (const Origin place : links.changed_since(homed)) {
-    if (placement.shard(place) != shard) continue;
-    const std::uint32_t from_id = placement.local_id(place);
-    for (std::uint32_t rank = 0; rank < layers.size(); ++rank) {
-      const Chunk* chunk = chunk_of(*layers[rank], from_id);
+    const std::uint32_t shard = placement.shard(place), id = placement.local_id(place);
+    for (std::uint32_t rank = 0; rank < tiers.size(); ++rank) {
+      const Layer* layer = tiers[rank].shards[shard].get();
+      const Chunk* chunk = layer == nullptr ? nullptr : chunk_of(*layer, id);
       if (chunk == nullptr) continue;
-      const Chunk::Rows rows = chunk->rows_of(from_id);
+      const Chunk::Rows rows = chunk->rows_of(id);
       for (std::uint32_t row = rows.first; row < rows.last; ++row) {
         const Origin home = links.home(chunk->foreign.at(row, place));
-        if (placement.shard(home) != shard) {
-          out.homed_sequence = homed;
-        } else if (home != place) {
-          out.rows.push_back({from_id, placement.local_id(home), rank, row, chunk});
+        if (home != place) {
+          out.push_back({shard, id, placement.shard(home), placement.local_id(home), rank, row, chunk});
         }
       }
     }
   }
+  if (placement.shard_count > 1) {
+    std::stable_sort(out.begin(), out.end(),
+                     [](const Move& left, const Move& right) { return left.from_id < right.from_id; });
+  }
   return out;
 }
 
-std::vector<BlockRows> count_blocks(Layers layers, std::span<const Move> moves) {
+std::vector<BlockRows> count_blocks(Layers layers, std::uint32_t shard, std::span<const Move> moves) {
   std::vector<std::pair<std::uint32_t, std::int64_t>> counts;
   for (const auto& layer : layers) {
+    if (layer == nullptr) continue;
     for (const auto& chunk : layer->chunks) {
       const std::uint32_t first = chunk->first_id / limits::kBlockIds;
       for (std::uint32_t block = 0; block + 1 < chunk->block_offset.size(); ++block) {
@@ -97,8 +101,8 @@ std::vector<BlockRows> count_blocks(Layers layers, std::span<const Move> moves) 
     }
   }
   for (const Move& move : moves) {
-    counts.emplace_back(move.from_id / limits::kBlockIds, -1);
-    counts.emplace_back(move.to_id / limits::kBlockIds, 1);
+    if (move.from_shard == shard) counts.emplace_back(move.from_id / limits::kBlockIds, -1);
+    if (move.to_shard == shard) counts.emplace_back(move.to_id / limits::kBlockIds, 1);
   }
   std::sort(counts.begin(), counts.end());
   std::vector<BlockRows> blocks;
@@ -111,12 +115,19 @@ std::vector<BlockRows> count_blocks(Layers layers, std::span<const Move> moves) 
   return blocks;
 }
 
-std::vector<NameId> collect_names(Layers layers) {
+std::vector<NameId> collect_names(Layers layers, std::span<const Move> moves) {
   std::vector<NameId> names;
+  const auto add = [&](const Chunk& chunk) {
+    for (const Slice& slice : chunk.slices) names.push_back(slice.name);
+  };
   for (const auto& layer : layers) {
-    for (const auto& chunk : layer->chunks) {
-      for (const Slice& slice : chunk->slices) names.push_back(slice.name);
-    }
+    if (layer == nullptr) continue;
+    for (const auto& chunk : layer->chunks) add(*chunk);
+  }
+  const Chunk* last = nullptr;
+  for (const Move& move : moves) {  // from other shards
+    if (move.chunk != last) add(*move.chunk);
+    last = move.chunk;
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -140,18 +151,17 @@ struct Cursor {
 
 class LayerMerge {
  public:
-  LayerMerge(Layers layers, std::vector<Move> moves, std::uint32_t shard, const Placement& placement)
-      : layers_(layers),
-        moves_(std::move(moves)),
-        arrivals_(moves_),
-        names_(collect_names(layers)),
-        place_{layers.front()->partition, shard, placement} {
+  // `moves`: those from this shard, to it, or both.
+  LayerMerge(Layers layers, std::vector<Move> moves, const ChunkPlace& place)
+      : layers_(layers), moves_(std::move(moves)), names_(collect_names(layers, moves_)), place_(place) {
+    std::copy_if(moves_.begin(), moves_.end(), std::back_inserter(arrivals_),
+                 [&](const Move& move) { return move.to_shard == place_.shard; });
     std::sort(arrivals_.begin(), arrivals_.end(),
               [](const Move& left, const Move& right) { return left.to_id < right.to_id; });
   }
 
   std::vector<std::shared_ptr<const Chunk>> run() {
-    const std::vector<ChunkCut> cuts = cut_chunks(count_blocks(layers_, moves_));
+    const std::vector<ChunkCut> cuts = cut_chunks(count_blocks(layers_, place_.shard, moves_));
     std::vector<std::shared_ptr<const Chunk>> chunks;
     chunks.reserve(cuts.size());
     for (const ChunkCut& cut : cuts) chunks.push_back(std::make_shared<const Chunk>(merge_chunk(cut)));
@@ -185,8 +195,10 @@ class LayerMerge {
     const std::vector<Move> arrivals = arrivals_of(cut);
     auto arrival = arrivals.begin();
     for (std::uint32_t rank = 0; rank < layers_.size(); ++rank) {
-      for (const auto& chunk : layers_[rank]->chunks) add_range(*chunk, cut);
-      for (; arrival != arrivals.end() && arrival->layer == rank; ++arrival) add_picked(*arrival);
+      if (layers_[rank] != nullptr) {
+        for (const auto& chunk : layers_[rank]->chunks) add_range(*chunk, cut);
+      }
+      for (; arrival != arrivals.end() && arrival->tier == rank; ++arrival) add_picked(*arrival);
     }
     std::uint32_t row = 0;
     for (Piece& piece : pieces_) {
@@ -196,17 +208,18 @@ class LayerMerge {
     row_count_ = row;
   }
 
-  // Rows that come in from outside of the cut, by (layer, from_id, spine row): chunk by chunk.
+  // Rows that come in from outside of the cut, by (tier, shard, from_id, spine row): chunk by chunk.
   std::vector<Move> arrivals_of(const ChunkCut& cut) const {
     const std::uint64_t end = std::uint64_t{cut.last_block} * limits::kBlockIds;
     std::vector<Move> out;
     auto at = std::lower_bound(arrivals_.begin(), arrivals_.end(), cut.first_block * limits::kBlockIds,
                                [](const Move& move, std::uint32_t id) { return move.to_id < id; });
     for (; at != arrivals_.end() && at->to_id < end; ++at) {
-      if (!inside(cut, at->from_id)) out.push_back(*at);
+      if (at->from_shard != place_.shard || !inside(cut, at->from_id)) out.push_back(*at);
     }
     std::sort(out.begin(), out.end(), [](const Move& left, const Move& right) {
-      return std::tie(left.layer, left.from_id, left.spine_row) < std::tie(right.layer, right.from_id, right.spine_row);
+      return std::tie(left.tier, left.from_shard, left.from_id, left.spine_row) <
+             std::tie(right.tier, right.from_shard, right.from_id, right.spine_row);
     });
     return out;
   }
@@ -216,13 +229,14 @@ class LayerMerge {
                         chunk_last = chunk.last_id / limits::kBlockIds;
     const std::uint32_t first = std::max(chunk_first, cut.first_block), last = std::min(chunk_last, cut.last_block);
     if (first >= last) return;
-    Piece piece{&chunk, chunk.block_offset[first - chunk_first], chunk.block_offset[last - chunk_first], {}, 0};
+    Piece piece{
+        &chunk, place_.shard, chunk.block_offset[first - chunk_first], chunk.block_offset[last - chunk_first], {}, 0};
     if (piece.first != piece.last) pieces_.push_back(std::move(piece));
   }
 
   void add_picked(const Move& move) {
     if (pieces_.empty() || pieces_.back().chunk != move.chunk || pieces_.back().picked.empty()) {
-      pieces_.push_back({move.chunk, 0, 0, {}, 0});
+      pieces_.push_back({move.chunk, move.from_shard, 0, 0, {}, 0});
     }
     pieces_.back().picked.push_back(move.spine_row);
   }
@@ -313,7 +327,7 @@ class LayerMerge {
     if (!several_origins_) return;
     for (std::uint32_t index = 0; index < piece.size(); ++index) {
       const std::uint32_t row = piece.first_row + index;
-      origin_[row] = raw(chunk.foreign.at(piece.spine_row(index), place_.placement.origin(place_.shard, id_[row])));
+      origin_[row] = raw(chunk.foreign.at(piece.spine_row(index), place_.placement.origin(piece.shard, id_[row])));
     }
   }
 
@@ -344,7 +358,8 @@ class LayerMerge {
                                    [](const Move& at, std::uint32_t id) { return at.from_id < id; });
       for (; move != moves_.end() && move->from_id <= last_id; ++move) {
         if (move->chunk != piece.chunk) continue;
-        id_[piece.first_row + move->spine_row - piece.first] = inside(cut, move->to_id) ? move->to_id : kNone;
+        const bool stays = move->to_shard == place_.shard && inside(cut, move->to_id);
+        id_[piece.first_row + move->spine_row - piece.first] = stays ? move->to_id : kNone;
       }
     }
   }
@@ -453,8 +468,8 @@ class LayerMerge {
   }
 
   Layers layers_;
-  std::vector<Move> moves_;     // by (from_id, layer, spine row)
-  std::vector<Move> arrivals_;  // the same by to_id
+  std::vector<Move> moves_;     // by (from_id, tier, spine row)
+  std::vector<Move> arrivals_;  // those to this shard, by to_id
   std::vector<NameId> names_;
   ChunkPlace place_;
 
@@ -476,27 +491,63 @@ class LayerMerge {
   std::vector<std::uint8_t> source_present_;
 };
 
+// The shard's part of the tier that comes out; null when no row is left in it.
+std::shared_ptr<const Layer> merge_shard(Layers layers, std::vector<Move> moves, const ChunkPlace& place,
+                                         const Layer& frame) {
+  auto merged = std::make_shared<Layer>(frame);
+  std::size_t present = 0;
+  for (const auto& layer : layers) {
+    if (layer == nullptr) continue;
+    ++present;
+    merged->row_count += layer->row_count;
+    merged->chunks = layer->chunks;  // when it is the only one: nothing to do but to note that it is up to date
+  }
+  for (const Move& move : moves) {
+    if (move.to_shard == place.shard) ++merged->row_count;
+    if (move.from_shard == place.shard) --merged->row_count;
+  }
+  if (merged->row_count == 0) return nullptr;
+  if (present != 1 || !moves.empty()) merged->chunks = LayerMerge(layers, std::move(moves), place).run();
+  return merged;
+}
+
+// What all layers of the tier that comes out share.
+Layer frame_of(std::span<const Tier> tiers, const LinkView& links) {
+  Layer frame;
+  frame.homed_sequence = links.last_change();
+  frame.first_order = UINT64_MAX;
+  for (const Tier& tier : tiers) {
+    for (const auto& layer : tier.shards) {
+      if (layer == nullptr) continue;
+      frame.partition = layer->partition;
+      frame.first_order = std::min(frame.first_order, layer->first_order);
+      frame.last_order = std::max(frame.last_order, layer->last_order);
+    }
+  }
+  return frame;
+}
+
 }  // namespace
 
-std::shared_ptr<const Layer> merge_layers(Layers layers, std::uint32_t shard, const Placement& placement,
-                                          const LinkView& links) {
-  if (layers.empty()) return nullptr;
-  auto merged = std::make_shared<Layer>();
-  merged->partition = layers.front()->partition;
-  merged->first_order = layers.front()->first_order;
-  for (const auto& layer : layers) {
-    merged->first_order = std::min(merged->first_order, layer->first_order);
-    merged->last_order = std::max(merged->last_order, layer->last_order);
-    merged->row_count += layer->row_count;
+std::uint64_t rows_of_tier(const Tier& tier) noexcept {
+  std::uint64_t rows = 0;
+  for (const auto& layer : tier.shards) rows += layer == nullptr ? 0 : layer->row_count;
+  return rows;
+}
+
+Tier merge_tiers(std::span<const Tier> tiers, const Placement& placement, const LinkView& links) {
+  const Layer frame = frame_of(tiers, links);
+  const std::vector<Move> moves = find_moves(tiers, placement, links);
+  Tier merged;
+  for (std::uint32_t shard = 0; shard < placement.shard_count; ++shard) {
+    std::vector<std::shared_ptr<const Layer>> layers;
+    for (const Tier& tier : tiers) layers.push_back(tier.shards[shard]);
+    std::vector<Move> own;
+    std::copy_if(moves.begin(), moves.end(), std::back_inserter(own),
+                 [&](const Move& move) { return move.from_shard == shard || move.to_shard == shard; });
+    merged.shards.push_back(merge_shard(layers, std::move(own), {frame.partition, shard, placement}, frame));
   }
-  Moves moves = find_moves(layers, shard, placement, links);
-  merged->homed_sequence = moves.homed_sequence;
-  if (layers.size() == 1 && moves.rows.empty()) {
-    merged->chunks = layers.front()->chunks;  // nothing to do but to note that it is up to date
-  } else {
-    merged->chunks = LayerMerge(layers, std::move(moves.rows), shard, placement).run();
-  }
-  return merged->row_count == 0 ? nullptr : merged;
+  return merged;
 }
 
 }  // namespace cdp

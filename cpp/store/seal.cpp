@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "store/chunk_builder.hpp"
@@ -43,6 +44,17 @@ struct Bucket {
   std::uint64_t last_order = 0;
   std::vector<std::uint32_t> rows;
 };
+
+// Layers of one partition are a tier: all have the orders of all.
+void share_orders(std::span<Bucket* const> buckets) {
+  std::map<std::int32_t, std::pair<std::uint64_t, std::uint64_t>> orders;
+  for (const Bucket* bucket : buckets) {
+    auto& [first, last] = orders.try_emplace(bucket->partition, bucket->first_order, bucket->last_order).first->second;
+    first = std::min(first, bucket->first_order);
+    last = std::max(last, bucket->last_order);
+  }
+  for (Bucket* bucket : buckets) std::tie(bucket->first_order, bucket->last_order) = orders.at(bucket->partition);
+}
 
 void collect_shapes(std::span<const std::shared_ptr<const TailBatch>> tail, SealRows& out) {
   for (const auto& batch : tail) {
@@ -330,7 +342,9 @@ std::vector<SealedLayer> seal(std::span<const std::shared_ptr<const TailBatch>> 
   place_rows(tail, placement, links, rows, buckets);
   ColumnGather gather(rows);
   std::vector<SealedLayer> out;
-  for (Bucket* bucket : buckets.ordered()) {
+  const std::vector<Bucket*> ordered = buckets.ordered();
+  share_orders(ordered);
+  for (Bucket* bucket : ordered) {
     out.push_back({bucket->shard, seal_bucket(*bucket, rows, placement, links.last_change(), gather)});
   }
   return out;

@@ -27,6 +27,7 @@ class Dictionary;   // column/dictionary.hpp: append-only, readable while it gro
 class IdentityMap;  // store/identity_map.hpp
 class LinkView;     // store/links.hpp: immutable components
 class ProfileView;  // store/profile_store.hpp: immutable trait pages and histories
+class Retention;    // store/retention.hpp: immutable rules
 
 // Placement. Origins spread round-robin over the shards, so local ids are dense in origin order without a table and no
 // choice of identities can overload one shard (what the design wanted of a keyed hash).
@@ -41,11 +42,12 @@ struct Placement {
   }
 };
 
-// A sealed set of rows of one shard and partition.
+// A sealed set of rows of one shard and partition. Layers of a partition with the same orders are a tier
+// (store/event_store.hpp).
 struct Layer {
   std::int32_t partition = 0;
   std::uint64_t row_count = 0;
-  std::uint64_t first_order = 0;  // log order of its rows: layers of a partition never interleave
+  std::uint64_t first_order = 0;  // log order of the rows of its tier: tiers of a partition never interleave
   std::uint64_t last_order = 0;
   std::uint64_t homed_sequence = 0;                  // links up to this sequence were known when it was built
   std::vector<std::shared_ptr<const Chunk>> chunks;  // ascending first_id, disjoint
@@ -134,6 +136,7 @@ struct Version {
   const GroupStore* groups = nullptr;  // of which the first `group_count` are there
   std::uint32_t group_count = 0;
   std::shared_ptr<const ProfileView> group_traits;  // by the group's number
+  std::shared_ptr<const Retention> retention;       // null: rows stay for ever
   ScanPlanSlot scan_plan;
 };
 

@@ -57,6 +57,7 @@ _core.use_model(
 
 _EVERYBODY = {"or": [{"trait": "email", "op": "exists"}, {"trait": "email", "op": "not_exists"}]}
 _LOG_PART = "log_files"
+_SHARDS = (1, 4, 16)
 
 _INSTANT_MOST_MS = 2_000 * 366 * 86_400_000  # arithmetic on it never overflows, here or in C++
 
@@ -94,18 +95,21 @@ class Store(Writes[Ack]):
     ) -> Self:
         """Opens the store in `path`, replaying its log; without a path it lives in memory only.
 
-        `workers`: threads for queries, 0 for one a core. `background`: seal and merge by themselves (off: `seal`,
-        `compact`).
+        `shards`: 1, 4 or 16 (a new store: 1); the directory keeps the number, and another one given later rebuilds the
+        store with it, in the time that every open takes. No answer depends on it. `workers`: threads for queries, 0 for
+        one a core. `background`: seal and merge by themselves (off: `seal`, `compact`).
         Raises `Unavailable` when another process has it open, `Corruption` when its files are damaged.
         Cost: replay of about two million events a second.
         """
+        if shards not in (None, *_SHARDS):
+            raise InvalidRequest("store.shards", "a store has 1, 4 or 16 shards", path="shards")
         if key is not None:
             raise InvalidRequest("store.key.unsupported", "encryption at rest is not built yet: open without a key")
         with _translated():
             return cls(
                 _core.Engine(
                     path="" if path is None else str(path),
-                    shards=shards or 1,
+                    shards=0 if shards is None else shards,
                     workers=workers,
                     hash_key=secrets.randbits(64),
                     now_ms=_now_ms(),
@@ -326,7 +330,7 @@ class Store(Writes[Ack]):
         columns: Sequence[ColumnSpec] | None = None,
         now_ms: int | None = None,
     ) -> ArrowRows:
-        """Profiles as rows for any Arrow reader, in order of their ids (within a shard).
+        """Profiles as rows for any Arrow reader, in order of their ids.
 
         Columns `profile_id`, `created`, a list of texts a kind of identity (`user_id`, `anonymous_id`), then one a
         trait and type. `where`: only these profiles; `columns`: only these traits. Otherwise as `events`.
