@@ -48,11 +48,14 @@ int compare_exact(std::int64_t integer, double number) noexcept {
   return rest > 0 ? -1 : (rest < 0 ? 1 : 0);
 }
 
-BoundTest::BoundTest(const Test& test, const Dictionary& strings)
+BoundTest::BoundTest(const Test& test, const Dictionary& strings, const Moment& at)
     : op_(test.op),
-      negated_(test.op == Op::kNe || test.op == Op::kNotIn),
+      negated_(test.op == Op::kNe || test.op == Op::kNotIn || test.negated),
+      missing_(test.missing),
       ignore_case_(test.ignore_case),
-      strings_(&strings) {
+      strings_(&strings),
+      value_test_(test.value_test),
+      at_(at) {
   const bool equality = op_ == Op::kEq || op_ == Op::kNe || is_set();
   by_id_ = equality && !ignore_case_;
   for (std::size_t i = 0; i < test.values.size(); ++i) {
@@ -247,45 +250,70 @@ bool BoundTest::positive_text(std::string_view text) const {
   }
 }
 
-bool BoundTest::positive_list(std::string_view msgpack) const {
-  const Node list = parse_document({reinterpret_cast<const std::uint8_t*>(msgpack.data()), msgpack.size()});
-  return std::any_of(list.items.begin(), list.items.end(), [this](const Node& item) {
-    switch (item.type) {
-      case Node::Type::kBool: return match_bool_[item.integer & 1];
-      case Node::Type::kInt: return positive_int(item.integer);
-      case Node::Type::kFloat: return positive_float(item.number);
-      case Node::Type::kDatetime: return positive_datetime(item.integer);
-      case Node::Type::kString: return positive_text(item.text);
-      default: return false;
-    }
-  });
+bool BoundTest::positive(const Node& value, const Moment& at) const {
+  if (value_test_ != nullptr) return value_test_->matches(value, at);
+  switch (value.type) {
+    case Node::Type::kBool: return match_bool_[value.integer & 1];
+    case Node::Type::kInt: return positive_int(value.integer);
+    case Node::Type::kFloat: return positive_float(value.number);
+    case Node::Type::kDatetime: return positive_datetime(value.integer);
+    case Node::Type::kString: return positive_text(value.text);
+    case Node::Type::kArray:
+      return std::ranges::any_of(value.items, [&](const Node& item) { return positive(item, at); });
+    default: return false;
+  }
 }
 
-bool BoundTest::positive(const Value& value) const {
+bool BoundTest::positive(const Value& value, const Moment& at) const {
+  if (value_test_ != nullptr) return value_test_->decide(value, *strings_, at);
   switch (value.type) {
     case ValueType::kBool: return match_bool_[value.bits & 1];
     case ValueType::kInt: return positive_int(value.as_int());
     case ValueType::kFloat: return positive_float(value.as_float());
     case ValueType::kDatetime: return positive_datetime(value.as_int());
     case ValueType::kString: return positive_string(static_cast<std::uint32_t>(value.bits));
-    case ValueType::kList: return positive_list(strings_->at(static_cast<std::uint32_t>(value.bits)));
+    case ValueType::kList: return positive(node_of(value, *strings_), at);
     default: return false;
   }
 }
 
-bool BoundTest::matches(const Value& value) const {
+bool BoundTest::matches_at(const Value& value, const Moment& at) const {
   if (value.type == ValueType::kNull) return passes_missing();
   if (op_ == Op::kExists) return true;
   if (op_ == Op::kNotExists) return false;
-  return positive(value) != negated_;
+  check_moment(at);
+  return positive(value, at) != negated_;
 }
 
-std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version) {
+bool BoundTest::matches(const Node& value, const Moment& at) const {
+  if (value.type == Node::Type::kNull) return passes_missing();
+  if (op_ == Op::kExists) return true;
+  if (op_ == Op::kNotExists) return false;
+  check_moment(at);
+  return positive(value, at) != negated_;
+}
+
+void BoundTest::check_moment(const Moment& at) const {
+  if (at.now_ms != Moment::kUnset || !is_timed()) return;
+  throw Error(Family::kInternal, code::kInternal, "a test relative to now was bound without an instant");
+}
+
+std::int64_t BoundTest::valid_until(const Value& value, std::int64_t now_ms) const {
+  if (!is_timed() || value.type == ValueType::kNull) return INT64_MAX;
+  return value_test_->valid_until(node_of(value, *strings_), {now_ms, at_.zone});
+}
+
+std::int64_t BoundTest::valid_until(const Node& value, const Moment& at) const {
+  return !is_timed() || value.type == Node::Type::kNull ? INT64_MAX : value_test_->valid_until(value, at);
+}
+
+std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version,
+                                            const Moment& at) {
   std::vector<BoundCondition> out;
   out.reserve(conditions.size());
   for (const Condition& condition : conditions) {
     const auto key = version.keys->find(condition.property);
-    out.push_back({key ? std::optional(KeyId{*key}) : std::nullopt, BoundTest(condition.test, *version.strings)});
+    out.push_back({key ? std::optional(KeyId{*key}) : std::nullopt, BoundTest(condition.test, *version.strings, at)});
   }
   return out;
 }
@@ -305,7 +333,7 @@ void bind_any(BoundSelector& out, const Dictionary& names) {
 
 }  // namespace
 
-BoundSelector bind_selector(const Selector& selector, const Version& version) {
+BoundSelector bind_selector(const Selector& selector, const Version& version, const Moment& at) {
   BoundSelector out;
   if (selector.names.empty()) bind_any(out, *version.names);
   for (const std::string& name : selector.names) {
@@ -317,7 +345,7 @@ BoundSelector bind_selector(const Selector& selector, const Version& version) {
   }
   std::sort(out.names.begin(), out.names.end());
   out.names.erase(std::unique(out.names.begin(), out.names.end()), out.names.end());
-  out.where = bind_conditions(selector.where, version);
+  out.where = bind_conditions(selector.where, version, at);
   for (const BoundCondition& condition : out.where)
     out.resolved &= condition.key.has_value() && condition.test.resolved();
   return out;
@@ -331,6 +359,24 @@ bool BoundSelector::selects(NameId name) const noexcept {
 bool BoundSelector::matches(const Row& row) const {
   return selects(row.name) && std::all_of(where.begin(), where.end(),
                                           [&](const BoundCondition& condition) { return condition.matches(row); });
+}
+
+bool BoundSelector::matches(const Row& row, std::int64_t now_ms) const {
+  return selects(row.name) &&
+         std::ranges::all_of(where, [&](const BoundCondition& condition) { return condition.matches(row, now_ms); });
+}
+
+bool BoundSelector::is_timed() const noexcept {
+  return std::ranges::any_of(where, [](const BoundCondition& condition) { return condition.test.is_timed(); });
+}
+
+std::int64_t BoundSelector::valid_until(const Row& row, std::int64_t now_ms) const {
+  std::int64_t until = INT64_MAX;
+  for (const BoundCondition& condition : where) {
+    if (!condition.key || !condition.test.is_timed()) continue;
+    until = std::min(until, condition.test.valid_until(property(row, *condition.key), now_ms));
+  }
+  return until;
 }
 
 }  // namespace cdp

@@ -2,7 +2,7 @@
 //
 // Meaning (docs/architecture.md): missing or null is false, also for ne and not_in; numbers compare as numbers, int with
 // float exactly; strings bytewise; ignore_case folds ASCII letters; a value of another type does not match, so it passes
-// ne; on a list any element may match, for ne and not_in none may.
+// ne; on a list any element may match, for ne and not_in none may. Tests that are more than a comparison: value_test.hpp.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "column/chunk.hpp"
+#include "query/moment.hpp"
 #include "query/scan.hpp"
 #include "query/scratch.hpp"
 #include "query/spec.hpp"
+#include "query/value_test.hpp"
 
 namespace cdp {
 
@@ -25,31 +27,40 @@ namespace cdp {
 // A test ready to run: literals in the forms that columns need.
 class BoundTest {
  public:
-  BoundTest(const Test& test, const Dictionary& strings);
+  // `at`: when the question is asked. A test that time alone can turn needs it, but for the calls that give a `now_ms`.
+  BoundTest(const Test& test, const Dictionary& strings, const Moment& at);
 
   // Does a value pass? Null type = missing. `strings` resolves dictionary types.
-  [[nodiscard]] bool matches(const Value& value) const;
+  [[nodiscard]] bool matches(const Value& value) const { return matches_at(value, at_); }
+  [[nodiscard]] bool matches(const Value& value, std::int64_t now_ms) const {
+    return matches_at(value, {now_ms, at_.zone});
+  }
+  // The same of a value inside a document (an element of a list, a field of one).
+  [[nodiscard]] bool matches(const Node& value, const Moment& at) const;
+  [[nodiscard]] bool matches(const Node& value) const { return matches(value, at_); }
+  // Whether time alone can turn an answer, and the first instant behind now_ms at which it may: early perhaps, never late.
+  [[nodiscard]] bool is_timed() const noexcept { return value_test_ != nullptr && value_test_->is_timed(); }
+  [[nodiscard]] std::int64_t valid_until(const Value& value, std::int64_t now_ms) const;
+  [[nodiscard]] std::int64_t valid_until(const Node& value, const Moment& at) const;
   // The same for a computed number: a double (may be infinite), or an integer of any size.
   [[nodiscard]] bool matches_number(double value) const noexcept { return positive_float(value) != negated_; }
   [[nodiscard]] bool matches_wide(__int128 value) const noexcept;
   // String ids that decide scalars alone (eq, ne, in, not_in of strings only, few of them); empty when there are none.
   [[nodiscard]] std::span<const std::uint32_t> deciding_ids() const noexcept {
     constexpr std::size_t kFew = 8;
-    const bool only = by_id_ && string_ids_.size() == texts_.size() && texts_.size() <= kFew && numbers_.empty() &&
-                      datetime_set_.empty() && datetimes_.lo > datetimes_.hi && !match_bool_[0] && !match_bool_[1];
+    const bool only = by_id_ && string_ids_.size() == texts_.size() && texts_.size() <= kFew && !missing_ &&
+                      numbers_.empty() && datetime_set_.empty() && datetimes_.lo > datetimes_.hi && !match_bool_[0] &&
+                      !match_bool_[1];
     return only ? std::span<const std::uint32_t>(string_ids_) : std::span<const std::uint32_t>();
   }
   [[nodiscard]] bool is_negated() const noexcept { return negated_; }
   // Integers that pass as a closed interval; nullopt where they are none (in, not_in, ne).
-  struct Interval {
-    std::int64_t lo = 1, hi = 0;
-  };  // empty when lo > hi
+  using Interval = ValueTest::Interval;  // empty when lo > hi
   [[nodiscard]] std::optional<Interval> int_interval() const noexcept {
     if (is_set() || negated_) return std::nullopt;
     return Interval{ints_.lo, ints_.hi};
   }
-  // not_exists, the one op that a missing value passes.
-  [[nodiscard]] bool passes_missing() const noexcept { return op_ == Op::kNotExists; }
+  [[nodiscard]] bool passes_missing() const noexcept { return op_ == Op::kNotExists || missing_; }
   // False when some string literal was unknown to the store: bind again when the dictionary has grown.
   [[nodiscard]] bool resolved() const noexcept { return resolved_; }
 
@@ -64,13 +75,15 @@ class BoundTest {
     double lo = 1, hi = 0;
   };
 
-  [[nodiscard]] bool positive(const Value& value) const;  // without negation; value is no null
+  [[nodiscard]] bool matches_at(const Value& value, const Moment& at) const;
+  void check_moment(const Moment& at) const;
+  [[nodiscard]] bool positive(const Value& value, const Moment& at) const;  // without negation; value is no null
+  [[nodiscard]] bool positive(const Node& value, const Moment& at) const;
   [[nodiscard]] bool positive_int(std::int64_t value) const noexcept;
   [[nodiscard]] bool positive_float(double value) const noexcept;
   [[nodiscard]] bool positive_datetime(std::int64_t value) const noexcept;
   [[nodiscard]] bool positive_string(std::uint32_t id) const;
   [[nodiscard]] bool positive_text(std::string_view text) const;
-  [[nodiscard]] bool positive_list(std::string_view msgpack) const;
   [[nodiscard]] bool is_set() const noexcept { return op_ == Op::kIn || op_ == Op::kNotIn; }
   void bind_number(const Literal& literal, std::size_t index);
   void bind_int_bound(IntInterval& interval, const Literal& literal, std::size_t index);
@@ -78,10 +91,13 @@ class BoundTest {
   void bind_string(const Literal& literal);
 
   Op op_;         // as sent
-  bool negated_;  // ne, not_in: exists and not positive
+  bool negated_;  // ne, not_in, ..: exists and not positive
+  bool missing_;  // a missing value passes
   bool ignore_case_;
   bool resolved_ = true;
   const Dictionary* strings_;
+  std::shared_ptr<const ValueTest> value_test_;  // kValueTest
+  Moment at_;
   IntInterval ints_;  // eq, ne, lt .. between on numbers
   FloatInterval floats_;
   IntInterval datetimes_;
@@ -102,9 +118,12 @@ struct BoundCondition {
   [[nodiscard]] bool matches(const Row& row) const {
     return key ? test.matches(property(row, *key)) : test.passes_missing();
   }
+  [[nodiscard]] bool matches(const Row& row, std::int64_t now_ms) const {
+    return key ? test.matches(property(row, *key), now_ms) : test.passes_missing();
+  }
 };
-[[nodiscard]] std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions,
-                                                          const Version& version);
+[[nodiscard]] std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version,
+                                                          const Moment& at);
 
 // A selector bound to a version: names the store does not know drop out.
 struct BoundSelector {
@@ -119,8 +138,13 @@ struct BoundSelector {
   bool resolved = true;  // false: bind again when dictionaries have grown
   [[nodiscard]] bool selects(NameId name) const noexcept;
   [[nodiscard]] bool matches(const Row& row) const;
+  [[nodiscard]] bool matches(const Row& row, std::int64_t now_ms) const;
+  // When time alone may change what `matches` says of a row that it selects.
+  [[nodiscard]] bool is_timed() const noexcept;
+  [[nodiscard]] std::int64_t valid_until(const Row& row, std::int64_t now_ms) const;
 };
-[[nodiscard]] BoundSelector bind_selector(const Selector& selector, const Version& version);
+// `at`: as in BoundTest. A live segment has no instant of its own: it gives one with each evaluation.
+[[nodiscard]] BoundSelector bind_selector(const Selector& selector, const Version& version, const Moment& at);
 
 // Rows of the slice view that pass all conditions: `rows[0, count)` in (indexes into the view, ascending), kept ones out.
 std::uint32_t filter_rows(const SliceView& view, std::span<const BoundCondition> conditions, Scratch& scratch,

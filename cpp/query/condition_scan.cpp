@@ -13,6 +13,10 @@ class ColumnTest {
  public:
   ColumnTest(const BoundTest& test, const Column& column, std::uint32_t row_count, Scratch& scratch)
       : test_(test), column_(column) {
+    if (test.value_test_ != nullptr) {
+      bind_value_test(row_count, scratch);
+      return;
+    }
     switch (column.type) {
       case ValueType::kInt: bind_ints(test.ints_, test.int_set_); break;
       case ValueType::kDatetime: bind_ints(test.datetimes_, test.datetime_set_); break;
@@ -60,7 +64,24 @@ class ColumnTest {
 
   [[nodiscard]] bool decide(std::uint64_t code) const {
     const std::uint64_t bits = column_.dictionary_coded ? column_.dictionary[code] : column_.base + code;
-    return test_.positive(Value{column_.type, bits});
+    return test_.positive(Value{column_.type, bits}, test_.at_);
+  }
+
+  // Each distinct text or list once; datetimes by their interval where there is one; all else value by value.
+  void bind_value_test(std::uint32_t row_count, Scratch& scratch) {
+    test_.check_moment(test_.at_);
+    if (is_dictionary_type(column_.type) && column_.dictionary_coded && column_.dictionary.size() <= row_count) {
+      bind_table(column_.dictionary.size(), scratch, [&](std::uint64_t code) {
+        return test_.positive(Value{column_.type, column_.dictionary[code]}, test_.at_);
+      });
+    } else if (column_.type == ValueType::kBool) {
+      bind_table(2, scratch, [&](std::uint64_t code) {
+        return test_.positive(Value{column_.type, (column_.base + code) & 1}, test_.at_);
+      });
+    } else if (const auto interval = test_.value_test_->datetimes(test_.at_)) {
+      if (column_.type == ValueType::kDatetime) return bind_ints(*interval, {});
+      if (!is_dictionary_type(column_.type)) mode_ = Mode::kNone;
+    }
   }
 
   static constexpr std::uint32_t kVectorRows = 256;
@@ -212,10 +233,11 @@ std::uint32_t BoundTest::filter(const SliceView& view, KeyId key, Scratch& scrat
     }
   }
   const std::uint8_t wanted = op_ == Op::kNotExists ? 0 : (negated_ ? 1 : 2);
+  const std::uint8_t other = missing_ ? 0 : wanted;
   std::uint32_t kept = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
     rows[kept] = rows[i];
-    kept += hits[i] == wanted ? 1 : 0;
+    kept += hits[i] == wanted || hits[i] == other ? 1 : 0;
   }
   return kept;
 }

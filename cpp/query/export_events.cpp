@@ -27,9 +27,9 @@ class EventExport final : public Export {
         plan_(scan_plan(*version)),
         pool_(options.pool),
         stop_(options.stop),
-        selector_(bind_selector(spec.names, *version)),
+        selector_(bind_selector(spec.names, *version, {now_ms, nullptr})),
         range_(resolve_range(spec.range, now_ms)) {
-    if (spec.where != nullptr) where_.emplace(*spec.where, *version);
+    if (spec.where != nullptr) where_.emplace(*spec.where, *version, Moment{now_ms, nullptr});
     fields_ = {
         {"profile_id", ArrowType::kUint, false}, {"event", ArrowType::kText, false}, {"time", ArrowType::kTime, false}};
     columns_ = choose_columns(seen_keys(), spec.columns, "property", fields_);

@@ -37,13 +37,13 @@ struct Clause {
   std::unique_ptr<const FactClause> fact;
 };
 
-Clause bind(const PredicateSpec& spec, const Version& version) {
+Clause bind(const PredicateSpec& spec, const Version& version, const Moment& at) {
   Clause out;
   out.type = spec.type;
-  for (const PredicateSpec& child : spec.children) out.children.push_back(bind(child, version));
-  if (spec.type == PredicateSpec::Type::kTrait) out.trait.emplace(spec, version);
-  if (spec.type == PredicateSpec::Type::kDid) out.did.emplace(spec, version);
-  if (spec.type == PredicateSpec::Type::kFact) out.fact = bind_fact_clause(*spec.fact, version);
+  for (const PredicateSpec& child : spec.children) out.children.push_back(bind(child, version, at));
+  if (spec.type == PredicateSpec::Type::kTrait) out.trait.emplace(spec, version, at);
+  if (spec.type == PredicateSpec::Type::kDid) out.did.emplace(spec, version, at);
+  if (spec.type == PredicateSpec::Type::kFact) out.fact = bind_fact_clause(*spec.fact, version, at);
   return out;
 }
 
@@ -199,8 +199,9 @@ void make_set(std::vector<Id>& ids) {
 }
 }  // namespace
 
-Predicate::Predicate(const PredicateSpec& spec, const Version& version) : state_(std::make_unique<State>()) {
-  state_->root = bind(spec, version);
+Predicate::Predicate(const PredicateSpec& spec, const Version& version, const Moment& at)
+    : state_(std::make_unique<State>()) {
+  state_->root = bind(spec, version, at);
   sort_children(state_->root);
   state_->collect(state_->root);
   make_set(state_->names);

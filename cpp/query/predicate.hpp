@@ -23,7 +23,8 @@ struct Truth {
 
 class Predicate {
  public:
-  Predicate(const PredicateSpec& spec, const Version& version);
+  // `at`: of the question. A live segment has none: it gives an instant with each evaluation of a profile, and its zone is UTC.
+  Predicate(const PredicateSpec& spec, const Version& version, const Moment& at = {});
   Predicate(Predicate&&) noexcept;
   Predicate& operator=(Predicate&&) noexcept;
   ~Predicate();

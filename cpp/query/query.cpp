@@ -163,7 +163,7 @@ Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, 
   const Binding binding{*version, spec.common, resolve_range(spec.common.range, now_ms), now_ms, zone};
   const std::unique_ptr<Kind> kind = spec.kind->bind(binding);
   std::optional<Predicate> where;
-  if (spec.common.where != nullptr) where.emplace(*spec.common.where, *version);
+  if (spec.common.where != nullptr) where.emplace(*spec.common.where, *version, binding.moment());
 
   Budget own(kQueryMemoryBytes, options.deadline_ns, options.stop);
   QueryContext context;

@@ -10,6 +10,7 @@
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/profile.hpp"
 #include "query/scan.hpp"
+#include "query/value_test.hpp"
 
 namespace cdp {
 namespace {
@@ -51,8 +52,19 @@ std::int64_t read_time(const Node& node, const Path& path) {
 bool is_order(Op op) { return op == Op::kLt || op == Op::kLe || op == Op::kGt || op == Op::kGe || op == Op::kBetween; }
 bool is_text(Op op) { return op == Op::kContains || op == Op::kStarts || op == Op::kEnds; }
 
-// The constants of an op, checked for number and type.
-std::vector<Literal> parse_values(Op op, const Node* value, const Path& path) {
+// kOps, then value_ops().
+std::span<const std::string_view> all_ops() {
+  static const auto names = [] {
+    std::vector<std::string_view> out(kOps.begin(), kOps.end());
+    out.insert(out.end(), value_ops().begin(), value_ops().end());
+    return out;
+  }();
+  return names;
+}
+
+}  // namespace
+
+std::vector<Literal> parse_constants(Op op, const Node* value, const Path& path) {
   if (op == Op::kExists || op == Op::kNotExists) {
     if (value != nullptr) fail_invalid(path, "exists and not_exists take no value");
     return {};
@@ -75,6 +87,19 @@ std::vector<Literal> parse_values(Op op, const Node* value, const Path& path) {
   if (op == Op::kBetween && class_of(out[0]) != class_of(out[1])) fail_invalid(path, "expected two values of one type");
   return out;
 }
+
+void check_number_test(const Test& test, const Fields& fields) {
+  if (is_text(test.op) || test.op == Op::kExists || test.op == Op::kNotExists || test.op == Op::kValueTest) {
+    fail_invalid(fields.path("op"), "a number is compared with eq, ne, in, not_in, lt, le, gt, ge or between");
+  }
+  if (test.missing) fail_invalid(fields.path("missing"), "it belongs to the value, not to a number made of it");
+  const auto is_number = [](const Literal& literal) {
+    return literal.type == ValueType::kInt || literal.type == ValueType::kFloat;
+  };
+  if (!std::ranges::all_of(test.values, is_number)) fail_invalid(fields.path("value"), "expected a number");
+}
+
+namespace {
 
 Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false}; }
 
@@ -187,7 +212,8 @@ class PredicateParser {
   }
 
   static void check_measure(const MeasureSpec& measure, const Path& op, const Path& value) {
-    if (is_text(measure.test.op) || measure.test.op == Op::kExists || measure.test.op == Op::kNotExists) {
+    if (is_text(measure.test.op) || measure.test.op == Op::kExists || measure.test.op == Op::kNotExists ||
+        measure.test.op == Op::kValueTest || measure.test.missing) {
       fail_invalid(op, "a measure is compared with eq, ne, in, not_in, lt, le, gt, ge or between");
     }
     const bool times = measure.measure == Measure::kMin || measure.measure == Measure::kMax;
@@ -282,9 +308,20 @@ Literal parse_literal(const Node& node, const Path& path) {
 
 Test parse_test(Fields& fields) {
   Test test;
-  test.op = static_cast<Op>(fields.choice("op", kOps, std::nullopt));
-  test.values = parse_values(test.op, fields.take_nil("value"), fields.path("value"));
-  if (const Node* node = fields.take("ignore_case")) test.ignore_case = read_bool(*node, fields.path("ignore_case"));
+  const std::size_t op = fields.choice("op", all_ops(), std::nullopt);
+  if (op >= kOps.size()) {
+    parse_value_op(op - kOps.size(), fields, test);
+  } else {
+    test.op = static_cast<Op>(op);
+    test.values = parse_constants(test.op, fields.take_nil("value"), fields.path("value"));
+    if (const Node* node = fields.take("ignore_case")) test.ignore_case = read_bool(*node, fields.path("ignore_case"));
+  }
+  const Node* missing = fields.take("missing");
+  if (missing == nullptr) return test;
+  if (test.op == Op::kExists || test.op == Op::kNotExists) {
+    fail_invalid(fields.path("missing"), "exists and not_exists say it themselves");
+  }
+  test.missing = read_bool(*missing, fields.path("missing"));
   return test;
 }
 

@@ -50,13 +50,19 @@ enum class Op : std::uint8_t {
   kEnds,
   kExists,
   kNotExists,
+  kValueTest,  // Test::value_test
 };
+
+class ValueTest;  // query/value_test.hpp
 
 // op and its constants, without what is tested: shared by conditions, trait clauses and measures.
 struct Test {
   Op op = Op::kEq;
   std::vector<Literal> values;  // one; two for between (closed at both ends); any count for in, not_in; none for exists
   bool ignore_case = false;     // ASCII letters only
+  bool negated = false;         // there, and does not pass; beside ne and not_in, which say so themselves
+  bool missing = false;         // a missing value passes
+  std::shared_ptr<const ValueTest> value_test{};
 };
 
 struct Condition {
@@ -131,7 +137,14 @@ struct CommonSpec {
 // Shared parsers, for kinds. All throw BadQuery.
 [[nodiscard]] std::int64_t parse_duration(const Node& node, const Path& path);  // > 0, milliseconds
 [[nodiscard]] Literal parse_literal(const Node& node, const Path& path);
-// Takes op, value and ignore_case out of the fields.
+// The constants of an op, checked for number and type; `value` may be null.
+[[nodiscard]] std::vector<Literal> parse_constants(Op op, const Node* value, const Path& path);
+[[nodiscard]] inline std::vector<Literal> parse_constants(Op op, const Node& value, const Path& path) {
+  return parse_constants(op, &value, path);
+}
+// Refuses what a number cannot be tested by: text, existence, a missing value. `fields` are those it was taken from.
+void check_number_test(const Test& test, const Fields& fields);
+// Takes op, value and what belongs to it out of the fields.
 [[nodiscard]] Test parse_test(Fields& fields);
 [[nodiscard]] Condition parse_condition(const Node& node, const Path& path);
 [[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path);

@@ -7,12 +7,13 @@ and never wait for ingest. The only clock read below the server is `_now_ms` her
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import msgpack
 
@@ -43,6 +44,7 @@ from cdpstore.writes import Writes
 
 __all__ = ["Producer", "Store"]
 
+Answer = TypeVar("Answer")
 Ids = Mapping[str, str | int]
 Producer = tuple[bytes, int, int]
 """Sixteen bytes that name the sender, its epoch, and the number of this batch: a batch sent again gets its ack
@@ -264,21 +266,20 @@ class Store(Writes[Ack]):
         """
         packed = spec if isinstance(spec, bytes) else _pack_spec(to_spec(spec))
         at_ms = _instant(now_ms)
-        try:
-            return _table(self._engine.query(packed, at_ms, threads))
-        except _core.CoreError as error:
-            if error.args[1] != _ZONE_UNKNOWN or not self._add_zone(packed):
-                raise from_core(*error.args) from None
-        with _translated():
-            return _table(self._engine.query(packed, at_ms, threads))
+        return self._with_zones(packed, lambda: _table(self._engine.query(packed, at_ms, threads)))
 
-    def _add_zone(self, packed: bytes) -> bool:
-        """Hands the core the table of the spec's zone; False when there is no such zone."""
-        name = msgpack.unpackb(packed, timestamp=3, strict_map_key=False)["zone"]
-        if not zones.is_zone(name):
-            return False
-        self._engine.add_zone(name, zones.transitions(name), zones.TABLE)
-        return True
+    def _with_zones(self, packed: bytes, ask: Callable[[], Answer]) -> Answer:
+        """The answer, once the core has the tables of the zones that the spec names."""
+        known: set[str] = set()
+        while True:
+            try:
+                return ask()
+            except _core.CoreError as error:
+                name = _named_zone(packed, error)
+                if name is None or name in known:
+                    raise from_core(*error.args) from None
+            self._engine.add_zone(name, zones.transitions(name), zones.TABLE)
+            known.add(name)
 
     def profile(
         self, ids: Ids | int, *, events: Mapping[str, Any] | None = None, now_ms: int | None = None
@@ -343,8 +344,8 @@ class Store(Writes[Ack]):
         return self._rows(profiles_spec(where, columns), now_ms)
 
     def _rows(self, spec: Mapping[str, Any], now_ms: int | None) -> ArrowRows:
-        with _translated():
-            return ArrowRows(self._engine.bind_export(_pack_spec(spec), _instant(now_ms)))
+        packed, at_ms = _pack_spec(spec), _instant(now_ms)
+        return self._with_zones(packed, lambda: ArrowRows(self._engine.bind_export(packed, at_ms)))
 
     def group(self, kind: str, group_id: str, *, now_ms: int | None = None) -> GroupAnswer | None:
         """One group: its traits with their history. None when unknown. Cost: a few µs.
@@ -374,7 +375,7 @@ class Store(Writes[Ack]):
         `kind` is a word of a-z, 0-9 and _ (`watch` is the store's own: a live segment), `body` a map with strings as
         keys. Raises `InvalidRequest` (definition.invalid) for anything else, `BadQuery` for a watch's bad predicate.
         """
-        packed = b"" if body is None else _pack_body(body)
+        packed = b"" if body is None else _pack_body(zones.with_tables(body) if kind == "watch" else body)
         with _translated():
             ticket = self._engine.submit_define(_instant(now_ms), _text(kind, "kind"), _text(name, "name"), packed)
             return _ack(self._engine.wait(ticket), {}).sequence
@@ -488,6 +489,16 @@ class _translated:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, _core.CoreError):
             raise from_core(*error.args) from None
+
+
+def _named_zone(packed: bytes, error: _core.CoreError) -> str | None:
+    """The zone that the core lacks and we have; None for any other error."""
+    if error.args[1] != _ZONE_UNKNOWN:
+        return None
+    node = msgpack.unpackb(packed, timestamp=3, strict_map_key=False)
+    for part in re.findall(r"[^.\[\]]+", error.args[3]):
+        node = node[int(part)] if isinstance(node, list) else node[part]
+    return node if zones.is_zone(node) else None
 
 
 def _table(answer: _core.Table) -> Table:

@@ -9,20 +9,21 @@ followed to the end of all event times, and nothing of a format is read here. ~5
 [(0, 19800000), (504901800000, 20700000)]
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import tzdata
 
-__all__ = ["TABLE", "available", "is_zone", "transitions", "zone_info"]
+__all__ = ["TABLE", "available", "is_zone", "transitions", "with_tables", "zone_info"]
 
 TABLE: Final = tzdata.IANA_VERSION
 _LAST_S: Final = 4_133_980_800  # 2101: no event is later
 _DAY_S: Final = 86_400
+_DEPTH: Final = 64
 
 
 @lru_cache(maxsize=1)
@@ -49,10 +50,32 @@ def zone_info(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, key=name)
 
 
+@lru_cache(maxsize=1024)
 def transitions(name: str) -> list[tuple[int, int]]:
     """(UTC milliseconds, offset in force from then on, in milliseconds), from 1970 to 2101. Raises `ValueError`."""
     zone = zone_info(name)
     return [(at_s * 1000, offset // timedelta(milliseconds=1)) for at_s, offset in _changes(zone)]
+
+
+def with_tables(spec: Any, depth: int = 0) -> Any:
+    """The spec with every zone that a clause names as its table, so that it means the same wherever it is read.
+
+    >>> with_tables({"trait": "born", "op": "anniversary", "zone": "Asia/Kathmandu"})["zone"]["transitions"]
+    [[0, 19800000], [504901800000, 20700000]]
+    """
+    if depth > _DEPTH:  # refused by whoever reads it
+        return spec
+    if isinstance(spec, Mapping):
+        return {
+            name: _table_of(each) if name == "zone" else with_tables(each, depth + 1) for name, each in spec.items()
+        }
+    return [with_tables(each, depth + 1) for each in spec] if isinstance(spec, list | tuple) else spec
+
+
+def _table_of(zone: Any) -> Any:
+    if not isinstance(zone, str) or not is_zone(zone):
+        return zone
+    return {"name": zone, "table": TABLE, "transitions": [list(each) for each in transitions(zone)]}
 
 
 def _changes(zone: ZoneInfo) -> Iterator[tuple[int, timedelta]]:

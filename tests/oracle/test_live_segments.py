@@ -4,12 +4,14 @@ The test reads no deadline of the store's: it puts a tick on every instant at wh
 (rows and trait operations become visible, windows pass over rows) and a millisecond to either side of it."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdpstore.model import milliseconds_of
 from cdpstore.store import Store
 from cdpstore.testing import strategies
 from cdpstore.testing.strategies import DAY_MS, END_MS, Batch
@@ -31,13 +33,22 @@ def _borders(node: Any) -> Iterator[int]:
             yield from _borders(each)
 
 
+def _datetimes(node: Any) -> Iterator[datetime]:
+    if isinstance(node, datetime):
+        yield node
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _datetimes(each)
+
+
 def _instants(history: list[Batch], predicates: Any, after_ms: int, until_ms: int) -> list[int]:
     """Every instant in (after, until) at which time alone can change an answer, and its neighbours."""
     times = {
         record["time_ms"] for batch in history for record in batch.records if isinstance(record.get("time_ms"), int)
     }
     times |= {batch.received_ms for batch in history}
-    turns = {time_ms + window_ms for time_ms in times for window_ms in WINDOWS_MS} | set(_borders(predicates))
+    times |= {milliseconds_of(each) for batch in history for each in _datetimes(batch.records)}
+    turns = {time_ms + window_ms for time_ms in times for window_ms in (*WINDOWS_MS, *(-each for each in WINDOWS_MS))}
+    turns |= set(_borders(predicates)) | set(range(after_ms - after_ms % DAY_MS, until_ms, DAY_MS))
     near = {turn + step for turn in turns for step in (-1, 0, 1)}
     return sorted(instant for instant in near if after_ms < instant < until_ms)
 

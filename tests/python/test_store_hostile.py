@@ -31,6 +31,8 @@ kind where range zone week_start now_ms as_of_ms breakdown limit start_ms end_ms
 ignore_case and or not did did_not window count sum mean min max distinct measures interval order steps same_time start
 return population criterion periods after ids profile events names newest_first trend funnel retention profiles hour day
 week month quarter year days total unique eq ne in not_in lt le gt ge between contains starts ends exists not_exists
+not_contains regex not_regex any all none size before after on within next anniversary days_before leap_day mar_1
+missing version_lt version_eq ( (a+)+$ [ \\d{2,1} 2026-02-30 1.10-rc.1 transitions name table Europe/Vienna
 in_order later counts first_in_range first_ever on UTC monday 30d 500ms 0d 99999999999w price user_id
 """
 SPEC_WORDS = st.sampled_from(WORDS.split())

@@ -13,15 +13,15 @@ constexpr const FactSpec& kConsent = spec_of(FactType::kConsent);
 
 class ConsentClause final : public FactClause {
  public:
-  ConsentClause(const FactClauseSpec& spec, const Version& version) {
+  ConsentClause(const FactClauseSpec& spec, const Version& version, const Moment& at) {
     const auto channel = version.strings->find(spec.name);
     const auto topic = spec.topic ? version.strings->find(*spec.topic) : std::optional<std::uint32_t>(kNone);
     if (channel && topic) subject_ = subject_of(*channel, *topic);
     Dictionary states(0);
     for (const std::string_view state : kConsent.states) states.intern(state);
-    const BoundTest test(spec.test, states);
+    const BoundTest test(spec.test, states, at);
     for (std::uint32_t state = 0; state < kConsent.states.size(); ++state) {
-      passes_[state] = test.matches({ValueType::kString, state});
+      passes_[state] = test.matches(Value{ValueType::kString, state}, 0);  // no state is a time: any instant will do
     }
     passes_missing_ = test.passes_missing();
   }
@@ -51,8 +51,9 @@ FactClauseSpec parse_consent_clause(Fields& fields) {
   return out;
 }
 
-std::unique_ptr<const FactClause> bind_consent_clause(const FactClauseSpec& spec, const Version& version) {
-  return std::make_unique<ConsentClause>(spec, version);
+std::unique_ptr<const FactClause> bind_consent_clause(const FactClauseSpec& spec, const Version& version,
+                                                      const Moment& at) {
+  return std::make_unique<ConsentClause>(spec, version, at);
 }
 
 }  // namespace cdp

@@ -39,9 +39,9 @@ Value value_of(const Fact& device, std::uint8_t asked) {
 
 class DeviceClause final : public FactClause {
  public:
-  DeviceClause(const FactClauseSpec& spec, const Version& version) {
+  DeviceClause(const FactClauseSpec& spec, const Version& version, const Moment& at) {
     for (const Condition& condition : spec.where) {
-      conditions_.emplace_back(*asked_for(condition.property), BoundTest(condition.test, *version.strings));
+      conditions_.emplace_back(*asked_for(condition.property), BoundTest(condition.test, *version.strings, at));
     }
   }
 
@@ -51,7 +51,8 @@ class DeviceClause final : public FactClause {
     if (std::ranges::none_of(members, [&](Origin member) { return devices.has(member); })) return {false, INT64_MAX};
     Truth truth;
     const std::vector<Fact> facts = devices.facts(members, now_ms, &truth.valid_until_ms);
-    truth.value = std::ranges::any_of(facts, [this](const Fact& device) { return meets(device); });
+    truth.value = std::ranges::any_of(facts, [&](const Fact& device) { return meets(device, now_ms); });
+    for (const Fact& device : facts) truth.valid_until_ms = std::min(truth.valid_until_ms, valid_until(device, now_ms));
     return truth;
   }
   [[nodiscard]] bool resolved() const noexcept override {
@@ -59,10 +60,17 @@ class DeviceClause final : public FactClause {
   }
 
  private:
-  [[nodiscard]] bool meets(const Fact& device) const {
+  [[nodiscard]] bool meets(const Fact& device, std::int64_t now_ms) const {
     return std::ranges::all_of(conditions_, [&](const auto& condition) {
-      return condition.second.matches(value_of(device, condition.first));
+      return condition.second.matches(value_of(device, condition.first), now_ms);
     });
+  }
+  [[nodiscard]] std::int64_t valid_until(const Fact& device, std::int64_t now_ms) const {
+    std::int64_t until = INT64_MAX;
+    for (const auto& [asked, test] : conditions_) {
+      until = std::min(until, test.valid_until(value_of(device, asked), now_ms));
+    }
+    return until;
   }
 
   std::vector<std::pair<std::uint8_t, BoundTest>> conditions_;
@@ -83,8 +91,9 @@ FactClauseSpec parse_device_clause(Fields& fields) {
   return out;
 }
 
-std::unique_ptr<const FactClause> bind_device_clause(const FactClauseSpec& spec, const Version& version) {
-  return std::make_unique<DeviceClause>(spec, version);
+std::unique_ptr<const FactClause> bind_device_clause(const FactClauseSpec& spec, const Version& version,
+                                                     const Moment& at) {
+  return std::make_unique<DeviceClause>(spec, version, at);
 }
 
 }  // namespace cdp

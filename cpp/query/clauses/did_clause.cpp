@@ -15,16 +15,26 @@ struct Found {
   std::vector<std::int64_t> times;  // in the window, ascending
   std::vector<const Row*> rows;     // the same
   std::int64_t next_ms = kNever;    // when the next future row enters
+  std::int64_t timed_ms = kNever;   // when conditions relative to now may turn for a row of the window
 };
 
 Found find_rows(const DidClause& clause, std::span<const Row> rows, std::int64_t now_ms) {
   const TimeRange range = resolve_range(clause.window, now_ms);
   const std::int64_t end_ms = clause.window.type == RangeSpec::Type::kAbsolute ? clause.window.end_ms : kNever;
+  const bool is_timed = clause.selector.is_timed();
   Found found;
   for (const Row& row : rows) {
     const bool inside = range.contains(row.time_ms);
     const bool enters = row.time_ms > now_ms && row.time_ms >= range.start_ms && row.time_ms < end_ms;
-    if ((!inside && !enters) || !clause.selector.matches(row)) continue;
+    if (!inside && !enters) continue;
+    if (is_timed && clause.selector.selects(row.name)) {
+      if (enters) {
+        found.next_ms = row.time_ms;  // whether it passes will be seen then
+        break;
+      }
+      found.timed_ms = std::min(found.timed_ms, clause.selector.valid_until(row, now_ms));
+    }
+    if (!clause.selector.matches(row, now_ms)) continue;
     if (enters) {
       found.next_ms = row.time_ms;  // rows ascend: the first one counts
       break;
@@ -70,8 +80,8 @@ std::int64_t count_until(const BoundMeasure& measure, const Found& found, bool t
 
 }  // namespace
 
-DidClause::DidClause(const PredicateSpec& spec, const Version& version)
-    : selector(bind_selector(spec.selector, version)), window(spec.window) {
+DidClause::DidClause(const PredicateSpec& spec, const Version& version, const Moment& at)
+    : selector(bind_selector(spec.selector, version, at)), window(spec.window) {
   for (const MeasureSpec& measure : spec.measures) measures.push_back(bind_measure(measure, version));
   zero_holds = std::all_of(measures.begin(), measures.end(),
                            [](const BoundMeasure& measure) { return measure_holds(measure, 0, {}); });
@@ -103,7 +113,7 @@ Truth DidClause::evaluate(std::span<const Row> rows, std::int64_t now_ms) const 
       false_until = std::max(false_until, until);
     }
   }
-  return {all, all ? true_until : false_until};
+  return {all, std::min(all ? true_until : false_until, found.timed_ms)};
 }
 
 }  // namespace cdp

@@ -23,7 +23,7 @@ struct DidClause {
   std::vector<BoundMeasure> measures;  // all must hold
   bool zero_holds = false;             // a profile without any row passes
 
-  DidClause(const PredicateSpec& spec, const Version& version);
+  DidClause(const PredicateSpec& spec, const Version& version, const Moment& at);
   [[nodiscard]] bool resolved() const noexcept;
 
   // Truth per profile of the task, for those in `candidates`; slow profiles get nonsense. Words of a stripe.

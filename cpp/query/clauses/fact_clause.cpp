@@ -25,7 +25,7 @@ namespace {
 struct Entry {
   std::string_view form;
   FactClauseSpec (*parse)(Fields&);
-  std::unique_ptr<const FactClause> (*bind)(const FactClauseSpec&, const Version&);
+  std::unique_ptr<const FactClause> (*bind)(const FactClauseSpec&, const Version&, const Moment&);
 };
 constexpr std::array<Entry, 5> kEntries{{{"device", parse_device_clause, bind_device_clause},
                                          {"consent", parse_consent_clause, bind_consent_clause},
@@ -39,8 +39,9 @@ std::shared_ptr<const FactClauseSpec> parse_fact_clause(Fields& fields, std::str
   return std::make_shared<const FactClauseSpec>(std::ranges::find(kEntries, form, &Entry::form)->parse(fields));
 }
 
-std::unique_ptr<const FactClause> bind_fact_clause(const FactClauseSpec& spec, const Version& version) {
-  return kEntries[static_cast<std::size_t>(spec.type)].bind(spec, version);  // in the order of Type
+std::unique_ptr<const FactClause> bind_fact_clause(const FactClauseSpec& spec, const Version& version,
+                                                   const Moment& at) {
+  return kEntries[static_cast<std::size_t>(spec.type)].bind(spec, version, at);  // in the order of Type
 }
 
 }  // namespace cdp

@@ -44,30 +44,35 @@ class FactClause {
 };
 
 [[nodiscard]] std::shared_ptr<const FactClauseSpec> parse_fact_clause(Fields& fields, std::string_view form);
-[[nodiscard]] std::unique_ptr<const FactClause> bind_fact_clause(const FactClauseSpec& spec, const Version& version);
+[[nodiscard]] std::unique_ptr<const FactClause> bind_fact_clause(const FactClauseSpec& spec, const Version& version,
+                                                                 const Moment& at);
 
 // ---- of each clause's file
 
 //   {"device": [condition, ..]}    some device of the profile meets all conditions; of none when the list is empty: it has
 //   one. Properties: id, platform, token, app_version, zone, reason; dead (bool); first_seen, last_seen (datetimes)
 [[nodiscard]] FactClauseSpec parse_device_clause(Fields& fields);
-[[nodiscard]] std::unique_ptr<const FactClause> bind_device_clause(const FactClauseSpec& spec, const Version& version);
+[[nodiscard]] std::unique_ptr<const FactClause> bind_device_clause(const FactClauseSpec& spec, const Version& version,
+                                                                   const Moment& at);
 
 //   {"consent": channel, "topic"?: topic, "op": op, "value"?: state}    the state, as a string; missing when nothing is
 //   known of the channel (the topic of the channel)
 [[nodiscard]] FactClauseSpec parse_consent_clause(Fields& fields);
-[[nodiscard]] std::unique_ptr<const FactClause> bind_consent_clause(const FactClauseSpec& spec, const Version& version);
+[[nodiscard]] std::unique_ptr<const FactClause> bind_consent_clause(const FactClauseSpec& spec, const Version& version,
+                                                                    const Moment& at);
 
 //   {"group": kind or null, "where"?: [condition, ..]}    a member of some group of that kind that meets all conditions.
 //   Properties: traits of the group; $id, its id; $role, that of the member
 [[nodiscard]] FactClauseSpec parse_group_clause(Fields& fields);
-[[nodiscard]] std::unique_ptr<const FactClause> bind_group_clause(const FactClauseSpec& spec, const Version& version);
+[[nodiscard]] std::unique_ptr<const FactClause> bind_group_clause(const FactClauseSpec& spec, const Version& version,
+                                                                  const Moment& at);
 
 //   {"list": name}    on the list    {"suppressed": bool}    whether suppressed
 [[nodiscard]] FactClauseSpec parse_list_clause(Fields& fields);
-[[nodiscard]] std::unique_ptr<const FactClause> bind_list_clause(const FactClauseSpec& spec, const Version& version);
+[[nodiscard]] std::unique_ptr<const FactClause> bind_list_clause(const FactClauseSpec& spec, const Version& version,
+                                                                 const Moment& at);
 [[nodiscard]] FactClauseSpec parse_suppressed_clause(Fields& fields);
 [[nodiscard]] std::unique_ptr<const FactClause> bind_suppressed_clause(const FactClauseSpec& spec,
-                                                                       const Version& version);
+                                                                       const Version& version, const Moment& at);
 
 }  // namespace cdp

@@ -16,11 +16,11 @@ constexpr std::string_view kId = "$id", kRole = "$role";
 
 class GroupClause final : public FactClause {
  public:
-  GroupClause(const FactClauseSpec& spec, const Version& version) : any_kind_(spec.name.empty()) {
+  GroupClause(const FactClauseSpec& spec, const Version& version, const Moment& at) : any_kind_(spec.name.empty()) {
     if (!any_kind_) kind_ = version.strings->find(spec.name);
     resolved_ = any_kind_ || kind_.has_value();
     for (const Condition& condition : spec.where) {
-      Bound bound{Bound::kTrait, {}, BoundTest(condition.test, *version.strings)};
+      Bound bound{Bound::kTrait, {}, BoundTest(condition.test, *version.strings, at)};
       if (condition.property == kId) bound.asked = Bound::kGroupId;
       if (condition.property == kRole) bound.asked = Bound::kGroupRole;
       if (const auto key = version.keys->find(condition.property)) bound.key = KeyId{*key};
@@ -60,8 +60,10 @@ class GroupClause final : public FactClause {
     bool holds = true;
     for (const Bound& condition : conditions_) {
       switch (condition.asked) {
-        case Bound::kGroupId: holds &= condition.test.matches({ValueType::kString, version.groups->id(group)}); break;
-        case Bound::kGroupRole: holds &= condition.test.matches(membership.texts[0]); break;
+        case Bound::kGroupId:
+          holds &= condition.test.matches(Value{ValueType::kString, version.groups->id(group)}, now_ms);
+          break;
+        case Bound::kGroupRole: holds &= condition.test.matches(membership.texts[0], now_ms); break;
         case Bound::kTrait: {
           if (!condition.key) {
             holds &= condition.test.passes_missing();
@@ -69,7 +71,8 @@ class GroupClause final : public FactClause {
           }
           const auto seen = version.group_traits->trait_at(group, *condition.key, now_ms, version.groups->links());
           valid_until_ms = std::min(valid_until_ms, seen.next_ms);
-          holds &= condition.test.matches(seen.value);
+          valid_until_ms = std::min(valid_until_ms, condition.test.valid_until(seen.value, now_ms));
+          holds &= condition.test.matches(seen.value, now_ms);
         }
       }
     }
@@ -93,8 +96,9 @@ FactClauseSpec parse_group_clause(Fields& fields) {
   return out;
 }
 
-std::unique_ptr<const FactClause> bind_group_clause(const FactClauseSpec& spec, const Version& version) {
-  return std::make_unique<GroupClause>(spec, version);
+std::unique_ptr<const FactClause> bind_group_clause(const FactClauseSpec& spec, const Version& version,
+                                                    const Moment& at) {
+  return std::make_unique<GroupClause>(spec, version, at);
 }
 
 }  // namespace cdp

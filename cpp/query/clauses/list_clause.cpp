@@ -36,7 +36,7 @@ FactClauseSpec parse_list_clause(Fields& fields) {
   return out;
 }
 
-std::unique_ptr<const FactClause> bind_list_clause(const FactClauseSpec& spec, const Version& version) {
+std::unique_ptr<const FactClause> bind_list_clause(const FactClauseSpec& spec, const Version& version, const Moment&) {
   const std::optional<std::uint32_t> name = version.strings->find(spec.name);
   const std::optional<std::uint64_t> subject = name ? std::optional(subject_of(*name)) : std::nullopt;
   return std::make_unique<StateClause>(FactType::kList, subject, true);
@@ -49,7 +49,7 @@ FactClauseSpec parse_suppressed_clause(Fields& fields) {
   return out;
 }
 
-std::unique_ptr<const FactClause> bind_suppressed_clause(const FactClauseSpec& spec, const Version&) {
+std::unique_ptr<const FactClause> bind_suppressed_clause(const FactClauseSpec& spec, const Version&, const Moment&) {
   return std::make_unique<StateClause>(FactType::kSuppress, std::uint64_t{0}, spec.wanted);
 }
 

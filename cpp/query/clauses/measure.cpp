@@ -46,7 +46,7 @@ bool distinct_holds(const BoundMeasure& measure, std::span<const Value> values) 
 }  // namespace
 
 BoundMeasure bind_measure(const MeasureSpec& spec, const Version& version) {
-  BoundMeasure out{spec.measure, std::nullopt, BoundTest(spec.test, *version.strings), false};
+  BoundMeasure out{spec.measure, std::nullopt, BoundTest(spec.test, *version.strings, {}), false};
   if (spec.measure != Measure::kCount) {
     if (const auto key = version.keys->find(spec.property)) out.key = KeyId{*key};
   }

@@ -1,5 +1,7 @@
 #include "query/clauses/trait_clause.hpp"
 
+#include <algorithm>
+
 #include "query/predicate.hpp"
 #include "query/profile_mask.hpp"
 
@@ -28,7 +30,8 @@ std::uint64_t decide_by_ids(const BoundTest& test, std::span<const std::uint32_t
 
 }  // namespace
 
-TraitClause::TraitClause(const PredicateSpec& spec, const Version& version) : test(spec.test, *version.strings) {
+TraitClause::TraitClause(const PredicateSpec& spec, const Version& version, const Moment& at)
+    : test(spec.test, *version.strings, at) {
   if (const auto found = version.keys->find(spec.trait)) key = KeyId{*found};
 }
 
@@ -69,7 +72,7 @@ void TraitClause::evaluate_task(const Task& task, std::int64_t now_ms, std::span
 Truth TraitClause::evaluate(const Version& version, Origin home, std::int64_t now_ms) const {
   if (!key) return {test.passes_missing(), INT64_MAX};
   const ProfileView::Seen seen = version.profiles->trait_at(home, *key, now_ms, *version.links);
-  return {test.matches(seen.value), seen.next_ms};
+  return {test.matches(seen.value, now_ms), std::min(seen.next_ms, test.valid_until(seen.value, now_ms))};
 }
 
 }  // namespace cdp

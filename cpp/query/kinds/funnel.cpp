@@ -125,7 +125,7 @@ class FunnelKind final : public Kind {
         window_(window),
         strictly_later_(strictly_later),
         limit_(binding.common.limit) {
-    for (const Selector& step : steps) steps_.push_back(bind_selector(step, binding.version));
+    for (const Selector& step : steps) steps_.push_back(bind_selector(step, binding.version, binding.moment()));
     names_ = names_of(steps_);
   }
 

@@ -50,9 +50,11 @@ class AttemptsFunnelKind final : public Kind {
                               std::max<std::int64_t>(binding.range.start_ms, 0));
     }
     std::vector<BoundSelector> selectors;
-    for (const Selector& step : spec.steps) selectors.push_back(bind_selector(step, binding.version));
-    for (const Selector& each : spec.excluded) selectors.push_back(bind_selector(each, binding.version));
-    if (rules_.order == FunnelRules::Order::kStrictAll) selectors.push_back(bind_selector({}, binding.version));
+    for (const Selector& step : spec.steps) selectors.push_back(bind_selector(step, binding.version, binding.moment()));
+    for (const Selector& each : spec.excluded)
+      selectors.push_back(bind_selector(each, binding.version, binding.moment()));
+    if (rules_.order == FunnelRules::Order::kStrictAll)
+      selectors.push_back(bind_selector({}, binding.version, binding.moment()));
     matcher_ = RowMatcher(std::move(selectors));
     for (const std::string& key : spec.hold) {
       const auto id = binding.version.keys->find(key);

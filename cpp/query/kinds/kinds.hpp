@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "query/kernel.hpp"
+#include "query/moment.hpp"
 #include "query/spec.hpp"
 
 namespace cdp {
@@ -20,6 +21,7 @@ struct Binding {
   TimeRange range;  // resolved, end ≤ now + 1
   std::int64_t now_ms = 0;
   const Zone& zone;  // of common.zone
+  [[nodiscard]] Moment moment() const noexcept { return {now_ms, &zone}; }
 };
 
 // A kind's own fields, parsed and validated without any store.

@@ -150,11 +150,11 @@ class RetentionKind final : public Kind {
   RetentionKind(const Binding& binding, const RetentionSpec& fields)
       : plan_(binding.version, binding.zone, binding.common.week_start, fields.unit,
               {binding.range.start_ms, binding.now_ms + 1}, std::max<std::int64_t>(binding.range.start_ms, 0)),
-        start_(bind_selector(fields.start, binding.version)),
+        start_(bind_selector(fields.start, binding.version, binding.moment())),
         same_(!fields.returned),
         first_ever_(fields.population == RetentionSpec::Population::kFirstEver),
         periods_(fields.periods) {
-    return_ = same_ ? start_ : bind_selector(*fields.returned, binding.version);
+    return_ = same_ ? start_ : bind_selector(*fields.returned, binding.version, binding.moment());
     names_ = names_of(std::vector{start_, return_});
   }
 

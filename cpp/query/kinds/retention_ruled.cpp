@@ -80,8 +80,9 @@ class RuledRetentionKind final : public Kind {
         hours_(binding.zone, {Unit::Type::kHour, 0}, 0),
         length_ms_(rolling_ms(spec.unit)),
         limit_(binding.common.limit) {
-    const BoundSelector start = bind_selector(spec.start, binding.version);
-    const BoundSelector returned = spec.returned ? bind_selector(*spec.returned, binding.version) : start;
+    const BoundSelector start = bind_selector(spec.start, binding.version, binding.moment());
+    const BoundSelector returned =
+        spec.returned ? bind_selector(*spec.returned, binding.version, binding.moment()) : start;
     matcher_ = RowMatcher({start, returned});
     const std::int64_t first = spec.population == Population::kFirstEver ? INT64_MIN : binding.range.start_ms;
     seen_ = {first, binding.now_ms + 1};
@@ -128,7 +129,7 @@ class RuledRetentionKind final : public Kind {
       keys.insert(keys.end(), cells.size() - before, line.is_rest ? nullptr : &line.key);
     }
     breakdown_.add_columns(table, keys, strings);
-    const auto add = [&](const char* name, std::int64_t Cell::* member) {
+    const auto add = [&](const char* name, std::int64_t Cell::*member) {
       TableColumn& column = table.add(name, ColumnType::kInt64);
       for (const Cell& cell : cells) column.push_int(cell.*member);
     };

@@ -165,13 +165,14 @@ class RuledTrendKind final : public Kind {
         breakdown_(binding.common.breakdown, binding.version, binding.now_ms),
         limit_(breakdown_.empty() ? std::nullopt : binding.common.limit) {
     std::vector<BoundSelector> selectors;
-    for (const TrendSeries& series : spec_.series) selectors.push_back(bind_selector(series.selector, binding.version));
+    for (const TrendSeries& series : spec_.series)
+      selectors.push_back(bind_selector(series.selector, binding.version, binding.moment()));
     for (const TrendSeries& series : spec_.series) {
       if (series.first == TrendSeries::First::kNo) continue;
       looks_back_ = true;
       if (series.first != TrendSeries::First::kEvent) continue;
       named_bit_[&series - spec_.series.data()] = selectors.size();
-      selectors.push_back(bind_selector({series.selector.names, {}}, binding.version));
+      selectors.push_back(bind_selector({series.selector.names, {}}, binding.version, binding.moment()));
     }
     matcher_ = RowMatcher(std::move(selectors));
     for (const Unit& unit : spec_.intervals) axes_.emplace_back(spec_, binding, unit);

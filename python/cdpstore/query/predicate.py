@@ -90,11 +90,12 @@ class Did(Predicate):
     window: tuple[tuple[str, Any], ...] = ()
     measures: tuple[tuple[str, Condition], ...] = ()
 
-    def where(self, key: str, *, ignore_case: bool = False) -> Comparison[Self]:
+    def where(self, key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Self]:
         """Counts only events whose property meets the condition that follows."""
         return Comparison(
             lambda condition: self._replace(conditions=(*self.conditions, {"property": key, **condition})),
             ignore_case=ignore_case,
+            missing=missing,
         )
 
     def within(self, duration: str | int) -> Self:
@@ -158,9 +159,9 @@ class Did(Predicate):
         return dataclasses.replace(self, **fields)
 
 
-def trait(key: str, *, ignore_case: bool = False) -> Comparison[Predicate]:
+def trait(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Predicate]:
     """A condition on a trait, completed by its operator."""
-    return Comparison(lambda condition: _Trait(key, condition), ignore_case=ignore_case)
+    return Comparison(lambda condition: _Trait(key, condition), ignore_case=ignore_case, missing=missing)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -180,10 +181,12 @@ class HasDevice(Predicate):
 
     conditions: tuple[Condition, ...] = ()
 
-    def where(self, key: str, *, ignore_case: bool = False) -> Comparison["HasDevice"]:
+    def where(self, key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison["HasDevice"]:
         """One more condition: on id, platform, token, app_version, zone, reason, dead, first_seen or last_seen."""
         return Comparison(
-            lambda condition: HasDevice((*self.conditions, {"property": key, **condition})), ignore_case=ignore_case
+            lambda condition: HasDevice((*self.conditions, {"property": key, **condition})),
+            ignore_case=ignore_case,
+            missing=missing,
         )
 
     def spec(self) -> dict[str, Any]:
@@ -197,11 +200,12 @@ class InGroup(Predicate):
     kind: str | None
     conditions: tuple[Condition, ...] = ()
 
-    def where(self, key: str, *, ignore_case: bool = False) -> Comparison["InGroup"]:
+    def where(self, key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison["InGroup"]:
         """One more condition: on a trait of the group, on `$id`, or on `$role`, the member's."""
         return Comparison(
             lambda condition: InGroup(self.kind, (*self.conditions, {"property": key, **condition})),
             ignore_case=ignore_case,
+            missing=missing,
         )
 
     def spec(self) -> dict[str, Any]:

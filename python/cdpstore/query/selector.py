@@ -21,9 +21,9 @@ class Selector:
     names: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
-    def where(self, key: str, *, ignore_case: bool = False) -> Comparison[Self]:
+    def where(self, key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Self]:
         """A condition on a property, completed by its operator."""
-        return Comparison(lambda condition: self._with(key, condition), ignore_case=ignore_case)
+        return Comparison(lambda condition: self._with(key, condition), ignore_case=ignore_case, missing=missing)
 
     def spec(self) -> str | dict[str, Any]:
         """The selector as a spec: a bare name where nothing more is said."""

@@ -14,6 +14,7 @@ from cdpstore.testing.history import History
 from cdpstore.testing.identity import KINDS
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, choice, each, integer, name_of, predicate, time_range
+from cdpstore.testing.value_tests import at_instant
 from cdpstore.testing.values import typed
 from cdpstore.testing.view import resolved
 
@@ -37,6 +38,7 @@ def answer(history: History, spec: Mapping[str, Any], now_ms: int) -> Table:
     given_ms = fields.take("now_ms", integer(-_CENTURY_MS, _CENTURY_MS))
     fields.done()
     now_ms = now_ms if given_ms is None else given_ms
+    where = at_instant(where, "UTC", now_ms)
     people = [person for person in history.people(now_ms, None) if where is None or holds(where, person, now_ms)]
     if what == "profiles":
         return _profiles(history, people, columns, now_ms)

@@ -32,6 +32,7 @@ from cdpstore.testing.kinds import profile as profile_kind
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, common_fields
+from cdpstore.testing.value_tests import at_instant
 from cdpstore.testing.view import View, resolved
 from cdpstore.writes import Writes
 from cdpstore.zones import TABLE, is_zone
@@ -103,8 +104,9 @@ class ModelStore(Writes[Ack]):
         calendar = (common["zone"], common["week_start"])
         start_ms, end_ms = resolved(common["range"] and absolute(common["range"], *calendar, now_ms), now_ms)
         people = self._people(now_ms, common["as_of_ms"])
+        own = at_instant(own, common["zone"], now_ms)
         if common["where"] is not None:
-            where = absolute_predicate(common["where"], *calendar, now_ms)
+            where = at_instant(absolute_predicate(common["where"], *calendar, now_ms), common["zone"], now_ms)
             people = [person for person in people if holds(where, person, now_ms)]
         is_broken_down = bool(common["breakdown"])
         view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, is_broken_down)

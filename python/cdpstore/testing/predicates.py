@@ -9,13 +9,18 @@ import msgpack
 
 from cdpstore.model import datetime_of, milliseconds_of
 from cdpstore.testing.rows import Row
+from cdpstore.testing.value_tests import ELEMENT_TESTS
 from cdpstore.testing.values import is_number
 
 __all__ = ["about_times", "compares", "passes", "selects"]
 
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _ORDERED = {"lt": (-1,), "le": (-1, 0), "gt": (1,), "ge": (0, 1), "eq": (0,)}
-_NEGATIVE = {"ne": "eq", "not_in": "in"}
+_NEGATIVE = {
+    **{"ne": "eq", "not_in": "in", "none": "any", "not_regex": "regex"},
+    **{f"not_{op}": op for op in ("contains", "starts", "ends")},
+}
+_SAME = {"any": "in", "before": "lt", "after": "gt"}
 
 
 def selects(selector: Any, row: Row) -> bool:
@@ -27,14 +32,22 @@ def selects(selector: Any, row: Row) -> bool:
 
 def passes(value: Any, test: dict[str, Any]) -> bool:
     """Whether a value (None: missing) passes op and value of the test."""
-    op, wanted = test["op"], test.get("value")
+    op: str = test["op"]
+    wanted: Any = test.get("value")
     if value is None:
-        return bool(op == "not_exists")
+        return bool(op == "not_exists" or test.get("missing"))
     if op in ("exists", "not_exists"):
         return bool(op == "exists")
     if op in _NEGATIVE:
         return not passes(value, {**test, "op": _NEGATIVE[op]})
+    op = _SAME.get(op, op)
+    if op == "size":
+        return isinstance(value, list) and passes(len(value), wanted)
+    if op == "all":
+        return all(passes(value, {**test, "op": "eq", "value": each}) for each in wanted)
     elements = value if isinstance(value, list) else [value]
+    if op in ELEMENT_TESTS:
+        return any(ELEMENT_TESTS[op](element, test) for element in elements)
     return any(_element_passes(element, op, wanted, bool(test.get("ignore_case"))) for element in elements)
 
 

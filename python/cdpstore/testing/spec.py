@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgpack
@@ -13,7 +13,10 @@ from cdpstore.errors import BadQuery
 from cdpstore.model import milliseconds_of
 from cdpstore.testing.calendars import WEEKDAYS
 from cdpstore.testing.durations import milliseconds
+from cdpstore.testing.regex import compiled
+from cdpstore.testing.value_tests import VERSIONS, is_version
 from cdpstore.testing.values import is_number
+from cdpstore.zones import is_zone
 
 __all__ = ["COMMON", "Fields", "bad", "common_fields", "duration", "predicate", "selector", "unit", "unsupported"]
 
@@ -22,6 +25,11 @@ OPS: Final = (
     *("eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "between"),
     *("contains", "starts", "ends", "exists", "not_exists"),
 )
+VALUE_OPS: Final = (
+    *("not_contains", "not_starts", "not_ends", "regex", "not_regex", "any", "all", "none", "size"),
+    *("before", "after", "on", "within", "anniversary", *VERSIONS),
+)
+FOLDED: Final = ("not_contains", "not_starts", "not_ends", "regex", "not_regex", "any", "all", "none")
 UNITS: Final = ("hour", "day", "week", "month", "quarter", "year")
 MEASURES: Final = ("count", "sum", "mean", "min", "max", "distinct")
 COMMON: Final = ("kind", "where", "range", "zone", "week_start", "now_ms", "as_of_ms", "breakdown", "limit")
@@ -30,6 +38,7 @@ _OF_DEVICE: Final = (
     *("id", "platform", "token", "app_version", "zone", "reason"),
     *("dead", "first_seen", "last_seen"),
 )
+_NUMBER_OPS: Final = ("eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "between")
 _ORDERED: Final = ("lt", "le", "gt", "ge", "between")
 _TEXT: Final = ("contains", "starts", "ends")
 _CENTURY_MS: Final = 100 * 366 * 86_400_000
@@ -140,6 +149,13 @@ def name_of(node: Any, path: str) -> str:
     if not isinstance(node, str) or not 1 <= len(node.encode()) <= 256:
         bad(path, "expected a string of 1 to 256 bytes")
     return node
+
+
+def zone_of(node: Any, path: str) -> str:
+    """The name of a zone."""
+    if not is_zone(name_of(node, path)):
+        raise BadQuery("query.zone.unknown", "expected an IANA name", path=path)
+    return str(node)
 
 
 def time(node: Any, path: str) -> int:
@@ -284,7 +300,7 @@ def _measure(name: str) -> Callable[[Any, str], dict[str, Any]]:
 
 
 def _check_measure(name: str, test: dict[str, Any], fields: Fields) -> None:
-    if test["op"] in (*_TEXT, "exists", "not_exists"):
+    if test["op"] not in _NUMBER_OPS or test["missing"]:
         bad(fields.path("op"), "a measure is compared as a number")
     values = test["value"] if isinstance(test["value"], list) else [test["value"]]
     times = name in ("min", "max") and values and all(_is_datetime(value) for value in values)
@@ -307,7 +323,15 @@ def _device_condition(node: Any, path: str) -> dict[str, Any]:
 
 
 def _test(fields: Fields) -> dict[str, Any]:
-    op = fields.require("op", choice(OPS))
+    op = fields.require("op", choice((*OPS, *VALUE_OPS)))
+    parsed = value_test(op, fields) if op in VALUE_OPS else _plain_test(op, fields)
+    missing = fields.take("missing", boolean)
+    if missing is not None and op in ("exists", "not_exists"):
+        bad(fields.path("missing"), "exists and not_exists say it themselves")
+    return {**parsed, "missing": bool(missing)}
+
+
+def _plain_test(op: str, fields: Fields) -> dict[str, Any]:
     has_value, value = fields.has("value"), fields.take_null("value")
     ignore_case = fields.take("ignore_case", boolean) or False
     path = fields.path("value")
@@ -315,10 +339,95 @@ def _test(fields: Fields) -> dict[str, Any]:
         return bad(path, "exists takes no value") if has_value else {"op": op, "ignore_case": ignore_case}
     if not has_value:
         bad(path, "missing; expected a value to compare with")
-    return {"op": op, "value": _values(op, value, path), "ignore_case": ignore_case}
+    return {"op": op, "value": constants(op, value, path), "ignore_case": ignore_case}
 
 
-def _values(op: str, node: Any, path: str) -> Any:
+def value_test(op: str, fields: Fields) -> dict[str, Any]:
+    """The tests that are more than a comparison."""
+    path = fields.path("value")
+    if not fields.has("value"):
+        bad(path, "missing; expected a value to test with")
+    value = fields.take_null("value")
+    ignore_case = fields.take("ignore_case", boolean) or False
+    if ignore_case and op not in FOLDED:
+        bad(fields.path("ignore_case"), f"{op} knows no letters")
+    zone = fields.take("zone", zone_of) if op in ("on", "anniversary") else None
+    return {"op": op, "value": _value_of_test(op, value, path), "ignore_case": ignore_case, "zone": zone}
+
+
+def _value_of_test(op: str, node: Any, path: str) -> Any:
+    match op:
+        case "not_contains" | "not_starts" | "not_ends" | "regex" | "not_regex":
+            if not isinstance(node, str) or (op.endswith("regex") and not _is_regex(node)):
+                bad(path, "expected a text" if op.startswith("not_") else "expected a regular expression")
+        case "any" | "all" | "none":
+            return constants("in", node, path)
+        case "before" | "after":
+            if not _is_datetime(node):
+                bad(path, "expected a datetime")
+        case "on":
+            if not _is_date(node):
+                bad(path, "expected a date")
+        case "within":
+            return _within(node, path)
+        case "anniversary":
+            return _anniversary(node, path)
+        case "size":
+            return _size(node, path)
+        case _:
+            if not is_version(node):
+                bad(path, "expected a version")
+    return node
+
+
+def _is_regex(node: str) -> bool:
+    try:
+        compiled(node)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_date(node: Any) -> bool:
+    try:
+        return isinstance(node, str) and len(node) == 10 and date.fromisoformat(node).isoformat() == node
+    except ValueError:
+        return False
+
+
+def _within(node: Any, path: str) -> dict[str, int]:
+    fields = Fields(node, path)
+    found = {name: fields.take(name, duration) for name in ("last", "next")}
+    given = {name: span for name, span in found.items() if span is not None}
+    if len(given) != 1:
+        bad(path, "expected last or next")
+    fields.done()
+    return given
+
+
+def _anniversary(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    days = {name: fields.take(name, integer(0, 366)) for name in ("days_before", "days_after")}
+    leap_day = fields.take("leap_day", choice(("feb_28", "mar_1")))
+    fields.done()
+    return {**days, "leap_day": leap_day}
+
+
+def _size(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    size = _test(fields)
+    fields.done()
+    if size["op"] not in _NUMBER_OPS:
+        bad(fields.path("op"), "a number is compared as one")
+    if size["missing"]:
+        bad(fields.path("missing"), "it belongs to the value")
+    values = size["value"] if isinstance(size["value"], list) else [size["value"]]
+    if not all(is_number(value) for value in values):
+        bad(fields.path("value"), "expected a number")
+    return size
+
+
+def constants(op: str, node: Any, path: str) -> Any:
     if op not in ("in", "not_in", "between"):
         _check_literal(op, node, path)
         return node

@@ -10,6 +10,7 @@ future; keys whose values change type from event to event; and, when asked, reco
 """
 
 import dataclasses
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -49,6 +50,7 @@ __all__ = [
     "times",
     "trait_records",
     "trends",
+    "value_tests",
     "values",
 ]
 
@@ -56,6 +58,10 @@ DAY_MS: Final = 86_400_000
 PARTITION_MS: Final = 28 * DAY_MS
 START_MS: Final = 4 * DAY_MS + 700 * PARTITION_MS  # a partition's first millisecond, a Monday in 2023
 END_MS: Final = START_MS + 3 * PARTITION_MS
+MOMENTS: Final = (
+    *(datetime_of(START_MS), datetime_of(START_MS + DAY_MS + 1), datetime_of(END_MS + DAY_MS)),
+    *(datetime.fromisoformat(day) for day in ("2019-11-27T23:30Z", "2020-02-29T12:00Z")),
+)
 NAMES: Final = ("Viewed", "Added", "Charged", "Seen")
 SYSTEM_NAME: Final = "Message Sent"
 KEYS: Final = ("price", "color", "tags", "nested.deep")
@@ -67,6 +73,10 @@ GROUPS: Final = (("company", "g1"), ("company", "g2"), ("family", "g1"))
 LISTS: Final = ("vip", "trial")
 USERS: Final = ("u1", "u2", "u3", "u4")
 ANONYMOUS: Final = ("a1", "a2", "a3")
+EXPRESSIONS: Final = (
+    *("", "^$", "e", "^r.d$", "[a-d]+", "^[^a-z]", r"\d\.?\d", r"\bb", r"(?:re|blu)[de]?", "(x{2}){3,}$", "\u00e4."),
+    *(r"^\w+$", r"a\n\d", "a.1", "(r|e|d)*?$", r"[\w.-]{4,}", r"\S\s", "(?:|t)rue", "B", r"[^\W\d_]{3}"),
+)
 ZONES: Final = (  # half and quarter hours, and the ends and starts of summer in autumn 2023
     *("UTC", "UTC", "Europe/London", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu"),
     *("Australia/Lord_Howe", "Africa/Cairo", "Pacific/Kiritimati"),
@@ -100,10 +110,12 @@ def times() -> st.SearchStrategy[int]:
 @cache
 def values() -> st.SearchStrategy[Any]:
     """Values of every type, few enough to meet again; the hard ones among them."""
-    texts = st.sampled_from(["red", "Red", "blue", "", "1", "true", "\u00e4\u00df", "other", "x" * 40])
+    texts = st.sampled_from(
+        ["red", "Red", "blue", "", "1", "true", "\u00e4\u00df", "other", "x" * 40, "1.10", "v1.9-rc.1", "a\n1_b"]
+    )
     integers = st.sampled_from([0, 1, 2, 3, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)]) | st.integers(-5, 5)
     floats = st.sampled_from([0.0, -0.0, 0.1, 0.5, 1.0, 2.5, 1e300, -1e300, 5e-324, 2.0**53])
-    moments = st.sampled_from([datetime_of(START_MS), datetime_of(START_MS + DAY_MS + 1)])
+    moments = st.sampled_from(MOMENTS)
     scalars = st.none() | st.booleans() | integers | floats | texts | moments
     lists = st.lists(st.booleans() | st.integers(0, 2) | texts, max_size=3)
     items = st.lists(st.dictionaries(st.sampled_from(["sku", "qty"]), st.integers(0, 2), max_size=2), max_size=2)
@@ -697,9 +709,59 @@ def _tests() -> st.SearchStrategy[dict[str, Any]]:
         lambda op, value: {"op": op, "value": value}, st.sampled_from(["contains", "starts", "ends"]), texts
     )
     exists = st.sampled_from(["exists", "not_exists"]).map(lambda op: {"op": op})
-    tests = equal | several | order | between | text | exists
+    plain = equal | several | order | between | text
     folded = st.builds(lambda test: {**test, "ignore_case": True}, equal | several | text)
-    return tests | folded
+    tests = plain | folded | value_tests()
+    return tests | exists | st.builds(lambda test: {**test, "missing": True}, tests)
+
+
+@cache
+def value_tests() -> st.SearchStrategy[dict[str, Any]]:
+    """Tests that are more than a comparison: texts, lists, times and dates, versions."""
+    parts = st.sampled_from(["r", "R", "red", "e", "", "d"])
+    text = st.builds(
+        lambda op, value: {"op": op, "value": value}, st.sampled_from(["not_contains", "not_starts", "not_ends"]), parts
+    )
+    expressions = st.sampled_from(EXPRESSIONS)
+    regex = st.builds(
+        lambda op, value: {"op": op, "value": value}, st.sampled_from(["regex", "not_regex"]), expressions
+    )
+    scalars = values().filter(lambda value: value is not None and not isinstance(value, list))
+    several = st.builds(
+        lambda op, value: {"op": op, "value": value},
+        st.sampled_from(["any", "all", "none"]),
+        st.lists(scalars | st.sampled_from(["a", "b", "c"]), max_size=2),
+    )
+    folded = st.builds(lambda test: {**test, "ignore_case": True}, text | regex | several)
+    size = _thresholds().map(lambda test: {"op": "size", "value": test})
+    return text | regex | several | folded | size | _time_tests() | _version_tests()
+
+
+def _time_tests() -> st.SearchStrategy[dict[str, Any]]:
+    moments = st.sampled_from(MOMENTS)
+    order = st.builds(lambda op, value: {"op": op, "value": value}, st.sampled_from(["before", "after"]), moments)
+    spans = st.sampled_from([1, "1h", "1d", "30d", "12w", "100d"])
+    within = st.builds(
+        lambda word, span: {"op": "within", "value": {word: span}}, st.sampled_from(["last", "next"]), spans
+    )
+    on = moments.map(lambda moment: {"op": "on", "value": moment.date().isoformat()})
+    rule = st.fixed_dictionaries(
+        {},
+        optional={
+            "days_before": st.sampled_from([0, 1, 30, 120, 366]),
+            "days_after": st.sampled_from([0, 1, 90]),
+            "leap_day": st.sampled_from(["feb_28", "mar_1"]),
+        },
+    )
+    anniversary = rule.map(lambda rule: {"op": "anniversary", "value": rule})
+    zoned = st.builds(lambda test, zone: {**test, "zone": zone}, on | anniversary, st.sampled_from(ZONES))
+    return order | within | within | on | anniversary | zoned
+
+
+def _version_tests() -> st.SearchStrategy[dict[str, Any]]:
+    ops = st.sampled_from(["version_lt", "version_le", "version_gt", "version_ge", "version_eq"])
+    versions = st.sampled_from(["1", "1.9", "1.9.0-rc.1", "1.10.0", "V2-x.7", "01.10+7"])
+    return st.builds(lambda op, version: {"op": op, "value": version}, ops, versions)
 
 
 def _did_clauses(zoned: bool) -> st.SearchStrategy[dict[str, Any]]:
