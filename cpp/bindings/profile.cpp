@@ -14,6 +14,7 @@
 #include "bindings/convert.hpp"
 #include "codec/fact_spec.hpp"
 #include "engine/engine.hpp"
+#include "query/as_of.hpp"
 #include "query/kinds/group.hpp"
 #include "query/spec.hpp"
 
@@ -276,10 +277,11 @@ py::object answer_of(const ProfileAnswer& answer) {
 py::object read(const Engine& engine, const ProfileSpec& spec, std::int64_t now_ms) {
   if (!model().answer) throw Error(Family::kInternal, code::kInternal, "no classes were given for answers");
   std::optional<ProfileAnswer> answer;
-  const VersionPtr version = engine.pin();  // strings of the answer live in it
+  VersionPtr version = engine.pin();  // strings of the answer live in it
   {
     std::optional<py::gil_scoped_release> released;
-    if (spec.with_events && spec.limit > kInlineEvents) released.emplace();
+    if (spec.as_of_ms || (spec.with_events && spec.limit > kInlineEvents)) released.emplace();
+    if (spec.as_of_ms) version = version_as_of(version, *spec.as_of_ms);
     answer = cdp::read_profile(*version, spec, now_ms);
   }
   return answer ? answer_of(*answer) : py::none();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/pool.hpp"
+#include "query/as_of.hpp"
 #include "query/budget.hpp"
 #include "query/calendar.hpp"
 #include "query/calendar_windows.hpp"
@@ -154,9 +155,10 @@ class Execution {
 
 }  // namespace
 
-Table run_query(const VersionPtr& version, std::span<const std::uint8_t> bytes, const QueryOptions& options) {
+Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, const QueryOptions& options) {
   check_instant(options.now_ms);
   Spec spec = parse_spec(bytes);
+  const VersionPtr version = spec.common.as_of_ms ? version_as_of(pinned, *spec.common.as_of_ms) : pinned;
   const std::int64_t now_ms = spec.common.now_ms.value_or(options.now_ms);
   const Zone& zone = zones().find(spec.common.zone, Path().field("zone"));
   resolve_calendar_windows(spec.common, zone, now_ms);

@@ -232,12 +232,18 @@ class PredicateParser {
 CommonSpec parse_common(Fields& fields) {
   CommonSpec out;
   out.kind = std::string(read_string(fields.require("kind", "the kind of the query"), fields.path("kind")));
-  if (fields.take("as_of_ms") != nullptr) fail_unsupported(fields.path("as_of_ms"), "as_of_ms is not built yet");
   if (const Node* node = fields.take("where")) out.where = parse_predicate(*node, fields.path("where"), true);
   if (const Node* node = fields.take("range")) out.range = parse_range(*node, fields.path("range"), true);
   if (const Node* node = fields.take("zone")) out.zone = read_name(*node, fields.path("zone"), "the name of a zone");
   out.week_start = static_cast<int>(fields.choice("week_start", kWeekDays, 0));
   if (const Node* node = fields.take("now_ms")) out.now_ms = read_time(*node, fields.path("now_ms"));
+  if (const Node* node = fields.take("as_of_ms")) {
+    out.as_of_ms = read_time(*node, fields.path("as_of_ms"));
+    if (out.now_ms && *out.now_ms > *out.as_of_ms) {
+      fail_invalid(fields.path("now_ms"), "expected an instant not after as_of_ms: what lies later is hidden");
+    }
+    if (!out.now_ms) out.now_ms = out.as_of_ms;
+  }
   if (const Node* node = fields.take("breakdown")) {
     const Path path = fields.path("breakdown");
     const std::vector<Node>& items = read_array(*node, path, 0, limits::kQueryBreakdowns);

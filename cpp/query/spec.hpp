@@ -128,8 +128,9 @@ struct CommonSpec {
   std::shared_ptr<const PredicateSpec> where;  // null: every profile
   RangeSpec range;
   std::string zone = "UTC";
-  int week_start = 0;  // 0 = Monday .. 6 = Sunday
-  std::optional<std::int64_t> now_ms;
+  int week_start = 0;                  // 0 = Monday .. 6 = Sunday
+  std::optional<std::int64_t> now_ms;  // at or before as_of_ms; as_of_ms where only that is given
+  std::optional<std::int64_t> as_of_ms;
   std::vector<Operand> breakdown;
   std::optional<std::int64_t> limit;
 };

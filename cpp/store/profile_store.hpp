@@ -46,10 +46,10 @@ class ProfileView {
   virtual ~ProfileView() = default;
   // The folded trait of the profile whose home this is, by all its operations, those timed in the future too (`trait_at` for
   // what a query sees); null type when it has none. O(1), ~5 ns.
-  [[nodiscard]] virtual Value trait(Origin home, KeyId key) const noexcept = 0;
+  [[nodiscard]] virtual Value trait(Origin home, KeyId key) const = 0;
   // The same for homes [first, first + out.size()): values of every origin in the range (garbage for origins that are not
   // homes). For kernels. ~1 ns a profile.
-  virtual void traits(Origin first, KeyId key, std::span<Value> out) const noexcept = 0;
+  virtual void traits(Origin first, KeyId key, std::span<Value> out) const = 0;
   // The trait as a query at `now_ms` sees it, operations timed later left out, under the links of now. `next_ms`: when the
   // first of those becomes visible. As `trait` when nothing of the profile is later; else a fold of all its operations.
   struct Seen {

@@ -131,11 +131,12 @@ class AsyncClient(Writes[Awaitable[Ack]]):
         return Table.from_msgpack(await self._ask(Query(self._take_id(), _raw(spec), now_ms)))
 
     async def profile(
-        self, ids: Mapping[str, str] | int, *, events: Mapping[str, Any] | None = None
+        self, ids: Mapping[str, str] | int, *, events: Mapping[str, Any] | None = None, as_of_ms: int | None = None
     ) -> ProfileAnswer | None:
-        """One profile whole, or None."""
+        """One profile whole, as it is or as it was valid at `as_of_ms`; None when unknown."""
         wanted = ids if isinstance(ids, int) else dict(ids)
-        body = await self._ask(ReadProfile(self._take_id(), wanted, None if events is None else dict(events)))
+        which = None if events is None else dict(events)
+        body = await self._ask(ReadProfile(self._take_id(), wanted, which, as_of_ms))
         return None if body is None else ProfileAnswer.from_msgpack(body)
 
     async def group(self, kind: str, group_id: str) -> GroupAnswer | None:
@@ -375,9 +376,11 @@ class Client(Writes[Ack]):
         """As `AsyncClient.query`."""
         return self._wait(self._client.query(spec, now_ms=now_ms))
 
-    def profile(self, ids: Mapping[str, str] | int, *, events: Mapping[str, Any] | None = None) -> ProfileAnswer | None:
+    def profile(
+        self, ids: Mapping[str, str] | int, *, events: Mapping[str, Any] | None = None, as_of_ms: int | None = None
+    ) -> ProfileAnswer | None:
         """As `AsyncClient.profile`."""
-        return self._wait(self._client.profile(ids, events=events))
+        return self._wait(self._client.profile(ids, events=events, as_of_ms=as_of_ms))
 
     def group(self, kind: str, group_id: str) -> GroupAnswer | None:
         """As `AsyncClient.group`."""

@@ -223,14 +223,15 @@ class Connection(asyncio.Protocol):
         return await services.executor.query(lambda: services.store.query(spec, now_ms=now_ms).to_msgpack())
 
     async def _profile(self, message: ReadProfile) -> bytes | None:
-        now_ms = self._services.clock.now_ms()
+        now_ms = self._services.clock.now_ms() if message.as_of_ms is None else None
+        when = {"now_ms": now_ms, "as_of_ms": message.as_of_ms}
 
         def read() -> bytes | None:
-            answer = self._services.store.profile(message.ids, events=message.events, now_ms=now_ms)
+            answer = self._services.store.profile(message.ids, events=message.events, **when)
             return None if answer is None else answer.to_msgpack()
 
         limit = (message.events or {}).get("limit")
-        if isinstance(limit, int) and limit <= INLINE_EVENTS:
+        if message.as_of_ms is None and isinstance(limit, int) and limit <= INLINE_EVENTS:
             return read()
         return await self._services.executor.query(read)
 

@@ -35,8 +35,8 @@ TEST("a spec is refused with the code and the path of its fault") {
   CHECK_EQ(failure(R"({"kind": "profiles"})"), "query.invalid where");
   CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "colour": 1})"),
            "query.field.unknown colour");
-  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "as_of_ms": 1})"),
-           "query.unsupported as_of_ms");
+  CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "as_of_ms": 1, "now_ms": 2})"),
+           "query.invalid now_ms");
   CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "limit": -1})"),
            "query.invalid limit");
   CHECK_EQ(failure(R"({"kind": "profiles", "where": {"trait": "a", "op": "exists"}, "week_start": "funday"})"),

@@ -61,10 +61,11 @@ class Twins:
         """What the real one says, in a form that compares."""
         return outcome(lambda: self.real.query(spec, now_ms=self.now_ms if now_ms is None else now_ms))
 
-    def ask_profile(self, ids: Any, events: Mapping[str, Any] | None = None) -> None:
+    def ask_profile(self, ids: Any, events: Mapping[str, Any] | None = None, *, as_of_ms: int | None = None) -> None:
         """One profile from both."""
-        expected = self.model.profile(ids, events=events, now_ms=self.now_ms)
-        answer = self.real.profile(ids, events=events, now_ms=self.now_ms)
+        when = {"now_ms": self.now_ms} if as_of_ms is None else {"as_of_ms": as_of_ms}
+        expected = self.model.profile(ids, events=events, **when)
+        answer = self.real.profile(ids, events=events, **when)
         assert _profile_key(answer) == _profile_key(expected)
 
 

@@ -212,6 +212,7 @@ ProfileSpec parse_profile(Fields& fields, const CommonSpec& common) {
   if (common.limit) fail_invalid(fields.path("limit"), "expected the limit inside events");
   ProfileSpec out;
   out.now_ms = common.now_ms;
+  out.as_of_ms = common.as_of_ms;
   const Node* ids = fields.take("ids");
   const Node* profile = fields.take("profile");
   if ((ids == nullptr) == (profile == nullptr))

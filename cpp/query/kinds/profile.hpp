@@ -84,6 +84,7 @@ struct ProfileSpec {
   std::vector<std::string> names;  // empty: all
   bool newest_first = false;
   std::optional<std::int64_t> now_ms;
+  std::optional<std::int64_t> as_of_ms;
 };
 
 [[nodiscard]] ProfileSpec parse_profile(Fields& fields, const CommonSpec& common);

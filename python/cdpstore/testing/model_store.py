@@ -116,14 +116,19 @@ class ModelStore(Writes[Ack]):
         return table
 
     def profile(
-        self, ids: Ids | int, *, events: Mapping[str, Any] | None = None, now_ms: int | None = None
+        self,
+        ids: Ids | int,
+        *,
+        events: Mapping[str, Any] | None = None,
+        now_ms: int | None = None,
+        as_of_ms: int | None = None,
     ) -> ProfileAnswer | None:
-        """One profile whole; None when unknown."""
-        now_ms = self._history.received_ms if now_ms is None else now_ms
+        """One profile whole, as it is or as it was valid at `as_of_ms`; None when unknown."""
+        now_ms = self._now({"now_ms": now_ms, "as_of_ms": as_of_ms}, None)
         origin = self._origin_of(ids)
         if origin is None:
             return None
-        person = self._history.person(origin, now_ms, None)
+        person = self._history.person(origin, now_ms, as_of_ms)
         options = profile_kind.parse_events(dict(events) if events is not None else None)
         return ProfileAnswer(
             profile_id=person.profile_id,
@@ -131,7 +136,7 @@ class ModelStore(Writes[Ack]):
             traits=person.traits,
             trait_history=tuple(
                 Operation(each.key, each.kind, each.value, each.time_ms)
-                for each in self._history.operations_of(person.origins, now_ms, None)
+                for each in self._history.operations_of(person.origins, now_ms, as_of_ms)
             ),
             events=tuple(
                 Event(row.name, row.time_ms, row.properties) for row in profile_kind.events_of(person.rows, options)
@@ -171,10 +176,10 @@ class ModelStore(Writes[Ack]):
         return kinds.count(ACCEPTED), kinds.count(DUPLICATE)
 
     def _now(self, common: Mapping[str, Any], now_ms: int | None) -> int:
-        for given in (common["now_ms"], now_ms, common["as_of_ms"]):
-            if given is not None:
-                return int(given)
-        return self._history.received_ms
+        given, as_of_ms = common["now_ms"], common["as_of_ms"]
+        if as_of_ms is not None and given is not None and given > as_of_ms:
+            bad("now_ms", "expected an instant not after as_of_ms: what lies later is hidden")
+        return next((int(each) for each in (given, as_of_ms, now_ms) if each is not None), self._history.received_ms)
 
     def _people(self, now_ms: int, as_of_ms: int | None) -> list[Person]:
         return self._history.people(now_ms, as_of_ms)

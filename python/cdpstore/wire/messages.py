@@ -1,7 +1,7 @@
 """What a frame says: one msgpack array `[type, id, …]`, typed.
 
     client  ["hello", id, version, api_key, client_name]      ["append", id, batch, producer?, now_ms?]
-            ["query", id, spec, now_ms?]                      ["profile", id, ids | profile_id, events?]
+            ["query", id, spec, now_ms?]                      ["profile", id, ids | profile_id, events?, as_of_ms?]
             ["watch", id, name, after_cursor]                 ["define", id, kind, name, body | nil]
             ["cancel", id, request_id]                        ["ping", id]                ["stats", id]
     server  ["reply", id, value]                              ["fault", id, code, message, path, retry_after_ms, family]
@@ -85,6 +85,7 @@ class ReadProfile(_Message, frozen=True, tag="profile"):
 
     ids: dict[str, str] | _Int64
     events: dict[str, Any] | None = None
+    as_of_ms: _Time | None = None
 
 
 class ReadGroup(_Message, frozen=True, tag="group"):
