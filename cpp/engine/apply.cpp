@@ -84,6 +84,13 @@ void Engine::Impl::publish_applied() {
   current.store(std::move(next));
 }
 
+void Engine::Impl::publish_segments() {
+  const std::lock_guard lock(publish_mutex);
+  auto next = std::make_shared<Version>(*current.load());
+  next->segments = watches.segments();
+  current.store(std::move(next));
+}
+
 // A group is applied in runs: its batches up to the next definition or tick are published as one version, then watched; so a
 // definition sees just what came before it. Groups are in the log, so replay cuts the same runs.
 void Engine::Impl::apply_group(Group& group) {
@@ -112,7 +119,9 @@ void Engine::Impl::apply_group(Group& group) {
     if (const auto* define = std::get_if<DefineRecord>(&pending.record)) {
       tick_ms = std::max(tick_ms, define->now_ms);
       settle_run();
-      watching([&] { watches.define(*define, current.load(), tick_ms, pool.get()); });
+      bool has_changed = false;
+      watching([&] { has_changed = watches.define(*define, current.load(), tick_ms, pool.get()); });
+      if (has_changed) publish_segments();
     } else if (std::holds_alternative<TickRecord>(pending.record)) {
       settle_run();
       watching([&] { watches.settle(*current.load(), tick_ms); });

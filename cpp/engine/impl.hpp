@@ -158,6 +158,7 @@ struct Engine::Impl {
   Outcome apply_one(Pending& pending, std::vector<Origin>& touched);
   Outcome apply_batch(Pending& pending, std::vector<Origin>& touched);
   void publish_applied();
+  void publish_segments();
   // order.cpp
   void seal_loop();
   void merge_loop();

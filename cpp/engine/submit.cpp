@@ -126,7 +126,7 @@ std::optional<Engine::LoadTicket> Engine::submit_rows(ArrowLoad& load, const Sub
 
 Ticket Engine::submit_define(std::int64_t now_ms, std::string_view kind, std::string_view name, std::string_view body) {
   check_time(now_ms, 0);
-  check_definition(kind, name, body);
+  check_definition(kind, name, body, pin()->segments.get());
   Pending pending;
   pending.record = DefineRecord{now_ms, std::string(kind), std::string(name), std::string(body)};
   return impl_->enqueue(std::move(pending), true);

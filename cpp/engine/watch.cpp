@@ -31,9 +31,10 @@ bool is_kind(std::string_view kind) {
 }
 
 // A watch's predicate must be one; any other body must be readable when it is given back: a map, sound to its leaves.
-void check_body(std::string_view kind, std::string_view body) {
+void check_body(std::string_view kind, std::string_view name, std::string_view body, const NamedSegments* segments) {
   if (kind == kWatchKind) {
-    static_cast<void>(parse_body(body));
+    static const NamedSegments none;
+    check_references(name, *parse_body(body), segments == nullptr ? none : *segments);
     return;
   }
   try {
@@ -57,7 +58,8 @@ std::string_view cause_name(Cause cause) noexcept {
   return "";
 }
 
-void check_definition(std::string_view kind, std::string_view name, std::string_view body) {
+void check_definition(std::string_view kind, std::string_view name, std::string_view body,
+                      const NamedSegments* segments) {
   if (!is_kind(kind)) {
     throw Error(Family::kInvalidRequest, code::kDefinitionInvalid,
                 "a kind is a word of 1 to 32 of a-z, 0-9, _ that begins with a letter", "kind");
@@ -68,12 +70,23 @@ void check_definition(std::string_view kind, std::string_view name, std::string_
   if (body.size() > kDefinitionBytes) {
     throw Error(Family::kLimitExceeded, code::kDefinitionInvalid, "a definition has at most 64 KiB", "body");
   }
-  if (!body.empty()) check_body(kind, body);
+  if (!body.empty()) check_body(kind, name, body, segments);
 }
 
-WatchSet::Watch WatchSet::make_watch(std::shared_ptr<const PredicateSpec> spec, const Version& version) {
+WatchSet::Watch WatchSet::make_watch(std::shared_ptr<const PredicateSpec> spec, const Version& version) const {
+  std::vector<std::string> references = references_of(*spec);
+  if (!references.empty()) spec = write_out(std::move(spec), *segments());
   Predicate predicate(*spec, version);
-  return Watch{std::move(spec), std::move(predicate), {}, {}, {}};
+  return Watch{std::move(spec), std::move(references), std::move(predicate), {}, {}, {}};
+}
+
+std::shared_ptr<const NamedSegments> WatchSet::segments() const {
+  auto out = std::make_shared<NamedSegments>();
+  for (const auto& [name, watch] : watches_) {
+    out->specs.emplace(name, watch.spec);
+    if (!watch.references.empty()) out->references.emplace(name, watch.references);
+  }
+  return out;
 }
 
 // A name or string that the store had not seen when the predicate was bound may be there by now.
@@ -81,17 +94,17 @@ void WatchSet::bind_again(Watch& watch, const Version& version) {
   if (!watch.predicate.resolved()) watch.predicate = Predicate(*watch.spec, version);
 }
 
-void WatchSet::define(const DefineRecord& record, const VersionPtr& version, std::int64_t tick_ms, Pool* pool) {
+bool WatchSet::define(const DefineRecord& record, const VersionPtr& version, std::int64_t tick_ms, Pool* pool) {
   if (record.body.empty()) {
     definitions_.erase({record.kind, record.name});
-    if (record.kind == kWatchKind) watches_.erase(record.name);
-    return;
+    return record.kind == kWatchKind && watches_.erase(record.name) == 1;
   }
   definitions_[{record.kind, record.name}] = record.body;
-  if (record.kind != kWatchKind) return;
+  if (record.kind != kWatchKind) return false;
   Watch watch = make_watch(parse_body(record.body), *version);
   mark_present(watch, version, tick_ms, *pool);
   watches_.insert_or_assign(record.name, std::move(watch));
+  return true;
 }
 
 void WatchSet::mark_present(Watch& watch, const VersionPtr& version, std::int64_t now_ms, Pool& pool) {

@@ -19,23 +19,28 @@
 #include "engine/engine.hpp"
 #include "engine/log_record.hpp"
 #include "query/predicate.hpp"
+#include "query/segments.hpp"
 #include "store/version.hpp"
 
 namespace cdp {
 
 class Pool;
 
-// Throws BadQuery or InvalidRequest when a definition could not be applied: asked before it is logged.
-void check_definition(std::string_view kind, std::string_view name, std::string_view body);
+// Throws BadQuery or InvalidRequest when a definition could not be applied: asked before it is logged. `segments`: those it
+// may name; a cycle, a segment that names itself through others, is refused.
+void check_definition(std::string_view kind, std::string_view name, std::string_view body,
+                      const NamedSegments* segments);
 
 class WatchSet {
  public:
   static constexpr std::size_t kTransitionsKept = 1'000'000;  // the ring; behind it a cursor is refused
 
   [[nodiscard]] bool empty() const noexcept { return watches_.empty(); }
+  // The definitions, references written out, for the versions behind this moment.
+  [[nodiscard]] std::shared_ptr<const NamedSegments> segments() const;
   // Kind "watch": body = predicate; present members are marked without transitions. Other kinds are kept as they are.
-  // An empty body removes.
-  void define(const DefineRecord& record, const VersionPtr& version, std::int64_t tick_ms, Pool* pool);
+  // An empty body removes. True when `segments` has changed.
+  bool define(const DefineRecord& record, const VersionPtr& version, std::int64_t tick_ms, Pool* pool);
   // Tests the profiles of these origins at engine time `tick_ms`.
   void retest(const Version& version, std::span<const Origin> touched, std::int64_t tick_ms);
   // Tests every profile whose answer time alone may have changed by `tick_ms`.
@@ -49,13 +54,14 @@ class WatchSet {
 
  private:
   struct Watch {
-    std::shared_ptr<const PredicateSpec> spec;
+    std::shared_ptr<const PredicateSpec> spec;                 // references written out
+    std::vector<std::string> references;                       // as it was defined
     Predicate predicate;                                       // bound to the dictionaries as they were
     std::set<std::uint32_t> members;                           // homes
     std::unordered_map<std::uint32_t, std::int64_t> deadline;  // home → when time alone may change it
     std::set<std::pair<std::int64_t, std::uint32_t>> due;      // the same, by time
   };
-  static Watch make_watch(std::shared_ptr<const PredicateSpec> spec, const Version& version);
+  [[nodiscard]] Watch make_watch(std::shared_ptr<const PredicateSpec> spec, const Version& version) const;
   static void bind_again(Watch& watch, const Version& version);
   static void set_deadline(Watch& watch, std::uint32_t home, std::int64_t valid_until_ms);
   static void mark_present(Watch& watch, const VersionPtr& version, std::int64_t now_ms, Pool& pool);

@@ -7,6 +7,7 @@
 
 #include "codec/normalise.hpp"
 #include "column/dictionary.hpp"
+#include "query/place.hpp"
 
 namespace cdp {
 namespace {
@@ -307,13 +308,36 @@ std::int64_t BoundTest::valid_until(const Node& value, const Moment& at) const {
   return !is_timed() || value.type == Node::Type::kNull ? INT64_MAX : value_test_->valid_until(value, at);
 }
 
+namespace {
+
+BoundCondition bind_place(const Condition& condition, const Version& version) {
+  // The test is never asked: it says that a place the store has never seen does not pass.
+  BoundCondition out{std::nullopt, BoundTest(Test{Op::kExists, {}}, no_strings(), {})};
+  const auto lat = version.keys->find(condition.place->lat_key), lon = version.keys->find(condition.place->lon_key);
+  if (lat && lon) out.place = BoundPlace{condition.place, KeyId{*lat}, KeyId{*lon}};
+  out.resolved = out.place.has_value();
+  return out;
+}
+
+}  // namespace
+
+bool BoundCondition::matches_without_key(const Row& row) const {
+  if (!place) return test.passes_missing();
+  return place->spec->contains(property(row, place->lat), property(row, place->lon));
+}
+
 std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version,
                                             const Moment& at) {
   std::vector<BoundCondition> out;
   out.reserve(conditions.size());
   for (const Condition& condition : conditions) {
+    if (condition.place) {
+      out.push_back(bind_place(condition, version));
+      continue;
+    }
     const auto key = version.keys->find(condition.property);
     out.push_back({key ? std::optional(KeyId{*key}) : std::nullopt, BoundTest(condition.test, *version.strings, at)});
+    out.back().resolved = key.has_value() && out.back().test.resolved();
   }
   return out;
 }
@@ -346,8 +370,7 @@ BoundSelector bind_selector(const Selector& selector, const Version& version, co
   std::sort(out.names.begin(), out.names.end());
   out.names.erase(std::unique(out.names.begin(), out.names.end()), out.names.end());
   out.where = bind_conditions(selector.where, version, at);
-  for (const BoundCondition& condition : out.where)
-    out.resolved &= condition.key.has_value() && condition.test.resolved();
+  for (const BoundCondition& condition : out.where) out.resolved &= condition.resolved;
   return out;
 }
 

@@ -111,16 +111,26 @@ class BoundTest {
   bool by_id_ = false;                     // strings are decided by string_ids_ alone
 };
 
-// A condition bound to a version. `key` is empty when the store has never seen the property.
+// A place asked for, of two properties.
+struct BoundPlace {
+  std::shared_ptr<const PlaceSpec> spec;
+  KeyId lat{}, lon{};
+};
+
+// A condition bound to a version. `key` is empty when the store has never seen the property, and when it is of a place;
+// `place` when it is none, or the store has never seen one of its properties.
 struct BoundCondition {
   std::optional<KeyId> key;
   BoundTest test;
+  std::optional<BoundPlace> place{};
+  bool resolved = true;
   [[nodiscard]] bool matches(const Row& row) const {
-    return key ? test.matches(property(row, *key)) : test.passes_missing();
+    return key ? test.matches(property(row, *key)) : matches_without_key(row);
   }
   [[nodiscard]] bool matches(const Row& row, std::int64_t now_ms) const {
-    return key ? test.matches(property(row, *key), now_ms) : test.passes_missing();
+    return key ? test.matches(property(row, *key), now_ms) : matches_without_key(row);
   }
+  [[nodiscard]] bool matches_without_key(const Row& row) const;
 };
 [[nodiscard]] std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version,
                                                           const Moment& at);

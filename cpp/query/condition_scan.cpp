@@ -5,6 +5,7 @@
 #include "column/dictionary.hpp"
 #include "query/codes.hpp"
 #include "query/condition.hpp"
+#include "query/place.hpp"
 #include "simd/primitives.hpp"
 
 namespace cdp {
@@ -242,10 +243,37 @@ std::uint32_t BoundTest::filter(const SliceView& view, KeyId key, Scratch& scrat
   return kept;
 }
 
+namespace {
+
+// Value of a key in a row of the slice; null when it has none.
+Value value_at(const Slice& slice, KeyId key, std::uint32_t row) {
+  for (const Column& column : columns_of(slice, key)) {
+    if (column.has(row)) return {column.type, column.bits_at(row)};
+  }
+  return {};
+}
+
+std::uint32_t filter_by_place(const SliceView& view, const BoundPlace& place, std::uint32_t* rows,
+                              std::uint32_t count) {
+  std::uint32_t kept = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t row = view.first_row + rows[i];
+    rows[kept] = rows[i];
+    kept += place.spec->contains(value_at(*view.slice, place.lat, row), value_at(*view.slice, place.lon, row)) ? 1 : 0;
+  }
+  return kept;
+}
+
+}  // namespace
+
 std::uint32_t filter_rows(const SliceView& view, std::span<const BoundCondition> conditions, Scratch& scratch,
                           std::uint32_t* rows, std::uint32_t count) {
   for (const BoundCondition& condition : conditions) {
     if (count == 0) return 0;
+    if (condition.place) {
+      count = filter_by_place(view, *condition.place, rows, count);
+      continue;
+    }
     if (!condition.key) {
       if (!condition.test.passes_missing()) return 0;
       continue;

@@ -17,7 +17,8 @@ constexpr std::size_t kReserveMost = 1'024;  // lists in lists must not take mem
 // One pass over the bytes; every read is checked.
 class Parser {
  public:
-  explicit Parser(std::span<const std::uint8_t> bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+  explicit Parser(std::span<const std::uint8_t> bytes, bool is_ours = false)
+      : at_(bytes.data()), end_(bytes.data() + bytes.size()), is_ours_(is_ours) {}
 
   Node parse_all() {
     Node node = parse(0);
@@ -42,7 +43,7 @@ class Parser {
 
   Node parse(std::size_t depth) {
     if (depth > kDocumentDepth) fail_bytes("nested over 64 levels");
-    if (++nodes_ > kDocumentNodes) fail_bytes("over 100,000 values");
+    if (++nodes_ > kDocumentNodes && !is_ours_) fail_bytes("over 100,000 values");
     const std::uint8_t tag = *need(1);
     if (tag <= 0x7F) return integer(tag);
     if (tag >= 0xE0) return integer(static_cast<std::int8_t>(tag));
@@ -114,6 +115,7 @@ class Parser {
   const std::uint8_t* at_;
   const std::uint8_t* end_;
   std::size_t nodes_ = 0;
+  bool is_ours_;  // checked when it came in
 };
 
 bool is_continuation(std::uint8_t byte) { return (byte & 0xC0) == 0x80; }
@@ -150,7 +152,7 @@ Node Parser::string(std::size_t length) {
   Node node;
   node.type = Node::Type::kString;
   node.text = {reinterpret_cast<const char*>(need(length)), length};
-  if (!is_utf8(node.text)) fail_bytes("a string that is not UTF-8");
+  if (!is_ours_ && !is_utf8(node.text)) fail_bytes("a string that is not UTF-8");
   return node;
 }
 
@@ -165,7 +167,7 @@ Node Parser::array(std::size_t count, std::size_t depth) {
 
 Node Parser::map(std::size_t count, std::size_t depth) {
   if (count > static_cast<std::size_t>(end_ - at_) / 2) fail_bytes("the query ends in the middle of a map");
-  if (count > 64) fail_bytes("a map of over 64 fields");  // the largest map of the grammar has about 20
+  if (count > 64 && !is_ours_) fail_bytes("a map of over 64 fields");  // the largest map of the grammar has about 20
   Node node;
   node.type = Node::Type::kMap;
   node.fields.reserve(count);
@@ -173,6 +175,7 @@ Node Parser::map(std::size_t count, std::size_t depth) {
     const Node key = parse(depth + 1);
     if (key.type != Node::Type::kString) fail_bytes("a key that is " + describe(key) + ", expected a string");
     for (const auto& [known, value] : node.fields) {
+      if (is_ours_) break;
       if (known == key.text) fail_bytes("the key \"" + std::string(key.text.substr(0, 64)) + "\" twice");
     }
     node.fields.emplace_back(key.text, parse(depth + 1));
@@ -212,6 +215,10 @@ Node Parser::extension(std::size_t length) {
 Node parse_document(std::span<const std::uint8_t> bytes) {
   if (bytes.size() > kDocumentBytes) fail_bytes("a query of over 1 MiB");
   return Parser(bytes).parse_all();
+}
+
+Node parse_stored(std::string_view bytes) {
+  return Parser({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, true).parse_all();
 }
 
 std::string describe(const Node& node) {
@@ -298,6 +305,11 @@ const Node& Fields::require(std::string_view name, std::string_view expected) {
 bool Fields::has(std::string_view name) const noexcept {
   return std::any_of(node_->fields.begin(), node_->fields.end(),
                      [&](const auto& field) { return field.first == name; });
+}
+
+const Node* Fields::peek(std::string_view name) const noexcept {
+  const auto field = std::ranges::find(node_->fields, name, &std::pair<std::string_view, Node>::first);
+  return field == node_->fields.end() ? nullptr : &field->second;
 }
 
 std::size_t Fields::choice(std::string_view name, std::span<const std::string_view> choices,

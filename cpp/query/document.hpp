@@ -33,6 +33,9 @@ struct Node {
 // Throws BadQuery query.invalid.
 [[nodiscard]] Node parse_document(std::span<const std::uint8_t> bytes);
 
+// The same of what the store wrote itself (lists, items): not bounded or checked again as a client's is.
+[[nodiscard]] Node parse_stored(std::string_view bytes);
+
 // "a map", "the string \"abc\"", "the integer 7": what was found, for messages.
 [[nodiscard]] std::string describe(const Node& node);
 
@@ -74,6 +77,8 @@ class Fields {
   [[nodiscard]] const Node* take_nil(std::string_view name);
   [[nodiscard]] const Node& require(std::string_view name, std::string_view expected);
   [[nodiscard]] bool has(std::string_view name) const noexcept;
+  // The field without taking it; null when absent.
+  [[nodiscard]] const Node* peek(std::string_view name) const noexcept;
   // Takes a string out of a list of choices; `fallback` when absent. Index into choices.
   [[nodiscard]] std::size_t choice(std::string_view name, std::span<const std::string_view> choices,
                                    std::optional<std::size_t> fallback);

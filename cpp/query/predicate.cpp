@@ -8,8 +8,10 @@
 
 #include "query/clauses/did_clause.hpp"
 #include "query/clauses/fact_clause.hpp"
+#include "query/clauses/local_clause.hpp"
 #include "query/clauses/trait_clause.hpp"
 #include "query/scan_plan.hpp"
+#include "query/segments.hpp"
 
 namespace cdp {
 namespace {
@@ -38,9 +40,17 @@ struct Clause {
 };
 
 Clause bind(const PredicateSpec& spec, const Version& version, const Moment& at) {
+  if (spec.type == PredicateSpec::Type::kSegment) {
+    // As the live segment means it: its zone is UTC, whatever the question's.
+    return bind(find_segment(spec, version.segments.get()), version, {at.now_ms, nullptr});
+  }
   Clause out;
   out.type = spec.type;
   for (const PredicateSpec& child : spec.children) out.children.push_back(bind(child, version, at));
+  if (spec.type == PredicateSpec::Type::kLocal) {
+    out.type = PredicateSpec::Type::kFact;
+    out.fact = spec.local->bind(version, at);
+  }
   if (spec.type == PredicateSpec::Type::kTrait) out.trait.emplace(spec, version, at);
   if (spec.type == PredicateSpec::Type::kDid) out.did.emplace(spec, version, at);
   if (spec.type == PredicateSpec::Type::kFact) out.fact = bind_fact_clause(*spec.fact, version, at);
@@ -87,6 +97,7 @@ class TaskEvaluation {
       case PredicateSpec::Type::kTrait: return clause.trait->evaluate_task(task_, now_ms_, candidates, out);
       case PredicateSpec::Type::kDid: return clause.did->evaluate_task(task_, now_ms_, scratch_, candidates, out);
       case PredicateSpec::Type::kFact: return clause.fact->evaluate_task(task_, now_ms_, candidates, out);
+      default: break;  // bound as one of these
     }
   }
 

@@ -7,8 +7,10 @@
 
 #include "base/limits.hpp"
 #include "query/clauses/fact_clause.hpp"
+#include "query/clauses/local_clause.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/profile.hpp"
+#include "query/place.hpp"
 #include "query/scan.hpp"
 #include "query/value_test.hpp"
 
@@ -104,7 +106,9 @@ namespace {
 Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false}; }
 
 constexpr std::string_view kOneForm =
-    "a clause has one of and, or, not, trait, did, did_not, device, consent, group, list, suppressed";
+    "a clause has one of and, or, not, trait, did, did_not, device, consent, group, list, suppressed, identity, "
+    "profile, "
+    "bucket, geo, segment";
 
 class PredicateParser {
  public:
@@ -120,8 +124,9 @@ class PredicateParser {
 
  private:
   PredicateSpec parse_one(Fields& fields, std::size_t depth) {
-    constexpr std::array<std::string_view, 11> kForms = {"and",    "or",      "not",   "trait", "did",       "did_not",
-                                                         "device", "consent", "group", "list",  "suppressed"};
+    constexpr std::array<std::string_view, 16> kForms = {
+        "and",   "or",   "not",        "trait",    "did",     "did_not", "device", "consent",
+        "group", "list", "suppressed", "identity", "profile", "bucket",  "geo",    "segment"};
     std::size_t form = kForms.size();
     for (std::size_t i = 0; i < kForms.size(); ++i) {
       if (!fields.has(kForms[i])) continue;
@@ -140,6 +145,11 @@ class PredicateParser {
       case 8:
       case 9:
       case 10: return parse_fact(fields, kForms[form]);
+      case 11:
+      case 12:
+      case 13:
+      case 14: return local(parse_local_clause(fields, kForms[form]));
+      case 15: return parse_segment(fields);
       default: fail_invalid(fields.path(), "expected a clause; " + std::string(kOneForm));
     }
   }
@@ -165,7 +175,25 @@ class PredicateParser {
     PredicateSpec out;
     out.type = PredicateSpec::Type::kTrait;
     out.trait = parse_key(fields.require("trait", "the key of a trait"), fields.path("trait"));
-    out.test = parse_test(fields);
+    if (auto comparison = parse_trait_comparison(fields, out.trait)) return local(std::move(comparison));
+    out.test = parse_value_condition(fields);
+    if (auto has_been = parse_has_been_clause(fields, out.trait, out.test)) return local(std::move(has_been));
+    return out;
+  }
+
+  static PredicateSpec local(LocalClausePtr&& clause) {
+    PredicateSpec out;
+    out.type = PredicateSpec::Type::kLocal;
+    out.local = std::move(clause);
+    return out;
+  }
+
+  static PredicateSpec parse_segment(Fields& fields) {
+    PredicateSpec out;
+    out.type = PredicateSpec::Type::kSegment;
+    const Path path = fields.path("segment");
+    out.segment = read_name(fields.require("segment", "the name of a live segment"), path, "a name");
+    out.segment_path = path.text();
     return out;
   }
 
@@ -331,11 +359,25 @@ Test parse_test(Fields& fields) {
   return test;
 }
 
+Test parse_value_condition(Fields& fields) {
+  const Node* items = fields.take("any_element");
+  if (items == nullptr) return parse_test(fields);
+  Test test;
+  test.op = Op::kValueTest;
+  test.value_test = any_element_test(*items, fields.path("any_element"));
+  return test;
+}
+
 Condition parse_condition(const Node& node, const Path& path) {
   Fields fields(node, path);
   Condition out;
+  if (fields.has("geo")) {
+    out.place = std::make_shared<const PlaceSpec>(parse_place(fields));
+    fields.done();
+    return out;
+  }
   out.property = parse_key(fields.require("property", "the key of a property"), fields.path("property"));
-  out.test = parse_test(fields);
+  out.test = parse_value_condition(fields);
   fields.done();
   return out;
 }

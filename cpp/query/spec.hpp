@@ -65,9 +65,12 @@ struct Test {
   std::shared_ptr<const ValueTest> value_test{};
 };
 
+struct PlaceSpec;  // query/place.hpp
+
 struct Condition {
-  std::string property;
+  std::string property;  // empty for a place
   Test test;
+  std::shared_ptr<const PlaceSpec> place{};  // two properties in place of one and its test
 };
 
 struct Selector {
@@ -106,19 +109,23 @@ struct MeasureSpec {
   Test test;             // eq ne lt le gt ge between in not_in
 };
 
-struct FactClauseSpec;  // clauses/fact_clause.hpp
+struct FactClauseSpec;   // clauses/fact_clause.hpp
+struct LocalClauseSpec;  // clauses/local_clause.hpp
 
 // A predicate as sent, unresolved; predicate.hpp compiles it.
 struct PredicateSpec {
-  enum class Type : std::uint8_t { kAnd, kOr, kNot, kTrait, kDid, kFact };
+  enum class Type : std::uint8_t { kAnd, kOr, kNot, kTrait, kDid, kFact, kLocal, kSegment };
   Type type = Type::kAnd;
-  std::vector<PredicateSpec> children;         // kAnd, kOr, kNot (one)
-  std::string trait;                           // kTrait
-  Test test;                                   // kTrait
-  Selector selector;                           // kDid; did_not is kNot over kDid
-  RangeSpec window;                            // kDid
-  std::shared_ptr<const FactClauseSpec> fact;  // kFact
-  std::vector<MeasureSpec> measures;           // kDid; never empty: count ge 1 when none was given
+  std::vector<PredicateSpec> children;             // kAnd, kOr, kNot (one)
+  std::string trait;                               // kTrait
+  Test test;                                       // kTrait
+  Selector selector;                               // kDid; did_not is kNot over kDid
+  RangeSpec window;                                // kDid
+  std::shared_ptr<const FactClauseSpec> fact;      // kFact
+  std::shared_ptr<const LocalClauseSpec> local{};  // kLocal
+  std::string segment;                             // kSegment: the name of a live segment
+  std::string segment_path;                        // where it was named
+  std::vector<MeasureSpec> measures;               // kDid; never empty: count ge 1 when none was given
 };
 
 inline constexpr std::int64_t kMonday = 0;
@@ -147,6 +154,8 @@ struct CommonSpec {
 void check_number_test(const Test& test, const Fields& fields);
 // Takes op, value and what belongs to it out of the fields.
 [[nodiscard]] Test parse_test(Fields& fields);
+// The same, or an `any_element`.
+[[nodiscard]] Test parse_value_condition(Fields& fields);
 [[nodiscard]] Condition parse_condition(const Node& node, const Path& path);
 [[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path);
 [[nodiscard]] Selector parse_selector(const Node& node, const Path& path);

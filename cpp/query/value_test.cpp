@@ -143,10 +143,7 @@ Node node_of(const Value& value, const Dictionary& strings) {
       out.text = strings.at(static_cast<std::uint32_t>(value.bits));
       break;
     case ValueType::kList:
-    case ValueType::kItems: {
-      const std::string_view bytes = strings.at(static_cast<std::uint32_t>(value.bits));
-      return parse_document({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
-    }
+    case ValueType::kItems: return parse_stored(strings.at(static_cast<std::uint32_t>(value.bits)));
   }
   return out;
 }

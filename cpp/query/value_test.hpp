@@ -71,6 +71,8 @@ void parse_value_op(std::size_t op, Fields& fields, Test& test);
 [[nodiscard]] std::shared_ptr<const ValueTest> regex_test(const Node& value, bool ignore_case, const Path& path);
 [[nodiscard]] std::shared_ptr<const ValueTest> all_test(const Node& values, bool ignore_case, const Path& path);
 [[nodiscard]] std::shared_ptr<const ValueTest> size_test(const Node& value, const Path& path);
+// any_element: a list of conditions.
+[[nodiscard]] std::shared_ptr<const ValueTest> any_element_test(const Node& conditions, const Path& path);
 enum class VersionOrder : std::uint8_t { kLt, kLe, kGt, kGe, kEq };
 [[nodiscard]] std::shared_ptr<const ValueTest> version_test(VersionOrder order, const Node& value, const Path& path);
 [[nodiscard]] std::shared_ptr<const ValueTest> within_test(const Node& value, const Path& path);

@@ -69,6 +69,12 @@ class ProfileView {
   // Folded value at time `as_of_ms` with the links alive then. Slow path.
   [[nodiscard]] virtual Value trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms,
                                           const LinkView& links) const = 0;
+  // What these operations come to for `home` under these links. REQUIRES: as for fold_component (store/trait_fold.hpp).
+  [[nodiscard]] virtual Value folded([[maybe_unused]] Origin home,
+                                     [[maybe_unused]] std::span<const StoredOperation> operations,
+                                     [[maybe_unused]] std::span<const Link> links) const {
+    return {};
+  }
   // Earliest time known of any origin: first record that named it ("created"). kTimeMaxMs when unknown.
   [[nodiscard]] virtual std::int64_t created_ms(Origin home, const LinkView& links) const = 0;
   // The profile's traits, history and creation in one walk, as `trait_at`, `history` and `created_ms` tell them.

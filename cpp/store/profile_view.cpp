@@ -169,6 +169,11 @@ Value PinnedProfiles::trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms,
   return fold_component(home, operations, alive, *strings_);
 }
 
+Value PinnedProfiles::folded(Origin home, std::span<const StoredOperation> operations,
+                             std::span<const Link> links) const {
+  return fold_component(home, operations, links, *strings_);
+}
+
 std::int64_t PinnedProfiles::created_ms(Origin home, const LinkView& links) const {
   std::int64_t created_ms = limits::kTimeMaxMs;
   for (const Origin member : links.members(home)) {

@@ -68,7 +68,8 @@ struct TailBatch {
   std::vector<std::uint32_t> field_key;   // field -> KeyId
 };
 
-struct ScanPlan;  // query/scan_plan.hpp
+struct ScanPlan;       // query/scan_plan.hpp
+struct NamedSegments;  // query/segments.hpp
 
 // What queries derive from a version once and share: the tail as chunks, the slow profiles. All copies of a version share a
 // shelf with the newest plan made of any of them, and a new plan takes over from it what still holds. Under locks of its own.
@@ -137,6 +138,7 @@ struct Version {
   std::uint32_t group_count = 0;
   std::shared_ptr<const ProfileView> group_traits;  // by the group's number
   std::shared_ptr<const Retention> retention;       // null: rows stay for ever
+  std::shared_ptr<const NamedSegments> segments;    // live ones, for predicates that name them; null: none
   ScanPlanSlot scan_plan;
 };
 

@@ -167,7 +167,9 @@ bool naive_holds(const QueryModel& model, const PredicateSpec& spec, Origin home
       const auto key = model.keys.find(spec.trait);
       return naive_passes(key ? model.plain(model.profiles.trait(home, KeyId{*key})) : PlainValue(), spec.test);
     }
-    case PredicateSpec::Type::kFact: throw std::logic_error("the model has no facts");
+    case PredicateSpec::Type::kLocal:
+    case PredicateSpec::Type::kSegment:
+    case PredicateSpec::Type::kFact: throw std::logic_error("the model has none of these");
     case PredicateSpec::Type::kDid: break;
   }
   std::vector<const PlainRow*> found;

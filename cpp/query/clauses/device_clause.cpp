@@ -84,6 +84,7 @@ FactClauseSpec parse_device_clause(Fields& fields) {
   const Path path = fields.path("device");
   out.where = parse_conditions(fields.require("device", "a list of conditions"), path);
   for (std::size_t at = 0; at < out.where.size(); ++at) {
+    if (out.where[at].place) fail_invalid(path.item(at).field("geo"), "a device has no place of its own");
     if (asked_for(out.where[at].property)) continue;
     fail_invalid(path.item(at).field("property"),
                  "expected one of id, platform, token, app_version, zone, reason, dead, first_seen, last_seen");

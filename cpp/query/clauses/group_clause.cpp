@@ -92,7 +92,11 @@ FactClauseSpec parse_group_clause(Fields& fields) {
   out.type = FactClauseSpec::Type::kGroup;
   const Node* kind = fields.take_nil("group");
   if (kind->type != Node::Type::kNull) out.name = parse_key(*kind, fields.path("group"));
-  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"));
+  const Path where_path = fields.path("where");
+  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, where_path);
+  for (std::size_t at = 0; at < out.where.size(); ++at) {
+    if (out.where[at].place) fail_invalid(where_path.item(at).field("geo"), "a group has no place of its own");
+  }
   return out;
 }
 

@@ -7,10 +7,22 @@ Every builder is immutable: each call returns a new one, so parts can be shared.
 """
 
 from cdpstore.query.funnel import Funnel, Step, funnel, step
+from cdpstore.query.local import (
+    bucket,
+    created,
+    first_seen,
+    identity,
+    in_segment,
+    item,
+    last_seen,
+    near,
+    trait_value,
+)
 from cdpstore.query.predicate import (
     HasDevice,
     InGroup,
     Predicate,
+    TraitPredicate,
     consent,
     did,
     did_not,
@@ -41,16 +53,25 @@ __all__ = [
     "Series",
     "Spec",
     "Step",
+    "TraitPredicate",
     "Trend",
     "any_event",
+    "bucket",
     "consent",
+    "created",
     "did",
     "did_not",
+    "first_seen",
     "funnel",
     "has_device",
+    "identity",
     "in_group",
+    "in_segment",
     "is_suppressed",
+    "item",
+    "last_seen",
     "named",
+    "near",
     "on_list",
     "profile",
     "profiles",
@@ -59,6 +80,7 @@ __all__ = [
     "step",
     "to_spec",
     "trait",
+    "trait_value",
     "trend",
 ]
 

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from cdpstore.query.comparison import Comparison, Condition, Threshold
-from cdpstore.query.selector import event_of
+from cdpstore.query.selector import event_of, place
 
 __all__ = [
     "Did",
     "HasDevice",
     "InGroup",
     "Predicate",
+    "TraitPredicate",
     "consent",
     "did",
     "did_not",
@@ -72,9 +73,23 @@ class _Not(Predicate):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Trait(Predicate):
+class TraitPredicate(Predicate):
+    """A condition on a trait, and perhaps for how long it has held."""
+
     key: str
     condition: Condition
+
+    def for_at_least(self, duration: str | int) -> "TraitPredicate":
+        """It has held without interruption for so long, by the trait's history."""
+        return TraitPredicate(self.key, {**self.condition, "has_been": {"at_least": duration}})
+
+    def for_less_than(self, duration: str | int) -> "TraitPredicate":
+        """It holds, and not yet for so long.
+
+        >>> trait("plan").eq("pro").for_less_than("30d").spec()["has_been"]
+        {'less_than': '30d'}
+        """
+        return TraitPredicate(self.key, {**self.condition, "has_been": {"less_than": duration}})
 
     def spec(self) -> dict[str, Any]:
         return {"trait": self.key, **self.condition}
@@ -97,6 +112,10 @@ class Did(Predicate):
             ignore_case=ignore_case,
             missing=missing,
         )
+
+    def near(self, *, lat: float, lon: float, meters: float, lat_key: str = "lat", lon_key: str = "lon") -> Self:
+        """Counts only events of which two properties are a place at most so many metres away."""
+        return self._replace(conditions=(*self.conditions, place(lat, lon, meters, (lat_key, lon_key))))
 
     def within(self, duration: str | int) -> Self:
         """Counts only events of (now - duration, now]."""
@@ -159,9 +178,9 @@ class Did(Predicate):
         return dataclasses.replace(self, **fields)
 
 
-def trait(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Predicate]:
+def trait(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[TraitPredicate]:
     """A condition on a trait, completed by its operator."""
-    return Comparison(lambda condition: _Trait(key, condition), ignore_case=ignore_case, missing=missing)
+    return Comparison(lambda condition: TraitPredicate(key, condition), ignore_case=ignore_case, missing=missing)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from cdpstore.query.comparison import Comparison, Condition
 
-__all__ = ["Selector", "any_event", "event_of", "named", "to_selector"]
+__all__ = ["Selector", "any_event", "event_of", "named", "place", "to_selector"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Selector:
         """A condition on a property, completed by its operator."""
         return Comparison(lambda condition: self._with(key, condition), ignore_case=ignore_case, missing=missing)
 
+    def near(self, *, lat: float, lon: float, meters: float, lat_key: str = "lat", lon_key: str = "lon") -> Self:
+        """Only events of which two properties are a place at most so many metres away."""
+        condition = place(lat, lon, meters, (lat_key, lon_key))
+        return dataclasses.replace(self, conditions=(*self.conditions, condition))
+
     def spec(self) -> str | dict[str, Any]:
         """The selector as a spec: a bare name where nothing more is said."""
         if len(self.names) == 1 and not self.conditions:
@@ -34,6 +39,11 @@ class Selector:
 
     def _with(self, key: str, condition: Condition) -> Self:
         return dataclasses.replace(self, conditions=(*self.conditions, {"property": key, **condition}))
+
+
+def place(lat: float, lon: float, meters: float, keys: tuple[str, str]) -> Condition:
+    """The condition that two values are a place at most so many metres away."""
+    return {"geo": {"lat": keys[0], "lon": keys[1]}, "within": {"lat": lat, "lon": lon, "meters": meters}}
 
 
 def named(*names: str) -> Selector:

@@ -87,6 +87,15 @@ class ValueComparison(Threshold[Result]):
         """How many elements a list has."""
         return Threshold(lambda size: self._finish({"op": "size", "value": size}))
 
+    def any_element(self, *conditions: Condition) -> Result:
+        """A list of objects, of which one and the same meets all conditions (made by `item`).
+
+        >>> from cdpstore.query import item, trait
+        >>> trait("cart").any_element(item("sku").eq(7), item("qty").ge(2)).spec()["any_element"][0]
+        {'property': 'sku', 'op': 'eq', 'value': 7}
+        """
+        return self._finish({"any_element": list(conditions)})
+
     def before(self, time: datetime) -> Result:
         """Earlier than the instant."""
         return self._finish({"op": "before", "value": time})

@@ -6,6 +6,7 @@ from typing import Any
 from cdpstore.model import datetime_of
 from cdpstore.testing.event_clauses import did, did_not
 from cdpstore.testing.facts import Fact
+from cdpstore.testing.local_clauses import LOCAL, has_been, passes_operand
 from cdpstore.testing.predicates import passes
 from cdpstore.testing.rows import Person
 
@@ -21,6 +22,10 @@ def holds(predicate: dict[str, Any], person: Person, now_ms: int) -> bool:
             return any(holds(part, person, now_ms) for part in parts)
         case {"not": part}:
             return not holds(part, person, now_ms)
+        case {"trait": _, "has_been": _}:
+            return has_been(predicate, person, now_ms)
+        case {"trait": key, "value": {"trait": _}}:
+            return passes_operand(person.traits.get(key), predicate, person.traits)
         case {"trait": key}:
             return passes(person.traits.get(key), predicate)
         case {"device": conditions}:
@@ -41,6 +46,9 @@ def holds(predicate: dict[str, Any], person: Person, now_ms: int) -> bool:
             return did(predicate, person, now_ms)
         case {"did_not": _}:
             return did_not(predicate, person, now_ms)
+    for form, clause in LOCAL.items():
+        if form in predicate:
+            return clause(predicate, person, now_ms)
     raise AssertionError(predicate)
 
 

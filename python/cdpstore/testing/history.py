@@ -77,13 +77,18 @@ class History:
         rows = [row for row in self._rows if row.origin in members and row.time_ms <= until_ms]
         operations = self.operations_of(members, now_ms, as_of_ms)
         told = self.facts_of(members, until_ms)
+        joined = [link for link in links if link.winner in members]
         return Person(
             profile_id=home(origin, links),
             origins=members,
             rows=sorted(rows, key=lambda row: row.event_order),
-            traits=fold(members, [link for link in links if link.winner in members], operations),
+            traits=fold(members, joined, operations),
             facts={kind: fold_facts(kind, told) for kind in FORMS},
             groups=self.groups(until_ms),
+            identities=[(kind, value) for kind, value, *_ in self.identities(members)],
+            created_ms=self.created_ms(members),
+            traits_at=lambda at_ms: fold(members, joined, [each for each in operations if each.time_ms <= at_ms]),
+            trait_times=lambda key: {each.time_ms for each in operations if each.key == key},
         )
 
     def operations_of(self, members: Sequence[int], now_ms: int, as_of_ms: int | None) -> list[TraitOperation]:

@@ -29,9 +29,10 @@ from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
 from cdpstore.testing.identity import normalise
 from cdpstore.testing.kinds import KINDS
 from cdpstore.testing.kinds import profile as profile_kind
+from cdpstore.testing.local_clauses import written_out
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.rows import Person
-from cdpstore.testing.spec import Fields, bad, common_fields
+from cdpstore.testing.spec import Fields, bad, common_fields, predicate
 from cdpstore.testing.value_tests import at_instant
 from cdpstore.testing.view import View, resolved
 from cdpstore.writes import Writes
@@ -47,6 +48,7 @@ class ModelStore(Writes[Ack]):
 
     def __init__(self) -> None:
         self._history = History()
+        self._segments: dict[str, dict[str, Any]] = {}
         self._acks: dict[tuple[bytes, int, int], Ack] = {}
 
     @classmethod
@@ -106,6 +108,10 @@ class ModelStore(Writes[Ack]):
         people = self._people(now_ms, common["as_of_ms"])
         own = at_instant(own, common["zone"], now_ms)
         if common["where"] is not None:
+            # As the live segment means it: its zone is UTC, whatever the question's.
+            common["where"] = written_out(
+                common["where"], lambda reference: at_instant(self._segment(reference), "UTC", now_ms)
+            )
             where = at_instant(absolute_predicate(common["where"], *calendar, now_ms), common["zone"], now_ms)
             people = [person for person in people if holds(where, person, now_ms)]
         is_broken_down = bool(common["breakdown"])
@@ -114,6 +120,16 @@ class ModelStore(Writes[Ack]):
         if common["zone"] != "UTC":
             table.notes["zone_table"] = TABLE
         return table
+
+    def watch(self, name: str, segment: Mapping[str, Any]) -> None:
+        """Keeps the definition of a live segment, for predicates that name it; what it names must be there."""
+        fresh = predicate(segment, "")
+        self._segments[name] = written_out(fresh, self._segment)
+
+    def _segment(self, reference: dict[str, Any]) -> dict[str, Any]:
+        if reference["segment"] not in self._segments:
+            bad(reference["path"], "no live segment has this name")
+        return self._segments[reference["segment"]]
 
     def profile(
         self,

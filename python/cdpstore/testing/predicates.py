@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 
 from cdpstore.model import datetime_of, milliseconds_of
+from cdpstore.testing.places import is_within
 from cdpstore.testing.rows import Row
 from cdpstore.testing.value_tests import ELEMENT_TESTS
 from cdpstore.testing.values import is_number
@@ -32,6 +33,12 @@ def selects(selector: Any, row: Row) -> bool:
 
 def passes(value: Any, test: dict[str, Any]) -> bool:
     """Whether a value (None: missing) passes op and value of the test."""
+    if "any_element" in test:
+        items = value if isinstance(value, list) else []
+        return any(
+            isinstance(item, dict) and all(passes(item.get(each["property"]), each) for each in test["any_element"])
+            for item in items
+        )
     op: str = test["op"]
     wanted: Any = test.get("value")
     if value is None:
@@ -117,7 +124,12 @@ def _named(event: Any, row: Row) -> bool:
 
 
 def _meets(conditions: Sequence[dict[str, Any]], row: Row) -> bool:
-    return all(passes(row.properties.get(condition["property"]), condition) for condition in conditions)
+    return all(
+        is_within(row.properties, condition)
+        if "geo" in condition
+        else passes(row.properties.get(condition["property"]), condition)
+        for condition in conditions
+    )
 
 
 def about_times(wanted: Any) -> bool:

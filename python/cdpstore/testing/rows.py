@@ -1,6 +1,7 @@
 """What a question sees: profiles with their rows in event order and their folded traits."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from cdpstore.testing.facts import Fact
@@ -34,3 +35,7 @@ class Person:
     traits: dict[str, Any]
     facts: dict[str, list[Fact]]
     groups: dict[tuple[str, str], dict[str, Any]]
+    identities: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    created_ms: int | None = None
+    traits_at: Callable[[int], dict[str, Any]] = lambda _: {}  # as a query at that instant would have seen them
+    trait_times: Callable[[str], set[int]] = lambda _: set()  # of the visible operations on a key

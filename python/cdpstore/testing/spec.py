@@ -13,6 +13,7 @@ from cdpstore.errors import BadQuery
 from cdpstore.model import milliseconds_of
 from cdpstore.testing.calendars import WEEKDAYS
 from cdpstore.testing.durations import milliseconds
+from cdpstore.testing.identity import KINDS
 from cdpstore.testing.regex import compiled
 from cdpstore.testing.value_tests import VERSIONS, is_version
 from cdpstore.testing.values import is_number
@@ -33,7 +34,10 @@ FOLDED: Final = ("not_contains", "not_starts", "not_ends", "regex", "not_regex",
 UNITS: Final = ("hour", "day", "week", "month", "quarter", "year")
 MEASURES: Final = ("count", "sum", "mean", "min", "max", "distinct")
 COMMON: Final = ("kind", "where", "range", "zone", "week_start", "now_ms", "as_of_ms", "breakdown", "limit")
-CLAUSES: Final = ("and", "or", "not", "trait", "did", "did_not", "device", "consent", "group", "list", "suppressed")
+CLAUSES: Final = (
+    *("and", "or", "not", "trait", "did", "did_not", "device", "consent", "group", "list", "suppressed"),
+    *("identity", "profile", "bucket", "geo", "segment"),
+)
 _OF_DEVICE: Final = (
     *("id", "platform", "token", "app_version", "zone", "reason"),
     *("dead", "first_seen", "last_seen"),
@@ -70,6 +74,10 @@ class Fields:
     def has(self, name: str) -> bool:
         """Whether the field is there, even as null."""
         return name in self._node
+
+    def peek(self, name: str) -> Any:
+        """The field without taking it."""
+        return self._node.get(name)
 
     def take_null(self, name: str) -> Any:
         """The field; None when absent or null."""
@@ -255,13 +263,24 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
         case "not":
             return {form: fields.require(form, lambda node, at: predicate(node, at, depth + 1))}
         case "trait":
-            return {form: fields.require(form, name_of), **_test(fields)}
+            return {form: fields.require(form, name_of), **_trait_test(fields)}
+        case "identity":
+            return {form: fields.require(form, choice(tuple(KINDS))), **_test(fields)}
+        case "profile":
+            return {form: fields.require(form, choice(("created", "first_seen", "last_seen"))), **_test(fields)}
+        case "bucket":
+            return {form: fields.require(form, _bucket)}
+        case "geo":
+            return _geo(fields)
+        case "segment":
+            return {form: fields.require(form, name_of), "path": fields.path(form)}
         case "group":
             kind = fields.take_null(form)
-            return {
-                form: None if kind is None else name_of(kind, fields.path(form)),
-                "where": fields.take("where", each(_condition, 0, 64)) or [],
-            }
+            where = fields.take("where", each(_condition, 0, 64)) or []
+            for index, condition in enumerate(where):
+                if "geo" in condition:
+                    bad(f"{fields.path('where')}[{index}].geo", "a group has no place of its own")
+            return {form: None if kind is None else name_of(kind, fields.path(form)), "where": where}
         case "list":
             return {form: fields.require(form, name_of)}
         case "suppressed":
@@ -272,6 +291,97 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
             return {form: fields.require(form, name_of), "topic": fields.take("topic", name_of), **_test(fields)}
         case _:
             return _did(form, fields)
+
+
+def _trait_test(fields: Fields) -> dict[str, Any]:
+    value = fields.peek("value")
+    if isinstance(value, Mapping) and "trait" in value:
+        op = fields.require("op", choice(("eq", "ne", "lt", "le", "gt", "ge")))
+        return {
+            "op": op,
+            "value": fields.require("value", _trait_operand),
+            "missing": fields.take("missing", boolean) or False,
+        }
+    test = _value_condition(fields)
+    has_been = fields.take("has_been", _has_been)
+    if has_been is not None and _is_timed(test):
+        bad(fields.path("has_been"), "it takes no test relative to now")
+    return test if has_been is None else {**test, "has_been": has_been}
+
+
+def _is_timed(test: Mapping[str, Any]) -> bool:
+    return test.get("op") in ("within", "anniversary") or any(map(_is_timed, test.get("any_element", ())))
+
+
+def _trait_operand(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    parsed = {"trait": fields.require("trait", name_of), "times": fields.take("times", _number)}
+    fields.done()
+    return parsed
+
+
+def _number(node: Any, path: str) -> int | float:
+    return node if is_number(node) else bad(path, "expected a number")
+
+
+def _has_been(node: Any, path: str) -> dict[str, int]:
+    fields = Fields(node, path)
+    found = {name: fields.take(name, duration) for name in ("at_least", "less_than")}
+    given = {name: span for name, span in found.items() if span is not None}
+    if len(given) != 1:
+        bad(path, "expected at_least or less_than")
+    fields.done()
+    return given
+
+
+def _bucket(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    salt = fields.require("salt", _salt)
+    from_, to = fields.take("from", integer(0, 10_000)), fields.take("to", integer(0, 10_000))
+    start, end = from_ or 0, 10_000 if to is None else to
+    if end < start:
+        bad(fields.path("to"), "expected a bucket not before from")
+    fields.done()
+    return {"salt": salt, "from": start, "to": end}
+
+
+def _salt(node: Any, path: str) -> str:
+    return node if isinstance(node, str) and len(node.encode()) <= 256 else bad(path, "expected a text")
+
+
+def _geo(fields: Fields) -> dict[str, Any]:
+    return {"geo": fields.require("geo", _keys_of_place), "within": fields.require("within", _circle)}
+
+
+def _keys_of_place(node: Any, path: str) -> dict[str, str]:
+    fields = Fields(node, path)
+    parsed = {name: fields.require(name, name_of) for name in ("lat", "lon")}
+    fields.done()
+    return parsed
+
+
+def _circle(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    bounds = {"lat": (-90, 90), "lon": (-180, 180), "meters": (0, 20_100_000)}
+    parsed = {name: fields.require(name, _bounded(*low_high)) for name, low_high in bounds.items()}
+    fields.done()
+    return parsed
+
+
+def _bounded(low: int, high: int) -> Callable[[Any, str], int | float]:
+    return lambda node, path: (
+        node if is_number(node) and low <= node <= high else bad(path, f"expected a number from {low} to {high}")
+    )
+
+
+def _value_condition(fields: Fields) -> dict[str, Any]:
+    if not fields.has("any_element"):
+        return _test(fields)
+    conditions = fields.require("any_element", each(_condition, 1, 64))
+    for index, condition in enumerate(conditions):
+        if "geo" in condition:
+            bad(f"{fields.path('any_element')}[{index}].geo", "an item has no place of its own")
+    return {"any_element": conditions}
 
 
 def _did(form: str, fields: Fields) -> dict[str, Any]:
@@ -310,13 +420,18 @@ def _check_measure(name: str, test: dict[str, Any], fields: Fields) -> None:
 
 def _condition(node: Any, path: str) -> dict[str, Any]:
     fields = Fields(node, path)
-    parsed = {"property": fields.require("property", name_of), **_test(fields)}
+    if fields.has("geo"):
+        parsed = _geo(fields)
+    else:
+        parsed = {"property": fields.require("property", name_of), **_value_condition(fields)}
     fields.done()
     return parsed
 
 
 def _device_condition(node: Any, path: str) -> dict[str, Any]:
     condition = _condition(node, path)
+    if "geo" in condition:
+        bad(f"{path}.geo", "a device has no place of its own")
     if condition["property"] not in _OF_DEVICE:
         bad(f"{path}.property", f"expected one of {', '.join(_OF_DEVICE)}")
     return condition

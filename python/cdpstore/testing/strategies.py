@@ -34,6 +34,7 @@ __all__ = [
     "hostile_records",
     "identities",
     "list_records",
+    "local_clauses",
     "membership_records",
     "mostly_sound",
     "predicates",
@@ -369,7 +370,7 @@ def predicates(max_leaves: int = 6, *, zoned: bool = True) -> st.SearchStrategy[
 
     `zoned=False`: no windows of the calendar, which live segments and exports refuse.
     """
-    leaves = _trait_clauses() | _did_clauses(zoned) | fact_clauses()
+    leaves = _trait_clauses() | _did_clauses(zoned) | fact_clauses() | local_clauses()
     return st.recursive(
         leaves,
         lambda inner: (
@@ -652,12 +653,86 @@ def _lasts() -> st.SearchStrategy[dict[str, Any]]:
 
 def _wheres() -> st.SearchStrategy[list[dict[str, Any]]]:
     keys = st.sampled_from((*KEYS, "never"))
-    condition = st.builds(lambda key, test: {"property": key, **test}, keys, _tests())
-    return st.lists(condition, min_size=1, max_size=2)
+    condition = st.builds(lambda key, test: {"property": key, **test}, keys, _tests() | _any_elements())
+    return st.lists(condition | condition | condition | _places(KEYS), min_size=1, max_size=2)
 
 
 def _trait_clauses() -> st.SearchStrategy[dict[str, Any]]:
-    return st.builds(lambda key, test: {"trait": key, **test}, st.sampled_from((*TRAITS, "never")), _tests())
+    tests = _tests() | _tests() | _any_elements() | _trait_operands()
+    return st.builds(lambda key, test: {"trait": key, **test}, st.sampled_from((*TRAITS, "never")), tests)
+
+
+def _any_elements() -> st.SearchStrategy[dict[str, Any]]:
+    """One and the same item: its fields are few and small."""
+    numbers = st.builds(
+        lambda op, value: {"op": op, "value": value}, st.sampled_from(["eq", "ne", "lt", "ge"]), st.integers(0, 2)
+    )
+    tests = numbers | numbers | st.just({"op": "not_exists"}) | numbers.map(lambda test: {**test, "missing": True})
+    condition = st.builds(
+        lambda key, test: {"property": key, **test}, st.sampled_from(["sku", "qty", "never"]), tests | value_tests()
+    )
+    return st.lists(condition, min_size=1, max_size=2).map(lambda conditions: {"any_element": conditions})
+
+
+def _trait_operands() -> st.SearchStrategy[dict[str, Any]]:
+    factors = st.sampled_from([1, 2, -1, 0, 0.5, 0.1, 1e300, 5e-324, 2**63 - 1])
+    operand = st.builds(
+        lambda key, more: {"trait": key, **more},
+        st.sampled_from((*TRAITS, "never")),
+        st.fixed_dictionaries({}, optional={"times": factors}),
+    )
+    return st.builds(
+        lambda op, value, more: {"op": op, "value": value, **more},
+        st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"]),
+        operand,
+        st.fixed_dictionaries({}, optional={"missing": st.booleans()}),
+    )
+
+
+def _places(keys: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
+    key = st.sampled_from(keys)
+    circle = st.fixed_dictionaries(
+        {
+            "lat": st.sampled_from([0, 1, 2.5, -90]),
+            "lon": st.sampled_from([0, 2, 179.5, -180]),
+            "meters": st.sampled_from([0, 120_000, 300_000.5, 20_100_000]),
+        }
+    )
+    return st.builds(lambda lat, lon, within: {"geo": {"lat": lat, "lon": lon}, "within": within}, key, key, circle)
+
+
+@cache
+def local_clauses() -> st.SearchStrategy[dict[str, Any]]:
+    """Clauses on one profile apart from its facts and events."""
+    of_time = st.builds(
+        lambda what, test: {"profile": what, **test},
+        st.sampled_from(["created", "first_seen", "last_seen"]),
+        _time_tests() | _time_tests() | _tests(),
+    )
+    of_identity = st.builds(
+        lambda op, value: {"op": op, "value": value},
+        st.sampled_from(["eq", "ne", "starts", "not_ends", "regex", "lt"]),
+        st.sampled_from(["u1", "u", "U1", "a2"]),
+    )
+    identity = st.builds(
+        lambda kind, test: {"identity": kind, **test},
+        st.sampled_from(["user_id", "anonymous_id", "email"]),
+        of_identity | st.sampled_from([{"op": "exists"}, {"op": "not_exists"}]) | _tests(),
+    )
+    borders = st.lists(st.sampled_from([0, 1, 2_500, 5_000, 9_999, 10_000]), min_size=2, max_size=2).map(sorted)
+    bucket = st.builds(
+        lambda salt, pair: {"bucket": {"salt": salt, "from": pair[0], "to": pair[1]}},
+        st.sampled_from(["", "a", "spring", "\u00e4"]),
+        borders,
+    )
+    has_been = st.builds(
+        lambda key, test, word, span: {"trait": key, **test, "has_been": {word: span}},
+        st.sampled_from((*TRAITS, "never")),
+        _tests().filter(lambda test: test["op"] not in ("within", "anniversary")),
+        st.sampled_from(["at_least", "less_than"]),
+        st.sampled_from([1, "1h", "1d", "30d", "12w"]),
+    )
+    return of_time | identity | bucket | has_been | has_been | _places(TRAITS)
 
 
 def fact_clauses() -> st.SearchStrategy[dict[str, Any]]:

@@ -22,7 +22,7 @@ def at_instant(spec: Any, zone: str, now_ms: int) -> Any:
     """The spec, every test of it knowing when and in which zone the question is asked."""
     if isinstance(spec, dict):
         known = {name: at_instant(each, zone, now_ms) for name, each in spec.items()}
-        return {**known, "asked": (zone, now_ms)} if "op" in spec else known
+        return {"asked": (zone, now_ms), **known} if "op" in spec else known
     return [at_instant(each, zone, now_ms) for each in spec] if isinstance(spec, list) else spec
 
 

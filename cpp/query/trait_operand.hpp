@@ -1,0 +1,48 @@
+// A comparison whose right side is a trait of the same profile, times an exact factor.
+//
+//   "op": "eq" | "ne" | "lt" | "le" | "gt" | "ge", "value": {"trait": key, "times"?: number}
+//
+// Without `times` values of one type compare as everywhere: numbers exactly, strings by bytes, datetimes; true and false only
+// for eq and ne. With `times` the trait must be a number. A missing operand makes every test false; operands of types that do
+// not compare make all false but ne. On a list any element may pass, for ne none may be equal; a list on the right never is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/ids.hpp"
+#include "query/spec.hpp"
+#include "store/profile_store.hpp"
+#include "store/version.hpp"
+
+namespace cdp {
+
+struct OperandTest {
+  Op op = Op::kEq;  // kEq kNe kLt kLe kGt kGe
+  std::string trait;
+  std::optional<Literal> times;
+  bool missing = false;  // a missing left side passes
+};
+
+// Takes op and value out of the fields; nullopt, and nothing taken, where the value is no map with "trait".
+[[nodiscard]] std::optional<OperandTest> parse_operand_test(Fields& fields);
+
+class BoundOperandTest {
+ public:
+  BoundOperandTest(const OperandTest& test, const Version& version);
+  [[nodiscard]] bool resolved() const noexcept { return key_.has_value(); }
+  // The trait as a query at `now_ms` sees it.
+  [[nodiscard]] ProfileView::Seen operand(const Version& version, Origin home, std::int64_t now_ms) const;
+  // REQUIRES: left is not null.
+  [[nodiscard]] bool passes(const Value& left, const Value& right) const;
+
+ private:
+  [[nodiscard]] bool passes_scalar(const Node& left, const Value& right) const;
+  Op op_;
+  std::optional<Value> times_;
+  std::optional<KeyId> key_;  // empty: no profile has the trait
+  const Dictionary* strings_;
+};
+
+}  // namespace cdp

@@ -1,0 +1,97 @@
+"""Clauses on one profile apart from its facts and events.
+
+>>> from cdpstore.query import did
+>>> (in_segment("paying") & bucket("spring", 0, 1_000) & ~identity("anonymous_id").exists()).spec()["and"][1]
+{'bucket': {'salt': 'spring', 'from': 0, 'to': 1000}}
+>>> did("Visited").near(lat=48.2, lon=16.37, meters=500).spec()["where"][0]["within"]
+{'lat': 48.2, 'lon': 16.37, 'meters': 500}
+>>> item("sku").eq(7)
+{'property': 'sku', 'op': 'eq', 'value': 7}
+"""
+
+import dataclasses
+from typing import Any
+
+from cdpstore.query.comparison import Comparison, Condition
+from cdpstore.query.predicate import Predicate
+from cdpstore.query.selector import place
+
+__all__ = [
+    "bucket",
+    "created",
+    "first_seen",
+    "identity",
+    "in_segment",
+    "item",
+    "last_seen",
+    "near",
+    "trait_value",
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Clause(Predicate):
+    fields: tuple[tuple[str, Any], ...]
+
+    def spec(self) -> dict[str, Any]:
+        return dict(self.fields)
+
+
+def _clause(fields: dict[str, Any]) -> Predicate:
+    return _Clause(tuple(fields.items()))
+
+
+def identity(kind: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Predicate]:
+    """A condition that some identity of this kind passes (a negative one: that none fails)."""
+    return Comparison(
+        lambda condition: _clause({"identity": kind, **condition}), ignore_case=ignore_case, missing=missing
+    )
+
+
+def created(*, missing: bool = False) -> Comparison[Predicate]:
+    """A condition on when the profile was first named by any record."""
+    return Comparison(lambda condition: _clause({"profile": "created", **condition}), missing=missing)
+
+
+def first_seen(*, missing: bool = False) -> Comparison[Predicate]:
+    """A condition on the time of the profile's first event, the system's apart."""
+    return Comparison(lambda condition: _clause({"profile": "first_seen", **condition}), missing=missing)
+
+
+def last_seen(*, missing: bool = False) -> Comparison[Predicate]:
+    """A condition on the time of the profile's latest event up to now, the system's apart.
+
+    >>> last_seen().within_last("7d").spec()
+    {'profile': 'last_seen', 'op': 'within', 'value': {'last': '7d'}}
+    """
+    return Comparison(lambda condition: _clause({"profile": "last_seen", **condition}), missing=missing)
+
+
+def bucket(salt: str, start: int = 0, end: int = 10_000) -> Predicate:
+    """The profile falls into [start, end) of 10,000; where it falls depends on its id and the salt alone, for ever."""
+    return _clause({"bucket": {"salt": salt, "from": start, "to": end}})
+
+
+def near(*, lat: float, lon: float, meters: float, lat_key: str = "lat", lon_key: str = "lon") -> Predicate:
+    """Two traits are a place at most so many metres away, on the great circle."""
+    return _clause(place(lat, lon, meters, (lat_key, lon_key)))
+
+
+def in_segment(name: str) -> Predicate:
+    """The profile meets the definition of the live segment of this name."""
+    return _clause({"segment": name})
+
+
+def item(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Condition]:
+    """A condition on a field of an item, for `any_element`."""
+    return Comparison(lambda condition: {"property": key, **condition}, ignore_case=ignore_case, missing=missing)
+
+
+def trait_value(key: str, *, times: float | None = None) -> dict[str, Any]:
+    """The right side of a comparison: a trait of the same profile, times an exact factor.
+
+    >>> from cdpstore.query import trait
+    >>> trait("spent").ge(trait_value("limit", times=0.5)).spec()["value"]
+    {'trait': 'limit', 'times': 0.5}
+    """
+    return {"trait": key} if times is None else {"trait": key, "times": times}
