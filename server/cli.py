@@ -17,6 +17,7 @@ from cdpstore import __version__
 from cdpstore.client import Client
 from cdpstore.errors import CDPError, NotFound
 from cdpstore.model import datetime_of
+from cdpstore.query import json_schema
 from cdpstore.server.access import KeyFile, Right
 from cdpstore.server.config import load as load_config
 
@@ -100,9 +101,23 @@ def serve(
     run(settings, started=started)
 
 
+def _print_schema(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(json.dumps(json_schema(), indent=2))
+        ctx.exit()
+
+
 @main.command()
 @click.argument("spec")
 @_client_options
+@click.option(
+    "--json-schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON Schema of specs, without a server.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def query(spec: str, server: str, key: str, as_json: bool) -> None:
     """Ask a question: SPEC is a query spec as JSON, or @FILE.

@@ -7,6 +7,7 @@ Every builder is immutable: each call returns a new one, so parts can be shared.
 """
 
 from cdpstore.query.funnel import Funnel, Step, funnel, step
+from cdpstore.query.json_schema import json_schema
 from cdpstore.query.local import (
     bucket,
     created,
@@ -69,6 +70,7 @@ __all__ = [
     "in_segment",
     "is_suppressed",
     "item",
+    "json_schema",
     "last_seen",
     "named",
     "near",

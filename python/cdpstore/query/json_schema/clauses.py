@@ -1,0 +1,218 @@
+"""Predicates: a clause a form, told apart by the field that names it."""
+
+from typing import Any, Final
+
+from cdpstore.query.json_schema.events import FOUND, MEASURES, SELECTOR, WHERE
+from cdpstore.query.json_schema.parts import NEVER, Schema, array, chosen, closed, enum, has, integer, may, ref, text
+from cdpstore.query.json_schema.values import TEST_FIELDS, number_fields
+
+__all__ = ["CLAUSES", "PREDICATE"]
+
+_CLAUSES_MOST: Final = 1_000
+_WINDOW: Final = {"window": ref("window")}
+_AT: Final = {"at": ref("local_times")}
+_ANY: Final = "Which events: a name, several, or null for any."
+
+
+def _tested(title: str, own: dict[str, Schema], more: dict[str, Schema] | None = None, **rules: Any) -> Schema:
+    """Something and its test."""
+    return closed(
+        title, {**own, "op": TEST_FIELDS["op"]}, {**(more or {}), **TEST_FIELDS}, allOf=[ref("test")], **rules
+    )
+
+
+_HAS_BEEN: Final = {"has_been": ref("has_been")}
+_TRAIT: Final = {"trait": ref("key", "Of which trait.")}
+_OPERAND: Final = closed(
+    "Another trait",
+    {"trait": ref("key", "Key of the other trait.")},
+    {"times": {"type": "number", "description": "Times this factor, exactly; then both have to be numbers."}},
+    description="Another trait of the same profile; false where it is missing.",
+)
+_SPLIT: Final = chosen(
+    [
+        (has("property"), {"required": ["values"], "properties": {"hours": NEVER, "weekdays": NEVER, "zone": NEVER}}),
+        (has("hours"), {"properties": {"values": NEVER, "weekdays": NEVER}}),
+    ],
+    {"required": ["weekdays"], "properties": {"values": NEVER}},
+)
+
+_EVENT_CLAUSES: Final[dict[str, Schema]] = {
+    "did": closed(
+        "Did",
+        {"did": ref("event_names", _ANY)},
+        {
+            **WHERE,
+            **_AT,
+            **_WINDOW,
+            **MEASURES,
+            "include_zero": may("false: only profiles that did it at all; default true."),
+            "first_ever": enum(
+                "Only the first event of these names ever, if it meets the rest; or the first that meets where and at.",
+                *("event", "matching"),
+            ),
+            "not_followed_by": ref("timed", "Only events that none of these came behind, `within` that time;"),
+            "within": ref("duration", "how long after."),
+            "by": ref("key", "Only one with an equal value of this property ends it."),
+        },
+        description="Events were found that meet all of these; all measures must hold.",
+        dependentRequired={"not_followed_by": ["within"], "within": ["not_followed_by"], "by": ["not_followed_by"]},
+    ),
+    "did_not": closed("Did not", {"did_not": ref("event_names", _ANY)}, {**WHERE, **_AT, **_WINDOW}),
+    "stopped": closed(
+        "Stopped",
+        {"stopped": ref("event_names", _ANY), "for": ref("duration", "Not since so long ago,")},
+        {**WHERE, "before": ref("duration", "but in the time before, up to so long ago; longer than `for`.")},
+    ),
+    "restarted": closed(
+        "Restarted",
+        {
+            "restarted": ref("event_names", _ANY),
+            "last": ref("duration", "In (now - last, now],"),
+            "gap": ref("duration", "not for so long before that, and some time before."),
+        },
+        WHERE,
+    ),
+    "regularly": closed(
+        "Regularly",
+        {
+            "regularly": ref("event_names", _ANY),
+            "every": ref("duration", "In each span of this length,"),
+            "times": integer(1, 60, "of the last so many; all together at most a century."),
+        },
+        WHERE,
+    ),
+    "sequence": closed(
+        "Sequence",
+        {"sequence": array(ref("timed"), 2, 16, "One event a step, each behind the one before.")},
+        {
+            "within": ref("duration", "From the first to the last at most so long."),
+            "gaps": array(
+                chosen([({"type": "null"}, {})], ref("gap")),
+                1,
+                15,
+                "The time from each step to the next, one fewer than steps; null for any.",
+            ),
+            "without": ref("timed", "No such event anywhere between the first and the last."),
+            **_WINDOW,
+            "count": ref("count", "How many fit one behind the other; default ge 1."),
+            "hold": ref("key", "All events have an equal value of this property."),
+        },
+    ),
+    "predominantly": closed(
+        "Predominantly",
+        {
+            "predominantly": closed(
+                "Events, and a part of them",
+                SELECTOR,
+                {**WHERE, **FOUND},
+                description="One of these values is the most frequent, or as frequent as the most.",
+                **_SPLIT,
+            )
+        },
+    ),
+    "share": closed(
+        "Share",
+        {
+            "share": closed(
+                "Share of events",
+                {**SELECTOR, **number_fields("A number from 0 to 1")},
+                {**WHERE, **FOUND},
+                description="Events of this part divided by all events found; false where nothing was found.",
+                allOf=[ref("number_test"), _SPLIT],
+            )
+        },
+    ),
+}
+
+_STATE_CLAUSES: Final[dict[str, Schema]] = {
+    "trait": {
+        "title": "Trait",
+        "type": "object",
+        **chosen(
+            [
+                (
+                    has("any_element"),
+                    closed("Trait: one of its items", {**_TRAIT, "any_element": ref("item_conditions")}, _HAS_BEEN),
+                ),
+                (
+                    {"required": ["value"], "properties": {"value": {"type": "object", "required": ["trait"]}}},
+                    closed(
+                        "Trait beside another",
+                        {
+                            **_TRAIT,
+                            "op": enum("How the two compare.", "eq", "ne", "lt", "le", "gt", "ge"),
+                            "value": _OPERAND,
+                        },
+                        {"missing": TEST_FIELDS["missing"]},
+                    ),
+                ),
+            ],
+            _tested("Test of a trait", _TRAIT, _HAS_BEEN),
+        ),
+    },
+    "device": closed(
+        "Device", {"device": array(ref("device_condition"), 0, 64, "One and the same device meets all of these.")}
+    ),
+    "group": closed(
+        "Group",
+        {"group": {**chosen([({"type": "null"}, {})], ref("name")), "description": "Kind of the group; null: any."}},
+        {"where": ref("conditions", "One and the same group meets all; of its traits, $id and $role.")},
+    ),
+    "list": closed("List", {"list": ref("name", "The profile is on the list of this name.")}),
+    "suppressed": closed("Suppressed", {"suppressed": may("Whether the profile is suppressed.")}),
+    "consent": _tested(
+        "Consent",
+        {"consent": ref("name", "Of which channel.")},
+        {"topic": ref("name", "Of which topic; left out, of the whole channel.")},
+        description="Its state: unsubscribed, pending, subscribed or opted_in.",
+    ),
+    "identity": _tested(
+        "Identity",
+        {"identity": enum("Some identity of this kind passes.", "user_id", "anonymous_id", "email", "phone")},
+    ),
+    "profile_time": _tested(
+        "Time of a profile",
+        {"profile": enum("Which of its datetimes.", "created", "first_seen", "last_seen")},
+    ),
+    "bucket": closed(
+        "Bucket",
+        {
+            "bucket": closed(
+                "Buckets",
+                {"salt": text(0, 256, "Buckets of two salts are independent.")},
+                {
+                    "from": integer(0, 10_000, "The first bucket; default 0."),
+                    "to": integer(0, 10_000, "Up to this one, not included, and not before `from`; default 10,000."),
+                },
+                description="A keyed hash of the profile id, mod 10,000: the same profiles in every store.",
+            )
+        },
+    ),
+    "segment": closed("Segment", {"segment": ref("name", "In the live segment of this name.")}),
+}
+
+_JOINS: Final[dict[str, Schema]] = {
+    word: closed(word.capitalize(), {word: array(ref("predicate"), 1, _CLAUSES_MOST, description)})
+    for word, description in (("and", "All of these are true."), ("or", "Any of these is true."))
+} | {"not": closed("Not", {"not": ref("predicate", "This is false.")})}
+
+CLAUSES: Final[dict[str, Schema]] = {
+    f"clause_{name}": schema for name, schema in {**_JOINS, **_EVENT_CLAUSES, **_STATE_CLAUSES}.items()
+}
+_FORMS: Final = {
+    **{name: f"clause_{name}" for name in {**_JOINS, **_EVENT_CLAUSES, **_STATE_CLAUSES} if name != "profile_time"},
+    "profile": "clause_profile_time",
+    "geo": "place",
+}
+
+PREDICATE: Final[dict[str, Schema]] = {
+    "predicate": {
+        "title": "Predicate",
+        "description": "Who: one clause of these forms. At most 1,000 of them, nested 32 deep.",
+        "type": "object",
+        "properties": dict.fromkeys(_FORMS, True),
+        "anyOf": [has(form) for form in _FORMS],
+        "allOf": [{"if": has(form), "then": ref(part)} for form, part in _FORMS.items()],
+    }
+}

@@ -1,0 +1,141 @@
+"""The fields of a funnel, and which go together."""
+
+from typing import Final
+
+from cdpstore.query.json_schema.parts import (
+    NEVER,
+    Schema,
+    array,
+    chosen,
+    closed,
+    enum,
+    has,
+    integer,
+    may,
+    pair,
+    ref,
+)
+from cdpstore.query.json_schema.question import (
+    BY_PROPERTY,
+    COMMON,
+    STATISTICS,
+    kind,
+    selector_with,
+)
+
+__all__ = ["FUNNEL"]
+
+_NOT_OPTIONAL: Final[Schema] = {"properties": {"optional": {"const": False}}}
+_IN_ORDER_ONLY: Final[Schema] = {
+    "properties": {"order": {"const": "in_order"}, "exclude": NEVER, "steps": {"items": _NOT_OPTIONAL}}
+}
+
+FUNNEL: Final = kind(
+    "funnel",
+    "Funnel: how many reached each step",
+    {
+        "steps": array(
+            selector_with("Step", {"optional": may("Attempts may leave it out; not the first nor the last.")}),
+            2,
+            32,
+            "One event each.",
+            prefixItems=[_NOT_OPTIONAL],
+        ),
+        "window": {
+            "description": "From the entry, its end included; or all steps in one unit of the calendar; null: no end.",
+            "type": ["integer", "string", "object", "null"],
+            **chosen(
+                [
+                    ({"type": "object"}, closed("Calendar", {"calendar": ref("unit", "Of which unit.")})),
+                    ({"type": "null"}, {}),
+                ],
+                ref("duration"),
+            ),
+        },
+    },
+    {
+        "order": enum(
+            "What may come between steps: anything, no event of another step, no event at all; or steps in any order.",
+            *("in_order", "strict_steps", "strict_all", "any_order"),
+        ),
+        "attempt": enum("Which attempt of a profile counts.", "longest", "first_entry"),
+        "count": enum(
+            "One attempt a profile, one behind the other, or one an entry.", "profiles", "totals", "all_entries"
+        ),
+        "same_time": {
+            "description": "Whether an event of the same millisecond follows; or of so much before, a grace.",
+            **chosen(
+                [
+                    (
+                        {"type": "object"},
+                        closed("Grace", {"grace": ref("duration", "Also when it lies at most so long before.")}),
+                    )
+                ],
+                {"enum": ["counts", "later"]},
+            ),
+        },
+        "exclude": array(
+            selector_with(
+                "Exclusion",
+                {
+                    "between": pair(
+                        integer(1, 31),
+                        integer(2, 32),
+                        "Between which steps, numbers from 1, the second later; left out, between all.",
+                    )
+                },
+            ),
+            1,
+            16,
+            "Events that must not come between.",
+        ),
+        "exclude_mode": enum(
+            "An excluded event ends the attempt, takes out the profile, or makes another choice of events needed.",
+            *("drop", "remove", "any_clean_path"),
+        ),
+        "hold": array(ref("key"), 1, 3, "All events of an attempt have the same values of these properties."),
+        "times": array(STATISTICS, 1, 16, "Of the time from each step to the next and over all.", uniqueItems=True),
+        "attribution": {
+            "description": "Which event a breakdown by a property reads.",
+            **chosen(
+                [
+                    (
+                        {"type": "object"},
+                        closed("Of a step", {"step": integer(1, 32, "Its number from 1, one of the funnel's.")}),
+                    )
+                ],
+                {"enum": ["entry", "first_touch", "last_touch", "every_step"]},
+            ),
+        },
+        **COMMON,
+    },
+    dependentRequired={"exclude_mode": ["exclude"]},
+    allOf=[
+        chosen([(has("attribution"), BY_PROPERTY)], {}),
+        chosen([({"required": ["same_time"], "properties": {"same_time": {"type": "object"}}}, _IN_ORDER_ONLY)], {}),
+        chosen(
+            [
+                (
+                    {"required": ["order"], "properties": {"order": {"const": "any_order"}}},
+                    {
+                        "properties": {
+                            "same_time": {"const": "counts"},
+                            "steps": {"items": _NOT_OPTIONAL},
+                            "exclude": {"items": {"properties": {"between": NEVER}}},
+                        }
+                    },
+                )
+            ],
+            {},
+        ),
+        chosen(
+            [
+                (
+                    {"required": ["attempt"], "properties": {"attempt": {"const": "first_entry"}}},
+                    {"properties": {"count": {"const": "profiles"}}},
+                )
+            ],
+            {},
+        ),
+    ],
+)

@@ -1,0 +1,54 @@
+"""What kinds of questions share: who, when, the calendar, breakdowns, statistics."""
+
+from typing import Any, Final
+
+from cdpstore.query.json_schema.events import SELECTOR, WHERE
+from cdpstore.query.json_schema.parts import (
+    Schema,
+    array,
+    chosen,
+    closed,
+    has,
+    integer,
+    ref,
+    text,
+)
+
+__all__ = ["BY_PROPERTY", "COMMON", "QUANTILE", "ROWS_MOST", "STATISTICS", "WHEN", "WHO", "kind", "selector_with"]
+
+ROWS_MOST: Final = 1_000_000_000
+QUANTILE: Final = r"p(?:0*[1-9][0-9]?(?:\.[0-9]{1,3})?|0+\.(?:[1-9][0-9]{0,2}|0[1-9][0-9]?|00[1-9]))"
+STATISTICS: Final[Schema] = {
+    "type": "string",
+    "pattern": f"^(?:mean|min|max|median|{QUANTILE})$",
+    "description": "mean, min, max, median, or a quantile above p0 and below p100 like p90 or p99.9.",
+}
+BY_PROPERTY: Final[Schema] = {"properties": {"breakdown": {"contains": has("property")}}, "required": ["breakdown"]}
+
+WHEN: Final[dict[str, Schema]] = {
+    "zone": text(1, 256, "Where days begin: the name of an IANA zone; default UTC."),
+    "week_start": ref("weekday", "On which day weeks begin; default monday."),
+    "now_ms": ref(
+        "instant", "The instant asked at, not after as_of_ms; later events are invisible. Default: the clock."
+    ),
+    "as_of_ms": ref("instant", "The store as it was valid then: its events, operations and joins."),
+}
+WHO: Final[dict[str, Schema]] = {"where": ref("predicate", "Only profiles of which this is true at now_ms.")}
+COMMON: Final[dict[str, Schema]] = {
+    **WHO,
+    "range": ref("range"),
+    **WHEN,
+    "breakdown": array(ref("operand"), 0, 8, "Split by properties and traits."),
+    "limit": integer(0, ROWS_MOST, "So many groups of the breakdown; the rest is one exact `other`."),
+}
+
+
+def kind(name: str, title: str, required: dict[str, Schema], optional: dict[str, Schema], **rules: Any) -> Schema:
+    return closed(
+        title, {"kind": {"const": name, "description": "The kind of the question."}, **required}, optional, **rules
+    )
+
+
+def selector_with(title: str, more: dict[str, Schema]) -> Schema:
+    """A selector whose map may say more."""
+    return chosen([({"type": "object"}, closed(title, SELECTOR, {**WHERE, **more}))], ref("event_names"))
