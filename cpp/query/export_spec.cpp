@@ -46,9 +46,9 @@ ExportSpec parse_export_spec(std::span<const std::uint8_t> bytes) {
   out.of_events = fields.choice("export", kExports, std::nullopt) == 0;
   if (out.of_events) {
     if (const Node* names = fields.take("names")) parse_names(*names, fields.path("names"), out.names);
-    if (const Node* range = fields.take("range")) out.range = parse_range(*range, fields.path("range"));
+    if (const Node* range = fields.take("range")) out.range = parse_range(*range, fields.path("range"), {});
   }
-  if (const Node* where = fields.take("where")) out.where = parse_predicate(*where, fields.path("where"));
+  if (const Node* where = fields.take("where")) out.where = parse_predicate(*where, fields.path("where"), {});
   if (const Node* columns = fields.take("columns")) {
     const Path path = fields.path("columns");
     const std::vector<Node>& items = read_array(*columns, path, 0, limits::kQueryValues);

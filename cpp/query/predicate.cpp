@@ -9,6 +9,7 @@
 #include "query/clauses/did_clause.hpp"
 #include "query/clauses/fact_clause.hpp"
 #include "query/clauses/local_clause.hpp"
+#include "query/clauses/row_clause.hpp"
 #include "query/clauses/trait_clause.hpp"
 #include "query/scan_plan.hpp"
 #include "query/segments.hpp"
@@ -37,6 +38,7 @@ struct Clause {
   std::optional<TraitClause> trait;
   std::optional<DidClause> did;
   std::unique_ptr<const FactClause> fact;
+  std::unique_ptr<const RowClause> rows;
 };
 
 Clause bind(const PredicateSpec& spec, const Version& version, const Moment& at) {
@@ -53,18 +55,24 @@ Clause bind(const PredicateSpec& spec, const Version& version, const Moment& at)
   }
   if (spec.type == PredicateSpec::Type::kTrait) out.trait.emplace(spec, version, at);
   if (spec.type == PredicateSpec::Type::kDid) out.did.emplace(spec, version, at);
+  if (spec.type == PredicateSpec::Type::kRows) out.rows = spec.rows->bind(version, at);
   if (spec.type == PredicateSpec::Type::kFact) out.fact = bind_fact_clause(*spec.fact, version, at);
   return out;
 }
 
 // What a clause costs before it narrows anything, for the order of `and` and `or`: scans that leave few profiles first,
-// then scans that leave most, nested ones last; traits come as soon as few candidates are left.
+// then scans that leave most, nested ones, and last what reads a candidate's rows; traits come as soon as few candidates are
+// left.
 int scan_rank(const Clause& clause) noexcept {
   switch (clause.type) {
     case PredicateSpec::Type::kTrait:
     case PredicateSpec::Type::kFact: return 2;
     case PredicateSpec::Type::kDid: return clause.did->zero_holds ? 1 : 0;
-    case PredicateSpec::Type::kNot: return scan_rank(clause.children[0]) == 2 ? 2 : 1;
+    case PredicateSpec::Type::kNot: {
+      const int rank = scan_rank(clause.children[0]);
+      return rank == 2 || rank == 4 ? rank : 1;
+    }
+    case PredicateSpec::Type::kRows: return 4;
     default: return 3;
   }
 }
@@ -97,6 +105,7 @@ class TaskEvaluation {
       case PredicateSpec::Type::kTrait: return clause.trait->evaluate_task(task_, now_ms_, candidates, out);
       case PredicateSpec::Type::kDid: return clause.did->evaluate_task(task_, now_ms_, scratch_, candidates, out);
       case PredicateSpec::Type::kFact: return clause.fact->evaluate_task(task_, now_ms_, candidates, out);
+      case PredicateSpec::Type::kRows: return clause.rows->evaluate_task(task_, now_ms_, scratch_, candidates, out);
       default: break;  // bound as one of these
     }
   }
@@ -148,6 +157,7 @@ Truth evaluate_one(const Clause& clause, const Version& version, Origin home, st
     case PredicateSpec::Type::kTrait: return clause.trait->evaluate(version, home, now_ms);
     case PredicateSpec::Type::kDid: return clause.did->evaluate(rows, now_ms);
     case PredicateSpec::Type::kFact: return clause.fact->evaluate(version, home, now_ms);
+    case PredicateSpec::Type::kRows: return clause.rows->evaluate(version, home, rows, now_ms);
     case PredicateSpec::Type::kNot: {
       const Truth truth = evaluate_one(clause.children[0], version, home, rows, now_ms);
       return {!truth.value, truth.valid_until_ms};
@@ -192,6 +202,14 @@ struct Predicate::State {
       if (clause.trait->key) traits.push_back(*clause.trait->key);
     }
     if (clause.fact) resolved &= clause.fact->resolved();
+    if (clause.rows) {
+      const RowsRead& read = clause.rows->read();
+      reads_rows = true;
+      any_name |= read.open;
+      resolved &= read.resolved;
+      names.insert(names.end(), read.names.begin(), read.names.end());
+      traits.insert(traits.end(), read.traits.begin(), read.traits.end());
+    }
     if (clause.did) {
       const BoundSelector& selector = clause.did->selector;
       reads_rows = true;

@@ -9,7 +9,6 @@
 #include "query/as_of.hpp"
 #include "query/budget.hpp"
 #include "query/calendar.hpp"
-#include "query/calendar_windows.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/predicate.hpp"
 #include "query/scan_plan.hpp"
@@ -160,8 +159,7 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   Spec spec = parse_spec(bytes);
   const VersionPtr version = spec.common.as_of_ms ? version_as_of(pinned, *spec.common.as_of_ms) : pinned;
   const std::int64_t now_ms = spec.common.now_ms.value_or(options.now_ms);
-  const Zone& zone = zones().find(spec.common.zone, Path().field("zone"));
-  resolve_calendar_windows(spec.common, zone, now_ms);
+  const Zone& zone = *spec.common.calendar.zone;
   const Binding binding{*version, spec.common, resolve_range(spec.common.range, now_ms), now_ms, zone};
   const std::unique_ptr<Kind> kind = spec.kind->bind(binding);
   std::optional<Predicate> where;

@@ -6,8 +6,12 @@
 #include <limits>
 
 #include "base/limits.hpp"
+#include "query/calendar.hpp"
+#include "query/clauses/did_rows.hpp"
 #include "query/clauses/fact_clause.hpp"
+#include "query/clauses/habit_clauses.hpp"
 #include "query/clauses/local_clause.hpp"
+#include "query/clauses/row_clauses.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/profile.hpp"
 #include "query/place.hpp"
@@ -20,12 +24,7 @@ namespace {
 constexpr std::array<std::string_view, 14> kOps = {"eq",     "ne",   "in",     "not_in",    "lt",
                                                    "le",     "gt",   "ge",     "between",   "contains",
                                                    "starts", "ends", "exists", "not_exists"};
-constexpr std::string_view kNoCalendar =
-    "windows of the calendar are for questions: what stands for itself has no zone yet";
-constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::array<std::string_view, 6> kUnits = {"hour", "day", "week", "month", "quarter", "year"};
-constexpr std::array<std::string_view, 7> kWeekDays = {"monday", "tuesday",  "wednesday", "thursday",
-                                                       "friday", "saturday", "sunday"};
 constexpr std::array<std::string_view, 6> kMeasures = {"count", "sum", "mean", "min", "max", "distinct"};
 
 std::int64_t unit_ms(std::string_view unit) {
@@ -44,11 +43,6 @@ std::string read_name(const Node& node, const Path& path, std::string_view what)
     fail_invalid(path, "expected " + std::string(what) + " of 1 to 256 bytes, got " + std::to_string(name.size()));
   }
   return std::string(name);
-}
-
-std::int64_t read_time(const Node& node, const Path& path) {
-  if (node.type == Node::Type::kDatetime) return node.integer;
-  return read_int(node, path, -limits::kQueryDurationMs * 20, limits::kQueryDurationMs * 20);
 }
 
 bool is_order(Op op) { return op == Op::kLt || op == Op::kLe || op == Op::kGt || op == Op::kGe || op == Op::kBetween; }
@@ -108,11 +102,11 @@ Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false};
 constexpr std::string_view kOneForm =
     "a clause has one of and, or, not, trait, did, did_not, device, consent, group, list, suppressed, identity, "
     "profile, "
-    "bucket, geo, segment";
+    "bucket, geo, segment, stopped, restarted, regularly, sequence, predominantly, share";
 
 class PredicateParser {
  public:
-  explicit PredicateParser(bool calendars) : calendars_(calendars) {}
+  explicit PredicateParser(const CalendarSpec& calendar) : calendar_(calendar) {}
   PredicateSpec parse(const Node& node, const Path& path, std::size_t depth) {
     if (depth > limits::kQueryPredicateDepth) fail_invalid(path, "predicates nested over 32 levels");
     if (++clauses_ > limits::kQueryClauses) fail_invalid(path, "over 1,000 clauses in one predicate");
@@ -124,9 +118,10 @@ class PredicateParser {
 
  private:
   PredicateSpec parse_one(Fields& fields, std::size_t depth) {
-    constexpr std::array<std::string_view, 16> kForms = {
-        "and",   "or",   "not",        "trait",    "did",     "did_not", "device", "consent",
-        "group", "list", "suppressed", "identity", "profile", "bucket",  "geo",    "segment"};
+    constexpr std::array<std::string_view, 22> kForms = {
+        "and",     "or",        "not",        "trait",    "did",           "did_not", "device", "consent",
+        "group",   "list",      "suppressed", "identity", "profile",       "bucket",  "geo",    "segment",
+        "stopped", "restarted", "regularly",  "sequence", "predominantly", "share"};
     std::size_t form = kForms.size();
     for (std::size_t i = 0; i < kForms.size(); ++i) {
       if (!fields.has(kForms[i])) continue;
@@ -150,6 +145,12 @@ class PredicateParser {
       case 13:
       case 14: return local(parse_local_clause(fields, kForms[form]));
       case 15: return parse_segment(fields);
+      case 16:
+      case 17:
+      case 18: return parse_habit_clause(fields, kForms[form]);
+      case 19: return of_rows(parse_sequence(fields, calendar_));
+      case 20: return of_rows(parse_predominantly(fields, calendar_));
+      case 21: return of_rows(parse_share(fields, calendar_));
       default: fail_invalid(fields.path(), "expected a clause; " + std::string(kOneForm));
     }
   }
@@ -204,19 +205,27 @@ class PredicateParser {
     return out;
   }
 
+  static PredicateSpec of_rows(std::shared_ptr<const RowClauseSpec> rows) {
+    PredicateSpec out;
+    out.type = PredicateSpec::Type::kRows;
+    out.rows = std::move(rows);
+    return out;
+  }
+
+  PredicateSpec parse_habit_clause(Fields& fields, std::string_view form) {
+    PredicateSpec out = parse_habit(fields, form);
+    clauses_ += out.children.size();
+    if (clauses_ > limits::kQueryClauses) fail_invalid(fields.path(form), "over 1,000 clauses in one predicate");
+    return out;
+  }
+
   PredicateSpec parse_did(Fields& fields, std::string_view name, bool with_measures) {
     PredicateSpec out;
     out.type = PredicateSpec::Type::kDid;
-    const Path path = fields.path(name);
-    if (const Node* node = fields.take_nil(name)) {  // null: any event
-      if (node->type == Node::Type::kMap) fail_expected(path, "the name of an event, a list of names, or null", *node);
-      out.selector = parse_selector(*node, path);
-    }
-    if (const Node* node = fields.take("where")) {
-      out.selector.where = parse_conditions(*node, fields.path("where"));
-    }
-    if (const Node* node = fields.take("window")) out.window = parse_range(*node, fields.path("window"), calendars_);
+    out.selector = parse_selector(fields, name);
+    if (const Node* node = fields.take("window")) out.window = parse_window(*node, fields.path("window"), calendar_);
     if (with_measures) parse_measures(fields, out.measures);
+    if (auto rows = parse_did_rows(fields, out, calendar_, with_measures)) return of_rows(std::move(rows));
     if (out.measures.empty()) out.measures.push_back({Measure::kCount, {}, count_at_least_one()});
     return out;
   }
@@ -234,8 +243,22 @@ class PredicateParser {
       }
       measure.test = parse_test(inner);
       check_measure(measure, inner.path("op"), inner.path("value"));
+      parse_missing(inner, measure);
       inner.done();
       out.push_back(std::move(measure));
+    }
+    const Node* include_zero = fields.take("include_zero");
+    if (include_zero != nullptr && !read_bool(*include_zero, fields.path("include_zero"))) {
+      out.push_back({Measure::kCount, {}, count_at_least_one()});
+    }
+  }
+
+  static void parse_missing(Fields& fields, MeasureSpec& out) {
+    if (out.measure == Measure::kCount || out.measure == Measure::kDistinct) return;
+    constexpr std::array<std::string_view, 2> kChoices = {"skip", "zero"};
+    out.missing_zero = fields.choice("missing", kChoices, 0) == 1;
+    if (out.missing_zero && !out.test.values.empty() && out.test.values.front().type == ValueType::kDatetime) {
+      fail_invalid(fields.path("missing"), "a missing number can be zero, a missing datetime cannot");
     }
   }
 
@@ -253,20 +276,21 @@ class PredicateParser {
     if (!numbers && !datetimes) fail_invalid(value, times ? "expected numbers, or datetimes" : "expected a number");
   }
 
-  bool calendars_;
+  const CalendarSpec& calendar_;
   std::size_t clauses_ = 0;
 };
 
-CommonSpec parse_common(Fields& fields) {
+CommonSpec parse_common(Fields& fields, bool has_calendar) {
   CommonSpec out;
   out.kind = std::string(read_string(fields.require("kind", "the kind of the query"), fields.path("kind")));
-  if (const Node* node = fields.take("where")) out.where = parse_predicate(*node, fields.path("where"), true);
-  if (const Node* node = fields.take("range")) out.range = parse_range(*node, fields.path("range"), true);
   if (const Node* node = fields.take("zone")) out.zone = read_name(*node, fields.path("zone"), "the name of a zone");
   out.week_start = static_cast<int>(fields.choice("week_start", kWeekDays, 0));
-  if (const Node* node = fields.take("now_ms")) out.now_ms = read_time(*node, fields.path("now_ms"));
+  if (has_calendar) out.calendar = {ZonePtr(ZonePtr(), &zones().find(out.zone, fields.path("zone"))), out.week_start};
+  if (const Node* node = fields.take("where")) out.where = parse_predicate(*node, fields.path("where"), out.calendar);
+  if (const Node* node = fields.take("range")) out.range = parse_range(*node, fields.path("range"), out.calendar);
+  if (const Node* node = fields.take("now_ms")) out.now_ms = parse_time(*node, fields.path("now_ms"));
   if (const Node* node = fields.take("as_of_ms")) {
-    out.as_of_ms = read_time(*node, fields.path("as_of_ms"));
+    out.as_of_ms = parse_time(*node, fields.path("as_of_ms"));
     if (out.now_ms && *out.now_ms > *out.as_of_ms) {
       fail_invalid(fields.path("now_ms"), "expected an instant not after as_of_ms: what lies later is hidden");
     }
@@ -412,11 +436,41 @@ Selector parse_selector(const Node& node, const Path& path) {
     return out;
   }
   Fields fields(node, path);
+  out = parse_selector(fields);
+  fields.done();
+  return out;
+}
+
+Selector parse_selector(Fields& fields) {
+  Selector out;
   const Node* event = fields.take_nil("event");
   if (event == nullptr)
     fail_invalid(fields.path("event"), "missing; expected a name, a list of names, or null for any");
   parse_names(*event, fields.path("event"), out);
   if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"));
+  return out;
+}
+
+Selector parse_selector(Fields& fields, std::string_view form) {
+  Selector out;
+  const Path path = fields.path(form);
+  if (const Node* node = fields.take_nil(form)) {  // null: any event
+    if (node->type == Node::Type::kMap) fail_expected(path, "the name of an event, a list of names, or null", *node);
+    parse_names(*node, path, out);
+  }
+  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"));
+  return out;
+}
+
+Test parse_number_test(Fields& fields) {
+  Test out = parse_test(fields);
+  check_number_test(out, fields);
+  return out;
+}
+
+Test parse_count(const Node& node, const Path& path) {
+  Fields fields(node, path);
+  Test out = parse_number_test(fields);
   fields.done();
   return out;
 }
@@ -454,50 +508,15 @@ Unit parse_unit(const Node& node, const Path& path) {
   return {static_cast<Unit::Type>(found - kUnits.begin()), 0};
 }
 
-RangeSpec parse_range(const Node& node, const Path& path, bool calendars) {
-  Fields fields(node, path);
-  RangeSpec out;
-  if (const Node* last = fields.take("last")) {
-    out.type = RangeSpec::Type::kLast;
-    out.last_ms = parse_duration(*last, fields.path("last"));
-    const Path path_of_calendar = fields.path("calendar");
-    const Node* calendar = fields.take("calendar");
-    fields.done();
-    if (calendar == nullptr || !read_bool(*calendar, path_of_calendar)) return out;
-    if (out.last_ms % kDayMs != 0) fail_invalid(fields.path("last"), "a window of the calendar has whole days");
-    out.type = RangeSpec::Type::kCalendar;
-    out.count = out.last_ms / kDayMs;
-    if (!calendars) fail_unsupported(path_of_calendar, std::string(kNoCalendar));
-    return out;
-  }
-  if (const Node* unit = fields.take("this")) {
-    out.type = RangeSpec::Type::kCalendar;
-    out.unit = parse_unit(*unit, fields.path("this"));
-    fields.done();
-    if (!calendars) fail_unsupported(fields.path("this"), std::string(kNoCalendar));
-    return out;
-  }
-  const Node* start = fields.take("start_ms");
-  const Node* end = fields.take("end_ms");
-  fields.done();
-  if (start == nullptr && end == nullptr)
-    fail_invalid(path, "expected {\"last\": duration}, {\"this\": unit}, or start_ms and end_ms");
-  out.type = RangeSpec::Type::kAbsolute;
-  if (start != nullptr) out.start_ms = read_time(*start, fields.path("start_ms"));
-  if (end != nullptr) out.end_ms = read_time(*end, fields.path("end_ms"));
-  if (out.start_ms > out.end_ms) fail_invalid(fields.path("end_ms"), "expected a time not before start_ms");
-  return out;
-}
-
 std::string parse_key(const Node& node, const Path& path) { return read_name(node, path, "a key"); }
 
-std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path, bool calendars) {
-  return std::make_shared<const PredicateSpec>(PredicateParser(calendars).parse(node, path, 0));
+std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path, const CalendarSpec& calendar) {
+  return std::make_shared<const PredicateSpec>(PredicateParser(calendar).parse(node, path, 0));
 }
 
 std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes) {
   const Node node = parse_document(bytes);
-  return parse_predicate(node, Path());
+  return parse_predicate(node, Path(), {});
 }
 
 Spec::Spec() = default;
@@ -510,7 +529,7 @@ Spec parse_spec(std::span<const std::uint8_t> bytes) {
   const Path root;
   Fields fields(node, root);
   Spec spec;
-  spec.common = parse_common(fields);
+  spec.common = parse_common(fields, true);
   const KindEntry& entry = find_kind(spec.common.kind, fields.path("kind"));
   spec.kind = entry.parse(fields, spec.common);
   fields.done();
@@ -521,23 +540,12 @@ ProfileSpec parse_profile_spec(std::span<const std::uint8_t> bytes) {
   const Node node = parse_document(bytes);
   const Path root;
   Fields fields(node, root);
-  const CommonSpec common = parse_common(fields);
+  const CommonSpec common = parse_common(fields, false);
   if (common.kind != "profile")
     fail_invalid(fields.path("kind"), "expected \"profile\", got \"" + common.kind.substr(0, 64) + "\"");
   ProfileSpec out = parse_profile(fields, common);
   fields.done();
   return out;
-}
-
-TimeRange resolve_range(const RangeSpec& range, std::int64_t now_ms) noexcept {
-  const std::int64_t visible_end = now_ms + 1;
-  switch (range.type) {
-    case RangeSpec::Type::kAll: return {INT64_MIN, visible_end};
-    case RangeSpec::Type::kLast: return {visible_end - range.last_ms, visible_end};
-    case RangeSpec::Type::kCalendar:  // resolved by now
-    case RangeSpec::Type::kAbsolute: return {range.start_ms, std::min(range.end_ms, visible_end)};
-  }
-  return {};
 }
 
 }  // namespace cdp

@@ -4,11 +4,13 @@
 // Grammar: docs/architecture.md, "Query spec". Every error is BadQuery with a path like `steps[1].where[0].op`.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/value.hpp"
@@ -25,6 +27,7 @@ inline constexpr std::size_t kQueryPredicateDepth = 32;
 inline constexpr std::size_t kQueryBreakdowns = 8;
 inline constexpr std::int64_t kQueryDurationMs = 100LL * 366 * 86'400'000;  // a century
 inline constexpr std::int64_t kQueryRows = 1'000'000'000;                   // of `limit`
+inline constexpr std::int64_t kAlwaysMs = 40 * kQueryDurationMs;  // behind any instant; no sum with a time overflows
 }  // namespace limits
 
 // A constant of the client: scalar only. Strings keep their text (they may be unknown to the store).
@@ -90,31 +93,45 @@ struct Unit {
   friend bool operator==(const Unit&, const Unit&) = default;
 };
 
+class Zone;  // calendar.hpp
+using ZonePtr = std::shared_ptr<const Zone>;
+
+// What a calendar is read by where nothing nearer names it: that of the question.
+struct CalendarSpec {
+  ZonePtr zone;  // null: UTC
+  int week_start = 0;
+};
+
 struct RangeSpec {
-  // kCalendar: until resolve_calendar_windows has seen it.
-  enum class Type : std::uint8_t { kAll, kLast, kAbsolute, kCalendar };
+  enum class Type : std::uint8_t { kAll, kLast, kAbsolute, kCalendar, kSince };
   Type type = Type::kAll;
-  std::int64_t last_ms = 0;
+  std::int64_t last_ms = 0;  // kLast: (now − last, now − until]
+  std::int64_t until_ms = 0;
   std::int64_t start_ms = INT64_MIN;  // half-open; an end left out is open
   std::int64_t end_ms = INT64_MAX;
   Unit unit;  // kCalendar: so many of them, the present one included
   std::int64_t count = 1;
+  CalendarSpec calendar;
+  std::string since;  // kSince: of a profile's trait, [its datetime, + within). Of windows only
+  std::int64_t within_ms = INT64_MAX;
 };
 
 enum class Measure : std::uint8_t { kCount, kSum, kMean, kMin, kMax, kDistinct };
 
 struct MeasureSpec {
   Measure measure = Measure::kCount;
-  std::string property;  // empty for count
-  Test test;             // eq ne lt le gt ge between in not_in
+  std::string property;       // empty for count
+  Test test;                  // eq ne lt le gt ge between in not_in
+  bool missing_zero = false;  // an event without a number counts as 0: sum, mean, min, max
 };
 
 struct FactClauseSpec;   // clauses/fact_clause.hpp
 struct LocalClauseSpec;  // clauses/local_clause.hpp
+struct RowClauseSpec;    // clauses/row_clause.hpp
 
 // A predicate as sent, unresolved; predicate.hpp compiles it.
 struct PredicateSpec {
-  enum class Type : std::uint8_t { kAnd, kOr, kNot, kTrait, kDid, kFact, kLocal, kSegment };
+  enum class Type : std::uint8_t { kAnd, kOr, kNot, kTrait, kDid, kFact, kRows, kLocal, kSegment };
   Type type = Type::kAnd;
   std::vector<PredicateSpec> children;             // kAnd, kOr, kNot (one)
   std::string trait;                               // kTrait
@@ -122,6 +139,7 @@ struct PredicateSpec {
   Selector selector;                               // kDid; did_not is kNot over kDid
   RangeSpec window;                                // kDid
   std::shared_ptr<const FactClauseSpec> fact;      // kFact
+  std::shared_ptr<const RowClauseSpec> rows{};     // kRows
   std::shared_ptr<const LocalClauseSpec> local{};  // kLocal
   std::string segment;                             // kSegment: the name of a live segment
   std::string segment_path;                        // where it was named
@@ -135,7 +153,8 @@ struct CommonSpec {
   std::shared_ptr<const PredicateSpec> where;  // null: every profile
   RangeSpec range;
   std::string zone = "UTC";
-  int week_start = 0;                  // 0 = Monday .. 6 = Sunday
+  int week_start = 0;  // 0 = Monday .. 6 = Sunday
+  CalendarSpec calendar;
   std::optional<std::int64_t> now_ms;  // at or before as_of_ms; as_of_ms where only that is given
   std::optional<std::int64_t> as_of_ms;
   std::vector<Operand> breakdown;
@@ -159,13 +178,25 @@ void check_number_test(const Test& test, const Fields& fields);
 [[nodiscard]] Condition parse_condition(const Node& node, const Path& path);
 [[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path);
 [[nodiscard]] Selector parse_selector(const Node& node, const Path& path);
+[[nodiscard]] Selector parse_selector(Fields& fields);  // takes event and where
+// Takes the clause's own field, the names (null: any event), and where.
+[[nodiscard]] Selector parse_selector(Fields& fields, std::string_view form);
+// A test of a number: takes op and value. Of a count: {"op", "value"}.
+[[nodiscard]] Test parse_number_test(Fields& fields);
+[[nodiscard]] Test parse_count(const Node& node, const Path& path);
 [[nodiscard]] Operand parse_operand(const Node& node, const Path& path);
 [[nodiscard]] Unit parse_unit(const Node& node, const Path& path);
-// `calendars`: windows of the calendar are allowed.
-[[nodiscard]] RangeSpec parse_range(const Node& node, const Path& path, bool calendars = false);
+// A range is one for all profiles; a window (of a clause) may depend on the profile. range_spec.cpp
+[[nodiscard]] RangeSpec parse_range(const Node& node, const Path& path, const CalendarSpec& calendar);
+[[nodiscard]] RangeSpec parse_window(const Node& node, const Path& path, const CalendarSpec& calendar);
+// The field "zone" (query/zone_field.hpp), else the one given; never null.
+[[nodiscard]] ZonePtr take_zone(Fields& fields, const CalendarSpec& otherwise);
+[[nodiscard]] std::int64_t parse_time(const Node& node, const Path& path);  // milliseconds or a datetime
 [[nodiscard]] std::string parse_key(const Node& node, const Path& path);  // of a property or trait: 1..kNameBytes bytes
 [[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path,
-                                                                   bool calendars = false);
+                                                                   const CalendarSpec& calendar);
+inline constexpr std::array<std::string_view, 7> kWeekDays = {"monday", "tuesday",  "wednesday", "thursday",
+                                                              "friday", "saturday", "sunday"};
 
 struct KindSpec;  // kinds/kinds.hpp: base of the kinds' own structs
 
@@ -185,7 +216,10 @@ struct ProfileSpec;  // kinds/profile.hpp
 [[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes);
 
 // [start_ms, end_ms) of rows that the range allows at `now_ms`: later rows are invisible, `last` is (now − w, now].
+// REQUIRES: not kSince.
 struct TimeRange;
 [[nodiscard]] TimeRange resolve_range(const RangeSpec& range, std::int64_t now_ms) noexcept;
+// When a range of the calendar may begin elsewhere; INT64_MAX for all others.
+[[nodiscard]] std::int64_t range_turns_ms(const RangeSpec& range, std::int64_t now_ms) noexcept;
 
 }  // namespace cdp

@@ -14,34 +14,44 @@ constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 struct Found {
   std::vector<std::int64_t> times;  // in the window, ascending
   std::vector<const Row*> rows;     // the same
-  std::int64_t next_ms = kNever;    // when the next future row enters
+  std::int64_t next_ms = kNever;    // when the next row enters
+  std::int64_t turns_ms = kNever;   // when those of a window of the calendar may leave
   std::int64_t timed_ms = kNever;   // when conditions relative to now may turn for a row of the window
+
+  // When the row `index` may have left.
+  [[nodiscard]] std::int64_t leaves_ms(const RangeSpec& window, std::int64_t index) const {
+    if (index < 0 || index >= static_cast<std::int64_t>(times.size())) return kNever;
+    if (window.type != RangeSpec::Type::kLast) return turns_ms;
+    return times[static_cast<std::size_t>(index)] + window.last_ms;
+  }
 };
 
 Found find_rows(const DidClause& clause, std::span<const Row> rows, std::int64_t now_ms) {
   const TimeRange range = resolve_range(clause.window, now_ms);
   const std::int64_t end_ms = clause.window.type == RangeSpec::Type::kAbsolute ? clause.window.end_ms : kNever;
+  const std::int64_t until_ms = clause.window.until_ms;
   const bool is_timed = clause.selector.is_timed();
   Found found;
   for (const Row& row : rows) {
     const bool inside = range.contains(row.time_ms);
-    const bool enters = row.time_ms > now_ms && row.time_ms >= range.start_ms && row.time_ms < end_ms;
+    const bool enters = row.time_ms + until_ms > now_ms && row.time_ms >= range.start_ms && row.time_ms < end_ms;
     if (!inside && !enters) continue;
     if (is_timed && clause.selector.selects(row.name)) {
       if (enters) {
-        found.next_ms = row.time_ms;  // whether it passes will be seen then
+        found.next_ms = row.time_ms + until_ms;  // whether it passes will be seen then
         break;
       }
       found.timed_ms = std::min(found.timed_ms, clause.selector.valid_until(row, now_ms));
     }
     if (!clause.selector.matches(row, now_ms)) continue;
     if (enters) {
-      found.next_ms = row.time_ms;  // rows ascend: the first one counts
+      found.next_ms = row.time_ms + until_ms;  // rows ascend: the first one counts
       break;
     }
     found.times.push_back(row.time_ms);
     found.rows.push_back(&row);
   }
+  if (!found.rows.empty()) found.turns_ms = range_turns_ms(clause.window, now_ms);
   return found;
 }
 
@@ -55,14 +65,10 @@ std::vector<Value> values_of(const Found& found, KeyId key) {
   return out;
 }
 
-// When the count's answer can change by rows leaving (each at its time + window) or entering.
-std::int64_t count_until(const BoundMeasure& measure, const Found& found, bool truth, std::int64_t window_ms) {
+// When the count's answer can change by rows leaving or entering.
+std::int64_t count_until(const BoundMeasure& measure, const Found& found, bool truth, const RangeSpec& window) {
   const std::int64_t count = static_cast<std::int64_t>(found.times.size());
-  const auto leaves = [&](std::int64_t index) {  // when the row `index` has left
-    return window_ms == kNever || index < 0 || index >= count
-               ? kNever
-               : found.times[static_cast<std::size_t>(index)] + window_ms;
-  };
+  const auto leaves = [&](std::int64_t index) { return found.leaves_ms(window, index); };
   const std::int64_t any_change = std::min(leaves(0), found.next_ms);
   const auto interval = measure.test.int_interval();
   if (!interval) return any_change;
@@ -95,16 +101,14 @@ bool DidClause::resolved() const noexcept {
 
 Truth DidClause::evaluate(std::span<const Row> rows, std::int64_t now_ms) const {
   const Found found = find_rows(*this, rows, now_ms);
-  const std::int64_t window_ms = window.type == RangeSpec::Type::kLast ? window.last_ms : kNever;
-  const std::int64_t oldest_leaves =
-      window_ms == kNever || found.times.empty() ? kNever : found.times.front() + window_ms;
+  const std::int64_t oldest_leaves = found.leaves_ms(window, 0);
   // And over the measures: true until the first of them can change, false as long as one of the false ones must be.
   std::int64_t true_until = kNever, false_until = std::numeric_limits<std::int64_t>::min();
   bool all = true;
   for (const BoundMeasure& measure : measures) {
     const std::vector<Value> values = measure.key ? values_of(found, *measure.key) : std::vector<Value>();
     const bool truth = measure_holds(measure, found.times.size(), values);
-    const std::int64_t until = measure.measure == Measure::kCount ? count_until(measure, found, truth, window_ms)
+    const std::int64_t until = measure.measure == Measure::kCount ? count_until(measure, found, truth, window)
                                                                   : std::min(oldest_leaves, found.next_ms);
     all &= truth;
     if (truth) {

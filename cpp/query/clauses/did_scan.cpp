@@ -127,8 +127,9 @@ class MeasureScan {
     std::span<const Value> values;
     if (!first_.empty()) values = std::span(values_).subspan(first_[index], first_[index + 1] - first_[index]);
     if (!sums_) return measure_holds(measure_, row_count, values);
-    if (values.empty()) return integer_sum_holds(measure_, sums_->sum(index), sums_->count(index));
-    return mixed_sum_holds(measure_, sums_->sum(index), sums_->count(index), values);
+    const std::uint64_t integers = measure_.missing_zero ? row_count - values.size() : sums_->count(index);
+    if (values.empty()) return integer_sum_holds(measure_, sums_->sum(index), integers);
+    return mixed_sum_holds(measure_, sums_->sum(index), integers, values);
   }
 
  private:

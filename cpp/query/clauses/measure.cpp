@@ -19,8 +19,13 @@ int compare_numbers(const Value& left, const Value& right) {
   return left.as_float() < right.as_float() ? -1 : (left.as_float() > right.as_float() ? 1 : 0);
 }
 
-bool extreme_holds(const BoundMeasure& measure, std::span<const Value> values) {
+std::uint64_t count_numbers(std::span<const Value> values) {
+  return static_cast<std::uint64_t>(std::count_if(values.begin(), values.end(), is_number));
+}
+
+bool extreme_holds(const BoundMeasure& measure, std::uint64_t row_count, std::span<const Value> values) {
   Value best;
+  if (measure.missing_zero && count_numbers(values) < row_count) best = {ValueType::kInt, 0};
   const int wanted = measure.measure == Measure::kMin ? -1 : 1;
   for (const Value& value : values) {
     if (measure.datetimes ? value.type != ValueType::kDatetime : !is_number(value)) continue;
@@ -46,7 +51,7 @@ bool distinct_holds(const BoundMeasure& measure, std::span<const Value> values) 
 }  // namespace
 
 BoundMeasure bind_measure(const MeasureSpec& spec, const Version& version) {
-  BoundMeasure out{spec.measure, std::nullopt, BoundTest(spec.test, *version.strings, {}), false};
+  BoundMeasure out{spec.measure, std::nullopt, BoundTest(spec.test, *version.strings, {}), false, spec.missing_zero};
   if (spec.measure != Measure::kCount) {
     if (const auto key = version.keys->find(spec.property)) out.key = KeyId{*key};
   }
@@ -88,9 +93,10 @@ bool measure_holds(const BoundMeasure& measure, std::uint64_t row_count, std::sp
   switch (measure.measure) {
     case Measure::kCount: return measure.test.matches({ValueType::kInt, row_count});
     case Measure::kSum:
-    case Measure::kMean: return mixed_sum_holds(measure, 0, 0, values);
+    case Measure::kMean:
+      return mixed_sum_holds(measure, 0, measure.missing_zero ? row_count - count_numbers(values) : 0, values);
     case Measure::kMin:
-    case Measure::kMax: return extreme_holds(measure, values);
+    case Measure::kMax: return extreme_holds(measure, row_count, values);
     case Measure::kDistinct: return distinct_holds(measure, values);
   }
   return false;

@@ -13,6 +13,7 @@
 #include "query/budget.hpp"
 #include "query/condition.hpp"
 #include "query/exact_sum.hpp"
+#include "query/held_values.hpp"
 #include "query/kinds/breakdown.hpp"
 #include "query/kinds/funnel.hpp"
 #include "query/kinds/measure_cells.hpp"
@@ -151,7 +152,7 @@ class AttemptsFunnelKind final : public Kind {
       add_attempt(*context.version, home, rows, attempt, partial);
   }
 
-  // Rows by the values they hold, as bytes: type, then the number's bits or the text. Elements of lists have no dictionary.
+  // Rows by the values they hold.
   [[nodiscard]] std::vector<std::vector<MatchedRow>> units_of(const QueryContext& context, Origin home,
                                                               std::span<const MatchedRow> rows) const {
     std::map<std::string, std::vector<MatchedRow>> units;
@@ -162,7 +163,7 @@ class AttemptsFunnelKind final : public Kind {
       for (const std::optional<KeyId>& key : held_) {
         std::vector<std::string> longer;
         const std::vector<std::string> elements =
-            key ? elements_of(property(row, *key), *context.version->strings) : std::vector<std::string>();
+            key ? held_values(property(row, *key), *context.version->strings) : std::vector<std::string>();
         for (const std::string& before : keys) {
           for (const std::string& element : elements) longer.push_back(before + element);
         }
@@ -178,40 +179,6 @@ class AttemptsFunnelKind final : public Kind {
   }
   [[noreturn]] static void fail_tuples() {
     throw Error(Family::kLimitExceeded, code::kQueryInvalid, "a profile holds over a million tuples of values", "hold");
-  }
-
-  [[nodiscard]] static std::vector<std::string> elements_of(const Value& value, const Dictionary& strings) {
-    const auto number = [](ValueType type, std::uint64_t bits) {
-      std::string out(1, static_cast<char>(type));
-      for (int byte = 0; byte < 8; ++byte) out.push_back(static_cast<char>(bits >> (8 * byte)));
-      return out;
-    };
-    const auto text = [&](std::string_view bytes) {
-      return number(ValueType::kString, bytes.size()) + std::string(bytes);
-    };
-    switch (value.type) {
-      case ValueType::kNull:
-      case ValueType::kItems: return {};
-      case ValueType::kString: return {text(strings.at(static_cast<std::uint32_t>(value.bits)))};
-      case ValueType::kList: break;
-      default: return {number(value.type, value.bits)};
-    }
-    const std::string_view packed = strings.at(static_cast<std::uint32_t>(value.bits));
-    const Node list = parse_document({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()});
-    std::vector<std::string> out;
-    for (const Node& item : list.items) {
-      switch (item.type) {
-        case Node::Type::kString: out.push_back(text(item.text)); break;
-        case Node::Type::kNull: break;
-        default: {
-          const Literal literal = parse_literal(item, Path());
-          out.push_back(number(literal.type, literal.bits));
-        }
-      }
-    }
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
-    return out;
   }
 
   void add_attempt(const Version& version, Origin home, std::span<const MatchedRow> rows, const FunnelAttempt& attempt,

@@ -1,0 +1,200 @@
+#include "query/clauses/did_rows.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <unordered_map>
+
+#include "query/clauses/local_times.hpp"
+#include "query/clauses/measure.hpp"
+#include "query/clauses/row_measure.hpp"
+#include "query/clauses/window.hpp"
+#include "query/held_values.hpp"
+#include "query/predicate.hpp"
+
+namespace cdp {
+namespace {
+
+enum class FirstEver : std::uint8_t { kNo, kEvent, kMatching };
+
+struct DidRowsSpec final : RowClauseSpec {
+  TimedSelector events;
+  RangeSpec window;
+  std::vector<MeasureSpec> measures;
+  std::vector<RowMeasureSpec> row_measures;
+  FirstEver first_ever = FirstEver::kNo;
+  std::optional<TimedSelector> ended_by;  // not_followed_by
+  std::int64_t within_ms = 0;
+  std::string by;
+
+  [[nodiscard]] std::unique_ptr<const RowClause> bind(const Version& version, const Moment& at) const override;
+};
+
+using Found = std::vector<const Row*>;
+
+class DidRows final : public RowClause {
+ public:
+  DidRows(const DidRowsSpec& spec, const Version& version, const Moment& at)
+      : events_(spec.events, version, at),
+        window_(spec.window, version),
+        first_ever_(spec.first_ever),
+        within_ms_(spec.within_ms),
+        is_keyed_(!spec.by.empty()) {
+    read_.add(events_.selector, true);
+    read_.resolved &= window_.resolved();
+    if (window_.trait()) read_.traits.push_back(*window_.trait());
+    for (const MeasureSpec& measure : spec.measures) {
+      measures_.push_back(bind_measure(measure, version));
+      read_.resolved &= measure.measure == Measure::kCount || measures_.back().key.has_value();
+    }
+    for (const RowMeasureSpec& measure : spec.row_measures) {
+      row_measures_.emplace_back(measure, version, at);
+      read_.resolved &= row_measures_.back().resolved();
+    }
+    if (!spec.ended_by) return;
+    ended_by_.emplace(*spec.ended_by, version, at);
+    read_.add(ended_by_->selector, false);
+    if (is_keyed_) {
+      if (const auto key = version.keys->find(spec.by)) by_ = KeyId{*key};
+      read_.resolved &= by_.has_value();
+    }
+  }
+
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows,
+                               std::int64_t now_ms) const override {
+    Truth truth;
+    const Found found = rows.empty() ? Found() : find(version, home, rows, now_ms, truth.valid_until_ms);
+    truth.value = std::ranges::all_of(measures_, [&](const BoundMeasure& measure) {
+      return measure_holds(measure, found.size(), values_of(found, measure));
+    });
+    for (const RowMeasure& measure : row_measures_) {
+      truth.value &= measure.holds(found, now_ms, truth.valid_until_ms);
+    }
+    return truth;
+  }
+
+ private:
+  // The events that the measures are of.
+  [[nodiscard]] Found find(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms,
+                           std::int64_t& until_ms) const {
+    Found found;
+    for (const Row& row : rows) {
+      const bool matches = events_.matches(row, now_ms, until_ms);
+      if (matches) found.push_back(&row);
+      // No earlier row comes by time alone: the first one stays the first.
+      if (first_ever_ == FirstEver::kMatching && matches) break;
+      if (first_ever_ == FirstEver::kEvent && events_.selector.selects(row.name)) break;
+    }
+    if (found.empty()) return found;
+    const BoundWindow::Now window = window_.at(version, home, now_ms);
+    std::erase_if(found, [&](const Row* row) { return !window.holds(row->time_ms, until_ms); });
+    if (ended_by_) erase_followed(version, rows, now_ms, found, until_ms);
+    return found;
+  }
+
+  // Keeps what nothing followed in time, once that time is over. Backwards: `next` is the nearest end behind, by key.
+  void erase_followed(const Version& version, std::span<const Row> rows, std::int64_t now_ms, Found& found,
+                      std::int64_t& until_ms) const {
+    std::unordered_map<std::string, std::int64_t> next;
+    Found kept;
+    for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
+      const bool is_found = !found.empty() && found.back() == &*row;
+      const bool ends = ended_by_->matches(*row, now_ms, until_ms);
+      if (!is_found && !ends) continue;
+      const std::vector<std::string> keys = keys_of(*row, version);
+      const auto ended = [&](const std::string& key) {
+        const auto end = next.find(key);
+        return end != next.end() && end->second <= row->time_ms + within_ms_;
+      };
+      if (is_found) {
+        found.pop_back();
+        const std::int64_t due_ms = row->time_ms + within_ms_ + 1;
+        if (!keys.empty() && std::ranges::none_of(keys, ended)) {
+          if (now_ms >= due_ms) {
+            kept.push_back(&*row);
+          } else {
+            until_ms = std::min(until_ms, due_ms);
+          }
+        }
+      }
+      if (ends) {
+        for (const std::string& key : keys) next[key] = row->time_ms;
+      }
+    }
+    std::ranges::reverse(kept);
+    found = std::move(kept);
+  }
+
+  [[nodiscard]] std::vector<std::string> keys_of(const Row& row, const Version& version) const {
+    if (!is_keyed_) return {std::string()};
+    return by_ ? held_values(property(row, *by_), *version.strings) : std::vector<std::string>();
+  }
+
+  [[nodiscard]] static std::vector<Value> values_of(const Found& found, const BoundMeasure& measure) {
+    std::vector<Value> out;
+    if (!measure.key) return out;
+    for (const Row* row : found) {
+      const Value value = property(*row, *measure.key);
+      if (value.type != ValueType::kNull) out.push_back(value);
+    }
+    return out;
+  }
+
+  BoundTimed events_;
+  BoundWindow window_;
+  std::vector<BoundMeasure> measures_;
+  std::vector<RowMeasure> row_measures_;
+  FirstEver first_ever_;
+  std::optional<BoundTimed> ended_by_;
+  std::int64_t within_ms_;
+  bool is_keyed_;
+  std::optional<KeyId> by_;
+};
+
+std::unique_ptr<const RowClause> DidRowsSpec::bind(const Version& version, const Moment& at) const {
+  return std::make_unique<DidRows>(*this, version, at);
+}
+
+void parse_first_ever(Fields& fields, DidRowsSpec& out) {
+  constexpr std::array<std::string_view, 2> kModes = {"event", "matching"};
+  switch (fields.choice("first_ever", kModes, kModes.size())) {
+    case 0: out.first_ever = FirstEver::kEvent; break;
+    case 1: out.first_ever = FirstEver::kMatching; break;
+    default: break;
+  }
+}
+
+void parse_not_followed(Fields& fields, const CalendarSpec& calendar, DidRowsSpec& out) {
+  if (!fields.has("not_followed_by")) return;
+  const Path path = fields.path("not_followed_by");
+  const Node* node = fields.take_nil("not_followed_by");  // null: any event
+  out.ended_by = parse_timed(*node, path, calendar);
+  out.within_ms = parse_duration(fields.require("within", "a duration"), fields.path("within"));
+  if (const Node* by = fields.take("by")) out.by = parse_key(*by, fields.path("by"));
+}
+
+}  // namespace
+
+std::shared_ptr<const RowClauseSpec> parse_did_rows(Fields& fields, const PredicateSpec& did,
+                                                    const CalendarSpec& calendar, bool with_measures) {
+  auto out = std::make_shared<DidRowsSpec>();
+  if (const Node* at = fields.take("at")) out->events.at = parse_local_times(*at, fields.path("at"), calendar);
+  if (with_measures) {
+    out->row_measures = parse_row_measures(fields, calendar);
+    parse_first_ever(fields, *out);
+    parse_not_followed(fields, calendar, *out);
+  }
+  const bool needs_rows = out->events.at != nullptr || !out->row_measures.empty() ||
+                          out->first_ever != FirstEver::kNo || out->ended_by ||
+                          did.window.type == RangeSpec::Type::kSince;
+  if (!needs_rows) return nullptr;
+  out->events.selector = did.selector;
+  out->window = did.window;
+  out->measures = did.measures;
+  if (out->measures.empty() && out->row_measures.empty()) {
+    out->measures.push_back({Measure::kCount, {}, {Op::kGe, {{ValueType::kInt, 1, {}}}, false}});
+  }
+  return out;
+}
+
+}  // namespace cdp

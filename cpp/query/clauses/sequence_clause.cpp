@@ -1,0 +1,213 @@
+// sequence: how many matches of the steps fit one behind the other. One pass over the rows: per step the chains that end
+// there, of which only the latest start matters (a chain that began later passes every `within` that an earlier one does), so
+// a step keeps a queue of the chains within reach of its gap, best first. Cost: O(rows · steps a row fills), whatever the gaps.
+#include <algorithm>
+#include <deque>
+#include <limits>
+#include <map>
+
+#include "query/clauses/local_times.hpp"
+#include "query/clauses/measure.hpp"
+#include "query/clauses/row_clauses.hpp"
+#include "query/clauses/window.hpp"
+#include "query/held_values.hpp"
+#include "query/predicate.hpp"
+
+namespace cdp {
+namespace {
+
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t kStepsMost = 16;
+
+// Milliseconds from a step to the next, closed.
+struct Gap {
+  std::int64_t least_ms = 0;
+  std::int64_t most_ms = kNever;
+};
+
+struct SequenceSpec final : RowClauseSpec {
+  std::vector<TimedSelector> steps;
+  std::vector<Gap> gaps;  // behind each step but the last
+  std::int64_t within_ms = kNever;
+  std::optional<TimedSelector> without;
+  RangeSpec window;
+  MeasureSpec count{Measure::kCount, {}, {Op::kGe, {{ValueType::kInt, 1, {}}}, false}};
+  std::string hold;
+
+  [[nodiscard]] std::unique_ptr<const RowClause> bind(const Version& version, const Moment& at) const override;
+};
+
+// The chains of events that hold one value. Rows come in event order.
+class Chains {
+ public:
+  Chains(const std::vector<Gap>& gaps, std::int64_t within_ms)
+      : gaps_(&gaps), within_ms_(within_ms), ends_(gaps.size()) {}
+
+  // A row that fills these steps (bits), and ends chains that pass over it when `breaks`. True when a match ends here.
+  bool add(std::int64_t time_ms, std::uint32_t steps, bool breaks) {
+    ++row_;
+    const std::size_t last = gaps_->size();
+    // From the last step down: a row extends chains of earlier rows only.
+    for (std::size_t step = last + 1; step-- > 0;) {
+      if (((steps >> step) & 1) == 0) continue;
+      const std::int64_t start_ms = step == 0 ? time_ms : best_start(step - 1, time_ms);
+      if (start_ms == kNone) continue;
+      if (step < last) {
+        ends_[step].waiting.push_back({time_ms, row_, start_ms});
+      } else if (time_ms - start_ms <= within_ms_) {
+        for (Ends& ends : ends_) ends = {};
+        return true;
+      }
+    }
+    if (breaks) broken_ = row_;
+    return false;
+  }
+
+ private:
+  static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::min();
+  struct Chain {
+    std::int64_t time_ms = 0;  // of its last row
+    std::uint64_t row = 0;
+    std::int64_t start_ms = 0;
+  };
+  struct Ends {
+    std::deque<Chain> waiting;  // for the gap's least
+    std::deque<Chain> reached;  // ascending by row, descending by start
+  };
+
+  std::int64_t best_start(std::size_t step, std::int64_t time_ms) {
+    Ends& ends = ends_[step];
+    const Gap& gap = (*gaps_)[step];
+    while (!ends.waiting.empty() && time_ms - ends.waiting.front().time_ms >= gap.least_ms) {
+      const Chain chain = ends.waiting.front();
+      ends.waiting.pop_front();
+      while (!ends.reached.empty() && ends.reached.back().start_ms <= chain.start_ms) ends.reached.pop_back();
+      ends.reached.push_back(chain);
+    }
+    const auto is_over = [&](const Chain& chain) {
+      return time_ms - chain.time_ms > gap.most_ms || chain.row < broken_;
+    };
+    while (!ends.reached.empty() && is_over(ends.reached.front())) ends.reached.pop_front();
+    return ends.reached.empty() ? kNone : ends.reached.front().start_ms;
+  }
+
+  const std::vector<Gap>* gaps_;
+  std::int64_t within_ms_;
+  std::vector<Ends> ends_;
+  std::uint64_t row_ = 0;     // from 1
+  std::uint64_t broken_ = 0;  // the last row that broke: chains that end before it are over
+};
+
+class Sequence final : public RowClause {
+ public:
+  Sequence(const SequenceSpec& spec, const Version& version, const Moment& at)
+      : gaps_(spec.gaps),
+        within_ms_(spec.within_ms),
+        window_(spec.window, version),
+        count_(bind_measure(spec.count, version)),
+        is_held_(!spec.hold.empty()) {
+    for (const TimedSelector& step : spec.steps) {
+      steps_.emplace_back(step, version, at);
+      read_.add(steps_.back().selector, steps_.size() == 1);
+    }
+    if (spec.without) {
+      without_.emplace(*spec.without, version, at);
+      read_.add(without_->selector, false);
+    }
+    read_.resolved &= window_.resolved();
+    if (window_.trait()) read_.traits.push_back(*window_.trait());
+    if (!is_held_) return;
+    if (const auto key = version.keys->find(spec.hold)) hold_ = KeyId{*key};
+    read_.resolved &= hold_.has_value();
+  }
+
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows,
+                               std::int64_t now_ms) const override {
+    Truth truth;
+    std::uint64_t matches = 0;
+    if (!rows.empty()) matches = count(version, home, rows, now_ms, truth.valid_until_ms);
+    truth.value = measure_holds(count_, matches, {});
+    return truth;
+  }
+
+ private:
+  [[nodiscard]] std::uint64_t count(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms,
+                                    std::int64_t& until_ms) const {
+    const BoundWindow::Now window = window_.at(version, home, now_ms);
+    std::uint64_t matches = 0;
+    Chains all(gaps_, within_ms_);
+    std::map<std::string, Chains> by_value;
+    for (const Row& row : rows) {
+      std::uint32_t steps = 0;
+      for (std::size_t step = 0; step < steps_.size(); ++step) {
+        steps |= static_cast<std::uint32_t>(steps_[step].matches(row, now_ms, until_ms) ? 1 : 0) << step;
+      }
+      const bool breaks = without_ && without_->matches(row, now_ms, until_ms);
+      if ((steps == 0 && !breaks) || !window.holds(row.time_ms, until_ms)) continue;
+      if (!is_held_) {
+        matches += all.add(row.time_ms, steps, breaks) ? 1 : 0;
+      } else if (hold_) {
+        for (const std::string& value : held_values(property(row, *hold_), *version.strings)) {
+          Chains& chains = by_value.try_emplace(value, gaps_, within_ms_).first->second;
+          matches += chains.add(row.time_ms, steps, breaks) ? 1 : 0;
+        }
+      }
+    }
+    return matches;
+  }
+
+  std::vector<BoundTimed> steps_;
+  std::vector<Gap> gaps_;
+  std::int64_t within_ms_;
+  std::optional<BoundTimed> without_;
+  BoundWindow window_;
+  BoundMeasure count_;
+  bool is_held_;
+  std::optional<KeyId> hold_;
+};
+
+std::unique_ptr<const RowClause> SequenceSpec::bind(const Version& version, const Moment& at) const {
+  return std::make_unique<Sequence>(*this, version, at);
+}
+
+Gap parse_gap(const Node& node, const Path& path) {
+  if (node.type == Node::Type::kNull) return {};
+  constexpr std::array<std::string_view, 5> kGapOps = {"lt", "le", "gt", "ge", "eq"};
+  Fields fields(node, path);
+  const std::size_t op = fields.choice("op", kGapOps, std::nullopt);
+  const std::int64_t value_ms = parse_duration(fields.require("value", "a duration"), fields.path("value"));
+  fields.done();
+  switch (op) {
+    case 0: return {0, value_ms - 1};
+    case 1: return {0, value_ms};
+    case 2: return {value_ms + 1, kNever};
+    case 3: return {value_ms, kNever};
+    default: return {value_ms, value_ms};
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const RowClauseSpec> parse_sequence(Fields& fields, const CalendarSpec& calendar) {
+  auto out = std::make_shared<SequenceSpec>();
+  const Path path = fields.path("sequence");
+  const std::vector<Node>& steps = read_array(fields.require("sequence", "a list of steps"), path, 2, kStepsMost);
+  for (std::size_t i = 0; i < steps.size(); ++i) out->steps.push_back(parse_timed(steps[i], path.item(i), calendar));
+  out->gaps.resize(steps.size() - 1);
+  if (const Node* within = fields.take("within")) out->within_ms = parse_duration(*within, fields.path("within"));
+  if (const Node* gaps = fields.take("gaps")) {
+    const Path at = fields.path("gaps");
+    const std::vector<Node>& items = read_array(*gaps, at, steps.size() - 1, steps.size() - 1);
+    for (std::size_t i = 0; i < items.size(); ++i) out->gaps[i] = parse_gap(items[i], at.item(i));
+  }
+  if (fields.has("without")) {
+    const Path at = fields.path("without");
+    out->without = parse_timed(*fields.take_nil("without"), at, calendar);  // null: any event
+  }
+  if (const Node* window = fields.take("window")) out->window = parse_window(*window, fields.path("window"), calendar);
+  if (const Node* count = fields.take("count")) out->count.test = parse_count(*count, fields.path("count"));
+  if (const Node* hold = fields.take("hold")) out->hold = parse_key(*hold, fields.path("hold"));
+  return out;
+}
+
+}  // namespace cdp

@@ -1,0 +1,148 @@
+// predominantly and share: how many of the events found have one of some values, against the other values or against all.
+#include <algorithm>
+#include <map>
+
+#include "query/clauses/local_times.hpp"
+#include "query/clauses/row_clauses.hpp"
+#include "query/clauses/window.hpp"
+#include "query/predicate.hpp"
+
+namespace cdp {
+namespace {
+
+enum class SplitBy : std::uint8_t { kProperty, kHour, kWeekday };
+
+struct ShareSpec final : RowClauseSpec {
+  TimedSelector events;
+  RangeSpec window;
+  SplitBy by = SplitBy::kProperty;
+  std::string property;
+  Test values;          // in: of the property
+  LocalTimesPtr times;  // of the others
+  ZonePtr zone;
+  std::optional<Test> share;  // empty: predominantly
+
+  [[nodiscard]] std::unique_ptr<const RowClause> bind(const Version& version, const Moment& at) const override;
+};
+
+class Share final : public RowClause {
+ public:
+  Share(const ShareSpec& spec, const Version& version, const Moment& at)
+      : events_(spec.events, version, at),
+        window_(spec.window, version),
+        by_(spec.by),
+        values_(spec.values, *version.strings, at),
+        times_(spec.times),
+        zone_(spec.zone) {
+    read_.add(events_.selector, true);
+    read_.resolved &= window_.resolved();
+    if (window_.trait()) read_.traits.push_back(*window_.trait());
+    if (spec.share) share_.emplace(*spec.share, *version.strings, at);
+    if (by_ != SplitBy::kProperty) return;
+    if (const auto key = version.keys->find(spec.property)) key_ = KeyId{*key};
+    read_.resolved &= key_.has_value() && values_.resolved();
+  }
+
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows,
+                               std::int64_t now_ms) const override {
+    Truth truth;
+    Counts counts;
+    if (!rows.empty()) count(version, home, rows, now_ms, counts, truth.valid_until_ms);
+    truth.value =
+        share_ ? counts.all > 0 &&
+                     share_->matches_number(static_cast<double>(counts.hits) / static_cast<double>(counts.all))
+               : counts.hits > 0 &&
+                     std::ranges::all_of(counts.others, [&](const auto& other) { return other.second <= counts.hits; });
+    return truth;
+  }
+
+ private:
+  using Group = std::pair<ValueType, std::uint64_t>;
+  struct Counts {
+    std::uint64_t all = 0, hits = 0;
+    std::map<Group, std::uint64_t> others;  // for `predominantly` only
+  };
+
+  void count(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms, Counts& out,
+             std::int64_t& until_ms) const {
+    const BoundWindow::Now window = window_.at(version, home, now_ms);
+    for (const Row& row : rows) {
+      if (!events_.matches(row, now_ms, until_ms) || !window.holds(row.time_ms, until_ms)) continue;
+      ++out.all;
+      const Value value = value_of(row);
+      if (value.type == ValueType::kNull) continue;
+      if (by_ == SplitBy::kProperty ? values_.matches(value) : times_->matches(row.time_ms)) {
+        ++out.hits;
+      } else if (!share_) {
+        ++out.others[{value.type, value.bits}];
+      }
+    }
+  }
+
+  [[nodiscard]] Value value_of(const Row& row) const {
+    if (by_ == SplitBy::kProperty) return key_ ? cdp::property(row, *key_) : Value();
+    const LocalInstant local = local_instant(*zone_, row.time_ms);
+    return {ValueType::kInt, static_cast<std::uint64_t>(by_ == SplitBy::kHour ? local.hour() : local.weekday())};
+  }
+
+  BoundTimed events_;
+  BoundWindow window_;
+  SplitBy by_;
+  std::optional<KeyId> key_;
+  BoundTest values_;
+  LocalTimesPtr times_;
+  ZonePtr zone_;
+  std::optional<BoundTest> share_;
+};
+
+std::unique_ptr<const RowClause> ShareSpec::bind(const Version& version, const Moment& at) const {
+  return std::make_unique<Share>(*this, version, at);
+}
+
+void parse_split(Fields& fields, const CalendarSpec& calendar, ShareSpec& out) {
+  const int given = (fields.has("property") ? 1 : 0) + (fields.has("hours") ? 1 : 0) + (fields.has("weekdays") ? 1 : 0);
+  if (given != 1) fail_invalid(fields.path(), "expected one of property (with values), hours, weekdays");
+  if (fields.has("property")) {
+    out.property = parse_key(fields.require("property", "the key of a property"), fields.path("property"));
+    const Path path = fields.path("values");
+    const std::vector<Node>& items =
+        read_array(fields.require("values", "a list of values"), path, 1, limits::kQueryValues);
+    out.values.op = Op::kIn;
+    for (std::size_t i = 0; i < items.size(); ++i) out.values.values.push_back(parse_literal(items[i], path.item(i)));
+    return;
+  }
+  out.by = fields.has("hours") ? SplitBy::kHour : SplitBy::kWeekday;
+  const CalendarSpec own{take_zone(fields, calendar), calendar.week_start};
+  out.zone = own.zone;
+  out.times = out.by == SplitBy::kHour ? parse_hours(fields, own) : parse_weekdays(fields, own);
+}
+
+std::shared_ptr<ShareSpec> parse_found(Fields& fields, const CalendarSpec& calendar) {
+  auto out = std::make_shared<ShareSpec>();
+  TimedSelector events = parse_timed(fields, calendar);
+  out->events = std::move(events);
+  if (const Node* window = fields.take("window")) out->window = parse_window(*window, fields.path("window"), calendar);
+  parse_split(fields, calendar, *out);
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const RowClauseSpec> parse_predominantly(Fields& fields, const CalendarSpec& calendar) {
+  const Path path = fields.path("predominantly");
+  Fields inner(fields.require("predominantly", "a map"), path);
+  auto out = parse_found(inner, calendar);
+  inner.done();
+  return out;
+}
+
+std::shared_ptr<const RowClauseSpec> parse_share(Fields& fields, const CalendarSpec& calendar) {
+  const Path path = fields.path("share");
+  Fields inner(fields.require("share", "a map"), path);
+  auto out = parse_found(inner, calendar);
+  out->share = parse_number_test(inner);
+  inner.done();
+  return out;
+}
+
+}  // namespace cdp
