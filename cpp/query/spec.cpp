@@ -241,7 +241,7 @@ class PredicateParser {
       if (measure.measure != Measure::kCount) {
         measure.property = parse_key(inner.require("property", "the key of a property"), inner.path("property"));
       }
-      measure.test = parse_test(inner);
+      measure.test = parse_test(inner, false);
       check_measure(measure, inner.path("op"), inner.path("value"));
       parse_missing(inner, measure);
       inner.done();
@@ -264,7 +264,7 @@ class PredicateParser {
 
   static void check_measure(const MeasureSpec& measure, const Path& op, const Path& value) {
     if (is_text(measure.test.op) || measure.test.op == Op::kExists || measure.test.op == Op::kNotExists ||
-        measure.test.op == Op::kValueTest || measure.test.missing) {
+        measure.test.op == Op::kValueTest) {
       fail_invalid(op, "a measure is compared with eq, ne, in, not_in, lt, le, gt, ge or between");
     }
     const bool times = measure.measure == Measure::kMin || measure.measure == Measure::kMax;
@@ -364,7 +364,7 @@ Literal parse_literal(const Node& node, const Path& path) {
                 node);
 }
 
-Test parse_test(Fields& fields) {
+Test parse_test(Fields& fields, bool with_missing) {
   Test test;
   const std::size_t op = fields.choice("op", all_ops(), std::nullopt);
   if (op >= kOps.size()) {
@@ -374,7 +374,7 @@ Test parse_test(Fields& fields) {
     test.values = parse_constants(test.op, fields.take_nil("value"), fields.path("value"));
     if (const Node* node = fields.take("ignore_case")) test.ignore_case = read_bool(*node, fields.path("ignore_case"));
   }
-  const Node* missing = fields.take("missing");
+  const Node* missing = with_missing ? fields.take("missing") : nullptr;
   if (missing == nullptr) return test;
   if (test.op == Op::kExists || test.op == Op::kNotExists) {
     fail_invalid(fields.path("missing"), "exists and not_exists say it themselves");

@@ -172,7 +172,7 @@ struct CommonSpec {
 // Refuses what a number cannot be tested by: text, existence, a missing value. `fields` are those it was taken from.
 void check_number_test(const Test& test, const Fields& fields);
 // Takes op, value and what belongs to it out of the fields.
-[[nodiscard]] Test parse_test(Fields& fields);
+[[nodiscard]] Test parse_test(Fields& fields, bool with_missing = true);
 // The same, or an `any_element`.
 [[nodiscard]] Test parse_value_condition(Fields& fields);
 [[nodiscard]] Condition parse_condition(const Node& node, const Path& path);

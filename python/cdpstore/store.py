@@ -374,7 +374,11 @@ class Store(Writes[Ack]):
     # ---- live segments
 
     def watch(self, name: str, predicate: Mapping[str, Any] | None, *, now_ms: int | None = None) -> int:
-        """Keeps the predicate's members live under `name`; None stops it. Present members enter without transitions."""
+        """Keeps the predicate's members live under `name`; None stops it. Present members enter without transitions.
+
+        A zone that the predicate names is written into the definition with its table, so that the log means the same
+        whatever the machine's zones say; windows of the calendar without one are in UTC, their weeks from Monday.
+        """
         return self.define("watch", name, None if predicate is None else predicate, now_ms=now_ms)
 
     def define(self, kind: str, name: str, body: Mapping[str, Any] | None, *, now_ms: int | None = None) -> int:

@@ -152,7 +152,9 @@ std::optional<PlainValue> naive_measure(const MeasureSpec& measure, const std::v
 
 bool in_window(const RangeSpec& window, std::int64_t time_ms, std::int64_t now_ms) {
   if (time_ms > now_ms) return false;
-  if (window.type == RangeSpec::Type::kLast) return time_ms > now_ms - window.last_ms;
+  if (window.type == RangeSpec::Type::kLast) {
+    return time_ms > now_ms - window.last_ms && time_ms <= now_ms - window.until_ms;
+  }
   return window.type == RangeSpec::Type::kAll || (time_ms >= window.start_ms && time_ms < window.end_ms);
 }
 
@@ -167,6 +169,7 @@ bool naive_holds(const QueryModel& model, const PredicateSpec& spec, Origin home
       const auto key = model.keys.find(spec.trait);
       return naive_passes(key ? model.plain(model.profiles.trait(home, KeyId{*key})) : PlainValue(), spec.test);
     }
+    case PredicateSpec::Type::kRows:  // tests/cpp/query_row_clause_test.cpp
     case PredicateSpec::Type::kLocal:
     case PredicateSpec::Type::kSegment:
     case PredicateSpec::Type::kFact: throw std::logic_error("the model has none of these");
@@ -217,8 +220,13 @@ std::string random_test(QueryModel& model) {
 }
 
 std::string random_window(QueryModel& model) {
-  switch (model.below(4)) {
+  switch (model.below(5)) {
     case 0: return "";
+    case 3: {
+      const std::uint32_t until = 1 + model.below(30);
+      return ", \"window\": {\"last\": \"" + std::to_string(until + 1 + model.below(30)) + "d\", \"until\": \"" +
+             std::to_string(until) + "d\"}";
+    }
     case 1: return ", \"window\": {\"last\": \"" + std::to_string(1 + model.below(50)) + "d\"}";
     case 2: return ", \"window\": {\"last\": " + std::to_string(1 + model.below(2'000'000'000)) + "}";
     default: {

@@ -3,8 +3,10 @@ zone that is hard against the model around its changes."""
 
 import itertools
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from tests.oracle.twins import table_key
 
 NOW_MS = 1_780_000_000_000
 MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 # Zones with an instant near which they do something hard.
@@ -125,12 +128,37 @@ def test_the_last_local_days_begin_at_midnight_and_this_month_on_its_first(store
         assert store.query(members).column("profile_id").size == count
 
 
-def test_windows_of_the_calendar_are_of_whole_days_and_not_for_live_segments() -> None:
+def test_a_live_segment_turns_at_midnight_of_its_own_zone_or_of_utc(tmp_path: Path) -> None:
+    zone = "Asia/Kolkata"
+    today = {"did": "E", "window": {"this": "day"}}
+    with Store.open(tmp_path, background=False) as store:
+        midnight_ms = _at("2024-03-01T00:00", "UTC")
+        store.watch("utc", today, now_ms=midnight_ms)
+        store.watch("own", {**today, "window": {"this": "day", "zone": zone}}, now_ms=midnight_ms)
+        store.append([{"type": "event", "name": "E", "ids": {"user_id": "u"}}], now_ms=midnight_ms + 17 * HOUR_MS)
+        for until, members in (("17:00", (1, 1)), ("18:29", (1, 1)), ("18:30", (1, 0)), ("23:59", (1, 0))):
+            store.tick(_at(f"2024-03-01T{until}", "UTC"))
+            assert (len(store.members("utc")), len(store.members("own"))) == members, until
+        store.tick(midnight_ms + DAY_MS)
+        assert (len(store.members("utc")), len(store.members("own"))) == (0, 0)
+    with Store.open(tmp_path, background=False) as store:  # the log brings the zone's table
+        definition = dict((name, body) for _, name, body in store.definitions())["own"]
+        table = [list(each) for each in transitions(zone)]
+        assert definition["window"]["zone"] == {"name": zone, "table": TABLE, "transitions": table}
+
+
+def test_an_export_reads_windows_of_the_calendar_in_the_zone_that_they_name(store: Any) -> None:
+    if not isinstance(store, Store):
+        return
+    _fill(store, _at("2024-03-01T20:00", "UTC"))  # already the next day in India
+    for zone, count in ((None, 0), ("Asia/Kolkata", 1)):
+        where = {"did": "E", "window": {"this": "day"} | ({"zone": zone} if zone else {})}
+        rows = pyarrow.table(store.profiles(where, now_ms=_at("2024-03-02T00:30", "UTC")))
+        assert rows.num_rows == count
+
+
+def test_windows_of_the_calendar_are_of_whole_days() -> None:
     with Store.open(background=False) as store:
-        for window, path in (({"last": "7d", "calendar": True}, "calendar"), ({"this": "week"}, "this")):
-            with pytest.raises(BadQuery) as caught:
-                store.watch("w", {"and": [{"did": "E", "window": window}]}, now_ms=NOW_MS)
-            assert (caught.value.code, caught.value.path) == ("query.unsupported", f"and[0].window.{path}")
         with pytest.raises(BadQuery) as caught:
             store.query({"kind": "trend", "event": "E", "range": {"last": "7h", "calendar": True}}, now_ms=NOW_MS)
         assert caught.value.path == "range.last"

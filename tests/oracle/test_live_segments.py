@@ -20,7 +20,8 @@ from tests.oracle.scale import examples
 pytestmark = pytest.mark.timeout(900)  # as in test_store_equals_model
 
 HOUR_MS = 3_600_000
-WINDOWS_MS = (0, 1, HOUR_MS, DAY_MS, 30 * DAY_MS, 84 * DAY_MS, 100 * DAY_MS)
+WINDOWS_MS = (0, 1, 2, 1_001, HOUR_MS, DAY_MS, 28 * DAY_MS, 30 * DAY_MS, 84 * DAY_MS, 100 * DAY_MS)
+OFFSETS_MS = (0, -HOUR_MS, 4 * HOUR_MS, -5 * HOUR_MS - HOUR_MS // 2, 5 * HOUR_MS)  # of zones in strategies.ZONES
 TICKS_MAX = 60
 
 
@@ -48,9 +49,15 @@ def _instants(history: list[Batch], predicates: Any, after_ms: int, until_ms: in
     times |= {batch.received_ms for batch in history}
     times |= {milliseconds_of(each) for batch in history for each in _datetimes(batch.records)}
     turns = {time_ms + window_ms for time_ms in times for window_ms in (*WINDOWS_MS, *(-each for each in WINDOWS_MS))}
+    turns |= {_midnight(time_ms) + days * DAY_MS for time_ms in times for days in (1, 30, 84)}
     turns |= set(_borders(predicates)) | set(range(after_ms - after_ms % DAY_MS, until_ms, DAY_MS))
     near = {turn + step for turn in turns for step in (-1, 0, 1)}
     return sorted(instant for instant in near if after_ms < instant < until_ms)
+
+
+def _midnight(time_ms: int) -> int:
+    """Local midnight somewhere: windows of the calendar begin and end there."""
+    return time_ms - time_ms % DAY_MS + OFFSETS_MS[time_ms % len(OFFSETS_MS)]
 
 
 def _agree(store: Store, predicates: list[Any], now_ms: int) -> None:
@@ -63,7 +70,7 @@ def _agree(store: Store, predicates: list[Any], now_ms: int) -> None:
 @examples(40)
 @given(
     strategies.histories(max_batches=4),
-    st.lists(strategies.predicates(4, zoned=False), min_size=1, max_size=4),
+    st.lists(strategies.predicates(4), min_size=1, max_size=4),
     st.booleans(),
     st.randoms(use_true_random=False),
 )
@@ -106,7 +113,7 @@ def _members_follow_from_transitions(store: Store, predicates: list[Any], is_sta
 
 
 @examples(15)
-@given(strategies.histories(max_batches=3), st.lists(strategies.predicates(3, zoned=False), min_size=1, max_size=3))
+@given(strategies.histories(max_batches=3), st.lists(strategies.predicates(3), min_size=1, max_size=3))
 def test_replay_gives_the_same_members_and_cursors(tmp_path_factory: Any, history: Any, predicates: Any) -> None:
     path = tmp_path_factory.mktemp("store")
     names = [f"s{number}" for number in range(len(predicates))]

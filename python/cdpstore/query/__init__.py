@@ -6,6 +6,7 @@
 Every builder is immutable: each call returns a new one, so parts can be shared. `to_spec` takes a builder or a dict.
 """
 
+from cdpstore.query.did import did, did_not, regularly, restarted, stopped
 from cdpstore.query.funnel import Funnel, Step, funnel, step
 from cdpstore.query.json_schema import json_schema
 from cdpstore.query.local import (
@@ -25,8 +26,6 @@ from cdpstore.query.predicate import (
     Predicate,
     TraitPredicate,
     consent,
-    did,
-    did_not,
     has_device,
     in_group,
     is_suppressed,
@@ -38,6 +37,9 @@ from cdpstore.query.profiles import Profiles, profiles
 from cdpstore.query.question import Question, Spec, to_spec
 from cdpstore.query.retention import Retention, retention
 from cdpstore.query.selector import Selector, any_event, named
+from cdpstore.query.sequence import Sequence, sequence
+from cdpstore.query.share import mostly, share_of
+from cdpstore.query.timed import at_times
 from cdpstore.query.trend import Series, Trend, series, trend
 
 __all__ = [
@@ -51,12 +53,14 @@ __all__ = [
     "Question",
     "Retention",
     "Selector",
+    "Sequence",
     "Series",
     "Spec",
     "Step",
     "TraitPredicate",
     "Trend",
     "any_event",
+    "at_times",
     "bucket",
     "consent",
     "created",
@@ -72,14 +76,20 @@ __all__ = [
     "item",
     "json_schema",
     "last_seen",
+    "mostly",
     "named",
     "near",
     "on_list",
     "profile",
     "profiles",
+    "regularly",
+    "restarted",
     "retention",
+    "sequence",
     "series",
+    "share_of",
     "step",
+    "stopped",
     "to_spec",
     "trait",
     "trait_value",

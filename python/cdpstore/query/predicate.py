@@ -1,29 +1,24 @@
-"""Yes or no about a profile: traits, what it did and did not, joined by & | and ~.
+"""Yes or no about a profile: traits, facts, and what is made of them by & | and ~. What it did: `did.py`.
 
->>> paying = did("Charged").where("price").ge(10).within("30d").count().ge(3)
->>> (paying & trait("plan").eq("trial")).spec()["and"][1]
+>>> (on_list("vip") & trait("plan").eq("trial")).spec()["and"][1]
 {'trait': 'plan', 'op': 'eq', 'value': 'trial'}
->>> (~did_not("Viewed")).spec()
-{'not': {'did_not': 'Viewed'}}
+>>> (~is_suppressed()).spec()
+{'not': {'suppressed': True}}
 """
 
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
-from cdpstore.query.comparison import Comparison, Condition, Threshold
-from cdpstore.query.selector import event_of, place
+from cdpstore.query.comparison import Comparison, Condition
 
 __all__ = [
-    "Did",
     "HasDevice",
     "InGroup",
     "Predicate",
     "TraitPredicate",
     "consent",
-    "did",
-    "did_not",
     "has_device",
     "in_group",
     "is_suppressed",
@@ -95,90 +90,7 @@ class TraitPredicate(Predicate):
         return {"trait": self.key, **self.condition}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Did(Predicate):
-    """The profile did (or did not) events of these names; measures say how many or how much, all must hold."""
-
-    word: str
-    names: tuple[str, ...]
-    conditions: tuple[Condition, ...] = ()
-    window: tuple[tuple[str, Any], ...] = ()
-    measures: tuple[tuple[str, Condition], ...] = ()
-
-    def where(self, key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Self]:
-        """Counts only events whose property meets the condition that follows."""
-        return Comparison(
-            lambda condition: self._replace(conditions=(*self.conditions, {"property": key, **condition})),
-            ignore_case=ignore_case,
-            missing=missing,
-        )
-
-    def near(self, *, lat: float, lon: float, meters: float, lat_key: str = "lat", lon_key: str = "lon") -> Self:
-        """Counts only events of which two properties are a place at most so many metres away."""
-        return self._replace(conditions=(*self.conditions, place(lat, lon, meters, (lat_key, lon_key))))
-
-    def within(self, duration: str | int) -> Self:
-        """Counts only events of (now - duration, now]."""
-        return self._replace(window=(("last", duration),))
-
-    def within_days(self, count: int) -> Self:
-        """Counts only events of the last so many local days, today included. For questions, not for live segments."""
-        return self._replace(window=(("last", f"{count}d"), ("calendar", True)))
-
-    def this(self, unit: str) -> Self:
-        """Counts only events of this local day, week, month, quarter or year. For questions, not for live segments."""
-        return self._replace(window=(("this", unit),))
-
-    def between(self, start_ms: int | None = None, end_ms: int | None = None) -> Self:
-        """Counts only events of [start_ms, end_ms)."""
-        borders = (("start_ms", start_ms), ("end_ms", end_ms))
-        return self._replace(window=tuple((name, border) for name, border in borders if border is not None))
-
-    def count(self) -> Threshold[Self]:
-        """How many events; at least one when no measure is given."""
-        return Threshold(lambda condition: self._measure("count", condition))
-
-    def sum(self, key: str) -> Threshold[Self]:
-        """The exact sum of a property's numbers, 0 of none."""
-        return self._of("sum", key)
-
-    def mean(self, key: str) -> Threshold[Self]:
-        """The mean of a property's numbers; never true of none."""
-        return self._of("mean", key)
-
-    def min(self, key: str) -> Threshold[Self]:
-        """The least of a property's numbers; never true of none."""
-        return self._of("min", key)
-
-    def max(self, key: str) -> Threshold[Self]:
-        """The greatest of a property's numbers; never true of none."""
-        return self._of("max", key)
-
-    def distinct(self, key: str) -> Threshold[Self]:
-        """How many different values a property had."""
-        return self._of("distinct", key)
-
-    def spec(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {self.word: event_of(self.names)}
-        if self.conditions:
-            fields["where"] = list(self.conditions)
-        if self.window:
-            fields["window"] = dict(self.window)
-        return {**fields, **dict(self.measures)}
-
-    def _of(self, measure: str, key: str) -> Threshold[Self]:
-        return Threshold(lambda condition: self._measure(measure, {"property": key, **condition}))
-
-    def _measure(self, name: str, condition: Condition) -> Self:
-        if self.word == "did_not":
-            raise ValueError("did_not takes no measure: it means that nothing was done")
-        return self._replace(measures=(*self.measures, (name, condition)))
-
-    def _replace(self, **fields: Any) -> Self:
-        return dataclasses.replace(self, **fields)
-
-
-def trait(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[TraitPredicate]:
+def trait(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Predicate]:
     """A condition on a trait, completed by its operator."""
     return Comparison(lambda condition: TraitPredicate(key, condition), ignore_case=ignore_case, missing=missing)
 
@@ -280,16 +192,6 @@ def has_device() -> HasDevice:
     {'property': 'dead', 'op': 'eq', 'value': False}
     """
     return HasDevice()
-
-
-def did(*names: str) -> Did:
-    """The profile did any of these events; without a name, any event."""
-    return Did("did", names)
-
-
-def did_not(*names: str) -> Did:
-    """The profile did none of these events; without a name, no event at all."""
-    return Did("did_not", names)
 
 
 def predicate_spec(predicate: Predicate | Mapping[str, Any]) -> dict[str, Any]:

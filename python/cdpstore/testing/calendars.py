@@ -1,5 +1,6 @@
 """Calendar buckets by definition: local wall clock in an IANA zone, a bucket named by the UTC time of its start."""
 
+import dataclasses
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 from cdpstore.model import datetime_of
 from cdpstore.zones import zone_info
 
-__all__ = ["WEEKDAYS", "Calendar", "absolute", "absolute_predicate", "utc_of_local"]
+__all__ = ["WEEKDAYS", "Calendar", "Moment", "absolute", "utc_of_local"]
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HOUR: Final = 3_600_000
@@ -110,25 +111,22 @@ class Calendar:
         return datetime_of(time_ms + _offset_ms(self._zone, time_ms)).date()
 
 
-def absolute(window: dict[str, Any], zone: str, week_start: str, now_ms: int) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """The instant that a predicate is asked at, and the calendar of windows that name none."""
+
+    now_ms: int
+    zone: str = "UTC"
+    week_start: str = "monday"
+
+
+def absolute(window: dict[str, Any], moment: Moment) -> dict[str, Any]:
     """A window of the calendar as an absolute one: from the start of its first unit; any other as it is."""
     if "unit" not in window:
         return window
+    zone, week_start = window.get("zone") or moment.zone, window.get("week_start") or moment.week_start
     calendar = Calendar(window["unit"], zone=zone, week_start=week_start)
-    return {"start_ms": calendar.start_before(now_ms, window["count"] - 1), "end_ms": None}
-
-
-def absolute_predicate(predicate: dict[str, Any], zone: str, week_start: str, now_ms: int) -> dict[str, Any]:
-    """The predicate with every window absolute."""
-    out = dict(predicate)
-    for word in ("and", "or"):
-        if word in out:
-            out[word] = [absolute_predicate(part, zone, week_start, now_ms) for part in out[word]]
-    if "not" in out:
-        out["not"] = absolute_predicate(out["not"], zone, week_start, now_ms)
-    if out.get("window"):
-        out["window"] = absolute(out["window"], zone, week_start, now_ms)
-    return out
+    return {"start_ms": calendar.start_before(moment.now_ms, window["count"] - 1), "end_ms": None}
 
 
 def utc_of_local(zone: str, day: int) -> int:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cdpstore.model import datetime_of
-from cdpstore.testing.event_clauses import did, did_not
+from cdpstore.testing import event_clauses as events
+from cdpstore.testing.calendars import Moment
 from cdpstore.testing.facts import Fact
 from cdpstore.testing.local_clauses import LOCAL, has_been, passes_operand
 from cdpstore.testing.predicates import passes
@@ -13,17 +14,17 @@ from cdpstore.testing.rows import Person
 __all__ = ["holds"]
 
 
-def holds(predicate: dict[str, Any], person: Person, now_ms: int) -> bool:
+def holds(predicate: dict[str, Any], person: Person, moment: Moment) -> bool:
     """Whether the predicate is true of the profile at this instant."""
     match predicate:
         case {"and": parts}:
-            return all(holds(part, person, now_ms) for part in parts)
+            return all(holds(part, person, moment) for part in parts)
         case {"or": parts}:
-            return any(holds(part, person, now_ms) for part in parts)
+            return any(holds(part, person, moment) for part in parts)
         case {"not": part}:
-            return not holds(part, person, now_ms)
+            return not holds(part, person, moment)
         case {"trait": _, "has_been": _}:
-            return has_been(predicate, person, now_ms)
+            return has_been(predicate, person, moment.now_ms)
         case {"trait": key, "value": {"trait": _}}:
             return passes_operand(person.traits.get(key), predicate, person.traits)
         case {"trait": key}:
@@ -43,12 +44,24 @@ def holds(predicate: dict[str, Any], person: Person, now_ms: int) -> bool:
             states = [fact.state for fact in person.facts["consent"] if fact.subject == subject]
             return passes(states[0] if states else None, predicate)
         case {"did": _}:
-            return did(predicate, person, now_ms)
+            return events.did(predicate, person, moment)
         case {"did_not": _}:
-            return did_not(predicate, person, now_ms)
-    for form, clause in LOCAL.items():
+            return events.did_not(predicate, person, moment)
+        case {"stopped": _}:
+            return events.stopped(predicate, person, moment)
+        case {"restarted": _}:
+            return events.restarted(predicate, person, moment)
+        case {"regularly": _}:
+            return events.regularly(predicate, person, moment)
+        case {"sequence": _}:
+            return events.sequence(predicate, person, moment)
+        case {"predominantly": clause}:
+            return events.predominantly(clause, person, moment)
+        case {"share": clause}:
+            return events.share(clause, person, moment)
+    for form, of_profile in LOCAL.items():
         if form in predicate:
-            return clause(predicate, person, now_ms)
+            return of_profile(predicate, person, moment.now_ms)
     raise AssertionError(predicate)
 
 

@@ -9,11 +9,14 @@ from typing import Any, Final
 
 from cdpstore.model import datetime_of
 from cdpstore.table import Table
+from cdpstore.testing.calendars import Moment, absolute
+from cdpstore.testing.clause_spec import predicate
 from cdpstore.testing.clauses import holds
+from cdpstore.testing.event_spec import time_range
 from cdpstore.testing.history import History
 from cdpstore.testing.identity import KINDS
 from cdpstore.testing.rows import Person
-from cdpstore.testing.spec import Fields, bad, choice, each, integer, name_of, predicate, time_range
+from cdpstore.testing.spec import Fields, bad, choice, each, integer, name_of
 from cdpstore.testing.value_tests import at_instant
 from cdpstore.testing.values import typed
 from cdpstore.testing.view import resolved
@@ -39,10 +42,11 @@ def answer(history: History, spec: Mapping[str, Any], now_ms: int) -> Table:
     fields.done()
     now_ms = now_ms if given_ms is None else given_ms
     where = at_instant(where, "UTC", now_ms)
-    people = [person for person in history.people(now_ms, None) if where is None or holds(where, person, now_ms)]
+    moment = Moment(now_ms)
+    people = [person for person in history.people(now_ms, None) if where is None or holds(where, person, moment)]
     if what == "profiles":
         return _profiles(history, people, columns, now_ms)
-    return _events(history, people, names, resolved(span, now_ms), columns, now_ms)
+    return _events(history, people, names, resolved(span and absolute(span, moment), now_ms), columns, now_ms)
 
 
 def _events(

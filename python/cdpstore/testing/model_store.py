@@ -15,14 +15,16 @@ from typing import Any, Self
 
 import msgpack
 
-from cdpstore.errors import BadFrame, BadQuery
+from cdpstore.errors import BadFrame
 from cdpstore.model import Ack, Event, Identity, Operation, Record, Reject
 from cdpstore.query import Question, to_spec
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.testing import export
-from cdpstore.testing.calendars import absolute, absolute_predicate
+from cdpstore.testing.calendars import Moment, absolute
+from cdpstore.testing.clause_spec import common_fields, predicate
 from cdpstore.testing.clauses import holds
 from cdpstore.testing.decode import decode
+from cdpstore.testing.event_spec import in_calendar
 from cdpstore.testing.facts import changes_of, consents_of, devices_of, groups_of, lists_of, suppression_of
 from cdpstore.testing.history import ACCEPTED, DUPLICATE, History
 from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
@@ -32,11 +34,11 @@ from cdpstore.testing.kinds import profile as profile_kind
 from cdpstore.testing.local_clauses import written_out
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.rows import Person
-from cdpstore.testing.spec import Fields, bad, common_fields, predicate
+from cdpstore.testing.spec import Fields, bad
 from cdpstore.testing.value_tests import at_instant
 from cdpstore.testing.view import View, resolved
 from cdpstore.writes import Writes
-from cdpstore.zones import TABLE, is_zone
+from cdpstore.zones import TABLE
 
 __all__ = ["ModelStore"]
 
@@ -100,20 +102,20 @@ class ModelStore(Writes[Ack]):
         parse, answer = KINDS[kind]
         own = parse(fields, common)
         fields.done()
-        if not is_zone(common["zone"]):
-            raise BadQuery("query.zone.unknown", "expected an IANA name", path="zone")
         now_ms = self._now(common, now_ms)
         calendar = (common["zone"], common["week_start"])
-        start_ms, end_ms = resolved(common["range"] and absolute(common["range"], *calendar, now_ms), now_ms)
+        moment = Moment(now_ms, *calendar)
+        start_ms, end_ms = resolved(common["range"] and absolute(common["range"], moment), now_ms)
         people = self._people(now_ms, common["as_of_ms"])
         own = at_instant(own, common["zone"], now_ms)
         if common["where"] is not None:
             # As the live segment means it: its zone is UTC, whatever the question's.
             common["where"] = written_out(
-                common["where"], lambda reference: at_instant(self._segment(reference), "UTC", now_ms)
+                common["where"],
+                lambda reference: at_instant(in_calendar(self._segment(reference), "UTC", "monday"), "UTC", now_ms),
             )
-            where = at_instant(absolute_predicate(common["where"], *calendar, now_ms), common["zone"], now_ms)
-            people = [person for person in people if holds(where, person, now_ms)]
+            where = at_instant(common["where"], common["zone"], now_ms)
+            people = [person for person in people if holds(where, person, moment)]
         is_broken_down = bool(common["breakdown"])
         view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, is_broken_down)
         table = answer(view, {**common, **own})

@@ -11,15 +11,13 @@ import msgpack
 
 from cdpstore.errors import BadQuery
 from cdpstore.model import milliseconds_of
-from cdpstore.testing.calendars import WEEKDAYS
 from cdpstore.testing.durations import milliseconds
-from cdpstore.testing.identity import KINDS
 from cdpstore.testing.regex import compiled
 from cdpstore.testing.value_tests import VERSIONS, is_version
 from cdpstore.testing.values import is_number
 from cdpstore.zones import is_zone
 
-__all__ = ["COMMON", "Fields", "bad", "common_fields", "duration", "predicate", "selector", "unit", "unsupported"]
+__all__ = ["COMMON", "Fields", "bad", "condition", "duration", "parse_test", "selector", "unit", "unsupported"]
 
 T = TypeVar("T")
 OPS: Final = (
@@ -32,17 +30,8 @@ VALUE_OPS: Final = (
 )
 FOLDED: Final = ("not_contains", "not_starts", "not_ends", "regex", "not_regex", "any", "all", "none")
 UNITS: Final = ("hour", "day", "week", "month", "quarter", "year")
-MEASURES: Final = ("count", "sum", "mean", "min", "max", "distinct")
 COMMON: Final = ("kind", "where", "range", "zone", "week_start", "now_ms", "as_of_ms", "breakdown", "limit")
-CLAUSES: Final = (
-    *("and", "or", "not", "trait", "did", "did_not", "device", "consent", "group", "list", "suppressed"),
-    *("identity", "profile", "bucket", "geo", "segment"),
-)
-_OF_DEVICE: Final = (
-    *("id", "platform", "token", "app_version", "zone", "reason"),
-    *("dead", "first_seen", "last_seen"),
-)
-_NUMBER_OPS: Final = ("eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "between")
+NUMBER_OPS: Final = ("eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "between")
 _ORDERED: Final = ("lt", "le", "gt", "ge", "between")
 _TEXT: Final = ("contains", "starts", "ends")
 _CENTURY_MS: Final = 100 * 366 * 86_400_000
@@ -100,20 +89,6 @@ class Fields:
             raise BadQuery("query.field.unknown", "unknown field", path=self.path(name))
 
 
-def common_fields(fields: Fields) -> dict[str, Any]:
-    """The fields that every kind takes, with their defaults."""
-    return {
-        "as_of_ms": fields.take("as_of_ms", time),
-        "where": fields.take("where", predicate),
-        "range": fields.take("range", time_range),
-        "zone": fields.take("zone", name_of) or "UTC",
-        "week_start": fields.take("week_start", choice(WEEKDAYS)) or "monday",
-        "now_ms": fields.take("now_ms", time),
-        "breakdown": fields.take("breakdown", each(operand, 0, 8)) or [],
-        "limit": fields.take("limit", integer(0, 1_000_000_000)),
-    }
-
-
 def integer(low: int, high: int) -> Callable[[Any, str], int]:
     """An integer within bounds."""
 
@@ -168,7 +143,7 @@ def zone_of(node: Any, path: str) -> str:
 
 def time(node: Any, path: str) -> int:
     """Milliseconds since 1970, or a datetime."""
-    if _is_datetime(node):
+    if is_datetime(node):
         return _datetime_ms(node)
     return integer(-20 * _CENTURY_MS, 20 * _CENTURY_MS)(node, path)
 
@@ -182,31 +157,6 @@ def duration(node: Any, path: str) -> int:
     except ValueError:
         bad(path, "expected a duration")
     return value if 0 < value <= _CENTURY_MS else bad(path, "expected a duration above 0 and up to a century")
-
-
-def time_range(node: Any, path: str) -> dict[str, Any]:
-    """`last`, in the calendar or not, `this` unit of it, or half-open start and end."""
-    fields = Fields(node, path)
-    last = fields.take("last", duration)
-    if last is not None:
-        calendar = fields.take("calendar", boolean)
-        fields.done()
-        if not calendar:
-            return {"last": last}
-        if last % 86_400_000 != 0:
-            bad(fields.path("last"), "a window of the calendar has whole days")
-        return {"unit": "day", "count": last // 86_400_000}
-    this = fields.take("this", unit)
-    if this is not None:
-        fields.done()
-        return {"unit": this, "count": 1}
-    start_ms, end_ms = fields.take("start_ms", time), fields.take("end_ms", time)
-    fields.done()
-    if start_ms is None and end_ms is None:
-        bad(path, "expected last, this, or start_ms and end_ms")
-    if start_ms is not None and end_ms is not None and start_ms > end_ms:
-        bad(fields.path("end_ms"), "expected a time not before start_ms")
-    return {"start_ms": start_ms, "end_ms": end_ms}
 
 
 def unit(node: Any, path: str) -> Any:
@@ -233,123 +183,18 @@ def operand(node: Any, path: str) -> dict[str, str]:
 def selector(node: Any, path: str) -> dict[str, Any]:
     """Names (None: any) and conditions."""
     if not isinstance(node, Mapping):
-        return {"event": _names(node, path), "where": []}
+        return {"event": names_of(node, path), "where": []}
     fields = Fields(node, path)
     if not fields.has("event"):
         bad(fields.path("event"), "missing")
-    names = _names(fields.take_null("event"), fields.path("event"))
-    where = fields.take("where", each(_condition, 0, 64)) or []
+    names = names_of(fields.take_null("event"), fields.path("event"))
+    where = fields.take("where", each(condition, 0, 64)) or []
     fields.done()
     return {"event": names, "where": where}
 
 
-def predicate(node: Any, path: str, depth: int = 0) -> dict[str, Any]:
-    """A clause, or clauses joined."""
-    if depth > 32:
-        bad(path, "nested over 32 levels")
-    fields = Fields(node, path)
-    forms = [form for form in CLAUSES if fields.has(form)]
-    if len(forms) != 1:
-        bad(fields.path(forms[1]) if forms else path, f"a clause has one of {', '.join(CLAUSES)}")
-    parsed = _clause(forms[0], fields, depth)
-    fields.done()
-    return parsed
-
-
-def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
-    match form:
-        case "and" | "or":
-            return {form: fields.require(form, each(lambda node, at: predicate(node, at, depth + 1), 1, 1_000))}
-        case "not":
-            return {form: fields.require(form, lambda node, at: predicate(node, at, depth + 1))}
-        case "trait":
-            return {form: fields.require(form, name_of), **_trait_test(fields)}
-        case "identity":
-            return {form: fields.require(form, choice(tuple(KINDS))), **_test(fields)}
-        case "profile":
-            return {form: fields.require(form, choice(("created", "first_seen", "last_seen"))), **_test(fields)}
-        case "bucket":
-            return {form: fields.require(form, _bucket)}
-        case "geo":
-            return _geo(fields)
-        case "segment":
-            return {form: fields.require(form, name_of), "path": fields.path(form)}
-        case "group":
-            kind = fields.take_null(form)
-            where = fields.take("where", each(_condition, 0, 64)) or []
-            for index, condition in enumerate(where):
-                if "geo" in condition:
-                    bad(f"{fields.path('where')}[{index}].geo", "a group has no place of its own")
-            return {form: None if kind is None else name_of(kind, fields.path(form)), "where": where}
-        case "list":
-            return {form: fields.require(form, name_of)}
-        case "suppressed":
-            return {form: fields.require(form, boolean)}
-        case "device":
-            return {form: fields.require(form, each(_device_condition, 0, 64))}
-        case "consent":
-            return {form: fields.require(form, name_of), "topic": fields.take("topic", name_of), **_test(fields)}
-        case _:
-            return _did(form, fields)
-
-
-def _trait_test(fields: Fields) -> dict[str, Any]:
-    value = fields.peek("value")
-    if isinstance(value, Mapping) and "trait" in value:
-        op = fields.require("op", choice(("eq", "ne", "lt", "le", "gt", "ge")))
-        return {
-            "op": op,
-            "value": fields.require("value", _trait_operand),
-            "missing": fields.take("missing", boolean) or False,
-        }
-    test = _value_condition(fields)
-    has_been = fields.take("has_been", _has_been)
-    if has_been is not None and _is_timed(test):
-        bad(fields.path("has_been"), "it takes no test relative to now")
-    return test if has_been is None else {**test, "has_been": has_been}
-
-
-def _is_timed(test: Mapping[str, Any]) -> bool:
-    return test.get("op") in ("within", "anniversary") or any(map(_is_timed, test.get("any_element", ())))
-
-
-def _trait_operand(node: Any, path: str) -> dict[str, Any]:
-    fields = Fields(node, path)
-    parsed = {"trait": fields.require("trait", name_of), "times": fields.take("times", _number)}
-    fields.done()
-    return parsed
-
-
-def _number(node: Any, path: str) -> int | float:
-    return node if is_number(node) else bad(path, "expected a number")
-
-
-def _has_been(node: Any, path: str) -> dict[str, int]:
-    fields = Fields(node, path)
-    found = {name: fields.take(name, duration) for name in ("at_least", "less_than")}
-    given = {name: span for name, span in found.items() if span is not None}
-    if len(given) != 1:
-        bad(path, "expected at_least or less_than")
-    fields.done()
-    return given
-
-
-def _bucket(node: Any, path: str) -> dict[str, Any]:
-    fields = Fields(node, path)
-    salt = fields.require("salt", _salt)
-    from_, to = fields.take("from", integer(0, 10_000)), fields.take("to", integer(0, 10_000))
-    start, end = from_ or 0, 10_000 if to is None else to
-    if end < start:
-        bad(fields.path("to"), "expected a bucket not before from")
-    fields.done()
-    return {"salt": salt, "from": start, "to": end}
-
-
-def _salt(node: Any, path: str) -> str:
-    return node if isinstance(node, str) and len(node.encode()) <= 256 else bad(path, "expected a text")
-
-
-def _geo(fields: Fields) -> dict[str, Any]:
+def geo(fields: Fields) -> dict[str, Any]:
+    """Two keys that are a place, and a circle."""
     return {"geo": fields.require("geo", _keys_of_place), "within": fields.require("within", _circle)}
 
 
@@ -374,73 +219,33 @@ def _bounded(low: int, high: int) -> Callable[[Any, str], int | float]:
     )
 
 
-def _value_condition(fields: Fields) -> dict[str, Any]:
+def value_condition(fields: Fields) -> dict[str, Any]:
+    """A test of a value, or of one and the same of its items."""
     if not fields.has("any_element"):
-        return _test(fields)
-    conditions = fields.require("any_element", each(_condition, 1, 64))
-    for index, condition in enumerate(conditions):
-        if "geo" in condition:
+        return parse_test(fields)
+    conditions = fields.require("any_element", each(condition, 1, 64))
+    for index, parsed in enumerate(conditions):
+        if "geo" in parsed:
             bad(f"{fields.path('any_element')}[{index}].geo", "an item has no place of its own")
     return {"any_element": conditions}
 
 
-def _did(form: str, fields: Fields) -> dict[str, Any]:
-    node = fields.take_null(form)
-    if isinstance(node, Mapping):
-        bad(fields.path(form), "expected the name of an event, a list of names, or null")
-    parsed = {
-        form: _names(node, fields.path(form)),
-        "where": fields.take("where", each(_condition, 0, 64)) or [],
-        "window": fields.take("window", time_range),
-    }
-    measures = MEASURES if form == "did" else ()
-    return parsed | {name: test for name in measures if (test := fields.take(name, _measure(name))) is not None}
-
-
-def _measure(name: str) -> Callable[[Any, str], dict[str, Any]]:
-    def parse(node: Any, path: str) -> dict[str, Any]:
-        fields = Fields(node, path)
-        key = {} if name == "count" else {"property": fields.require("property", name_of)}
-        test = _test(fields)
-        _check_measure(name, test, fields)
-        fields.done()
-        return key | test
-
-    return parse
-
-
-def _check_measure(name: str, test: dict[str, Any], fields: Fields) -> None:
-    if test["op"] not in _NUMBER_OPS or test["missing"]:
-        bad(fields.path("op"), "a measure is compared as a number")
-    values = test["value"] if isinstance(test["value"], list) else [test["value"]]
-    times = name in ("min", "max") and values and all(_is_datetime(value) for value in values)
-    if not times and not all(is_number(value) for value in values):
-        bad(fields.path("value"), "expected a number")
-
-
-def _condition(node: Any, path: str) -> dict[str, Any]:
+def condition(node: Any, path: str) -> dict[str, Any]:
+    """A test of a property, or of a place."""
     fields = Fields(node, path)
     if fields.has("geo"):
-        parsed = _geo(fields)
+        parsed = geo(fields)
     else:
-        parsed = {"property": fields.require("property", name_of), **_value_condition(fields)}
+        parsed = {"property": fields.require("property", name_of), **value_condition(fields)}
     fields.done()
     return parsed
 
 
-def _device_condition(node: Any, path: str) -> dict[str, Any]:
-    condition = _condition(node, path)
-    if "geo" in condition:
-        bad(f"{path}.geo", "a device has no place of its own")
-    if condition["property"] not in _OF_DEVICE:
-        bad(f"{path}.property", f"expected one of {', '.join(_OF_DEVICE)}")
-    return condition
-
-
-def _test(fields: Fields) -> dict[str, Any]:
+def parse_test(fields: Fields, *, with_missing: bool = True) -> dict[str, Any]:
+    """op, its value, and what belongs to it."""
     op = fields.require("op", choice((*OPS, *VALUE_OPS)))
     parsed = value_test(op, fields) if op in VALUE_OPS else _plain_test(op, fields)
-    missing = fields.take("missing", boolean)
+    missing = fields.take("missing", boolean) if with_missing else None
     if missing is not None and op in ("exists", "not_exists"):
         bad(fields.path("missing"), "exists and not_exists say it themselves")
     return {**parsed, "missing": bool(missing)}
@@ -478,7 +283,7 @@ def _value_of_test(op: str, node: Any, path: str) -> Any:
         case "any" | "all" | "none":
             return constants("in", node, path)
         case "before" | "after":
-            if not _is_datetime(node):
+            if not is_datetime(node):
                 bad(path, "expected a datetime")
         case "on":
             if not _is_date(node):
@@ -530,9 +335,9 @@ def _anniversary(node: Any, path: str) -> dict[str, Any]:
 
 def _size(node: Any, path: str) -> dict[str, Any]:
     fields = Fields(node, path)
-    size = _test(fields)
+    size = parse_test(fields)
     fields.done()
-    if size["op"] not in _NUMBER_OPS:
+    if size["op"] not in NUMBER_OPS:
         bad(fields.path("op"), "a number is compared as one")
     if size["missing"]:
         bad(fields.path("missing"), "it belongs to the value")
@@ -559,7 +364,7 @@ def _literal(op: str, node: Any, path: str) -> Any:
 
 
 def _check_literal(op: str, node: Any, path: str) -> None:
-    if not (isinstance(node, bool | int | float | str) or _is_datetime(node)):
+    if not (isinstance(node, bool | int | float | str) or is_datetime(node)):
         bad(path, "expected a boolean, number, string or datetime")
     if op in _ORDERED and isinstance(node, bool):
         bad(path, "true and false have no order")
@@ -568,12 +373,13 @@ def _check_literal(op: str, node: Any, path: str) -> None:
 
 
 def _class_of(node: Any) -> str:
-    if _is_datetime(node):
+    if is_datetime(node):
         return "datetime"
     return "number" if is_number(node) else type(node).__name__
 
 
-def _names(node: Any, path: str) -> list[str] | None:
+def names_of(node: Any, path: str) -> list[str] | None:
+    """Names of events; None: any."""
     if node is None:
         return None
     if isinstance(node, str):
@@ -581,7 +387,8 @@ def _names(node: Any, path: str) -> list[str] | None:
     return each(name_of, 1, 1_000)(node, path)
 
 
-def _is_datetime(node: Any) -> bool:
+def is_datetime(node: Any) -> bool:
+    """Whether the literal is a datetime, in any of its forms."""
     if isinstance(node, datetime | msgpack.Timestamp):
         return True
     return isinstance(node, Mapping) and list(node) == ["$time"] and type(node["$time"]) is int

@@ -17,6 +17,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from cdpstore.model import datetime_of, encode_batch
+from cdpstore.testing.event_strategies import Blocks, event_clauses_of, windows_of
 
 __all__ = [
     "END_MS",
@@ -24,6 +25,7 @@ __all__ = [
     "Batch",
     "consent_records",
     "device_records",
+    "event_clauses",
     "events",
     "exports",
     "fact_clauses",
@@ -365,12 +367,9 @@ def selectors() -> st.SearchStrategy[Any]:
     return names | names | with_where
 
 
-def predicates(max_leaves: int = 6, *, zoned: bool = True) -> st.SearchStrategy[dict[str, Any]]:
-    """and, or, not over traits, facts, did and did_not with windows and measures.
-
-    `zoned=False`: no windows of the calendar, which live segments and exports refuse.
-    """
-    leaves = _trait_clauses() | _did_clauses(zoned) | fact_clauses() | local_clauses()
+def predicates(max_leaves: int = 6) -> st.SearchStrategy[dict[str, Any]]:
+    """and, or, not over traits, facts, and clauses on events of every form."""
+    leaves = _trait_clauses() | _did_clauses() | event_clauses() | fact_clauses() | local_clauses()
     return st.recursive(
         leaves,
         lambda inner: (
@@ -605,14 +604,14 @@ def exports() -> st.SearchStrategy[dict[str, Any]]:
         {"export": st.just("events")},
         optional={
             "names": names | st.lists(names, min_size=1, max_size=3),
-            "range": _ranges(zoned=False),
-            "where": predicates(2, zoned=False),
+            "range": _ranges(),
+            "where": predicates(2),
             "columns": columns("property", KEYS),
         },
     )
     of_profiles = st.fixed_dictionaries(
         {"export": st.just("profiles")},
-        optional={"where": predicates(2, zoned=False), "columns": columns("trait", TRAITS)},
+        optional={"where": predicates(2), "columns": columns("trait", TRAITS)},
     )
     return of_events | of_events | of_profiles
 
@@ -635,11 +634,11 @@ def _units() -> st.SearchStrategy[Any]:
     return st.sampled_from(["hour", "day", "week", "month", "quarter", "year"]) | days
 
 
-def _ranges(zoned: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+def _ranges() -> st.SearchStrategy[dict[str, Any]]:
     borders = st.tuples(times(), times()).map(sorted)
     absolute = borders.map(lambda pair: {"start_ms": pair[0], "end_ms": pair[1]})
     rolling = absolute | _lasts()
-    return rolling | _calendar_windows() if zoned else rolling
+    return rolling | _calendar_windows()
 
 
 def _calendar_windows() -> st.SearchStrategy[dict[str, Any]]:
@@ -655,6 +654,17 @@ def _wheres() -> st.SearchStrategy[list[dict[str, Any]]]:
     keys = st.sampled_from((*KEYS, "never"))
     condition = st.builds(lambda key, test: {"property": key, **test}, keys, _tests() | _any_elements())
     return st.lists(condition | condition | condition | _places(KEYS), min_size=1, max_size=2)
+
+
+def event_clauses() -> st.SearchStrategy[dict[str, Any]]:
+    """Clauses on events that read them in order, or in windows of the profile's own."""
+    return event_clauses_of(_blocks())
+
+
+def _blocks() -> Blocks:
+    literals = values().filter(lambda value: value is not None and not isinstance(value, list))
+    names, keys = (*NAMES, "Never", SYSTEM_NAME), (*KEYS, "never")
+    return Blocks(names, keys, TRAITS, ZONES, times(), literals, _wheres(), _tests(), _thresholds())
 
 
 def _trait_clauses() -> st.SearchStrategy[dict[str, Any]]:
@@ -839,12 +849,10 @@ def _version_tests() -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(lambda op, version: {"op": op, "value": version}, ops, versions)
 
 
-def _did_clauses(zoned: bool) -> st.SearchStrategy[dict[str, Any]]:
+def _did_clauses() -> st.SearchStrategy[dict[str, Any]]:
     names = st.sampled_from((*NAMES, "Never", SYSTEM_NAME))
     event = st.none() | names | st.lists(names, min_size=1, max_size=3, unique=True)
-    open_ended = times().map(lambda at: {"start_ms": at}) | times().map(lambda at: {"end_ms": at})
-    window = _lasts() | open_ended | _ranges(zoned)
-    common = st.fixed_dictionaries({}, optional={"where": _wheres(), "window": window})
+    common = st.fixed_dictionaries({}, optional={"where": _wheres(), "window": windows_of(_blocks())})
     measures = st.fixed_dictionaries(
         {},
         optional={

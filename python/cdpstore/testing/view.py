@@ -47,7 +47,7 @@ def resolved(time_range: dict[str, Any] | None, now_ms: int) -> tuple[int, int]:
     """[start, end) of a range at this instant."""
     given = time_range or {}
     if "last" in given:
-        return now_ms + 1 - given["last"], now_ms + 1
+        return now_ms + 1 - given["last"], now_ms + 1 - given["until"]
     start_ms, end_ms = given.get("start_ms"), given.get("end_ms")
     return (
         -_ALWAYS_MS if start_ms is None else start_ms,

@@ -1,0 +1,168 @@
+"""Predicates of a spec, validated, and the fields that all kinds take: one case a clause."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cdpstore.testing import event_spec
+from cdpstore.testing.calendars import WEEKDAYS
+from cdpstore.testing.identity import KINDS
+from cdpstore.testing.spec import (
+    Fields,
+    bad,
+    boolean,
+    choice,
+    condition,
+    duration,
+    each,
+    geo,
+    integer,
+    name_of,
+    operand,
+    parse_test,
+    time,
+    value_condition,
+    zone_of,
+)
+from cdpstore.testing.values import is_number
+
+__all__ = ["common_fields", "predicate"]
+
+CLAUSES: Final = (
+    *("and", "or", "not", "trait", "did", "did_not", "device", "consent", "group", "list", "suppressed"),
+    *("identity", "profile", "bucket", "geo", "segment", *event_spec.FORMS),
+)
+_OF_DEVICE: Final = (
+    *("id", "platform", "token", "app_version", "zone", "reason"),
+    *("dead", "first_seen", "last_seen"),
+)
+
+
+def common_fields(fields: Fields) -> dict[str, Any]:
+    """The fields that every kind takes, with their defaults."""
+    return {
+        "as_of_ms": fields.take("as_of_ms", time),
+        "zone": fields.take("zone", zone_of) or "UTC",
+        "week_start": fields.take("week_start", choice(WEEKDAYS)) or "monday",
+        "where": fields.take("where", predicate),
+        "range": fields.take("range", event_spec.time_range),
+        "now_ms": fields.take("now_ms", time),
+        "breakdown": fields.take("breakdown", each(operand, 0, 8)) or [],
+        "limit": fields.take("limit", integer(0, 1_000_000_000)),
+    }
+
+
+def predicate(node: Any, path: str, depth: int = 0) -> dict[str, Any]:
+    """A clause, or clauses joined."""
+    if depth > 32:
+        bad(path, "nested over 32 levels")
+    fields = Fields(node, path)
+    forms = [form for form in CLAUSES if fields.has(form)]
+    if len(forms) != 1:
+        bad(fields.path(forms[1]) if forms else path, f"a clause has one of {', '.join(CLAUSES)}")
+    parsed = _clause(forms[0], fields, depth)
+    fields.done()
+    return parsed
+
+
+def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
+    match form:
+        case "and" | "or":
+            return {form: fields.require(form, each(lambda node, at: predicate(node, at, depth + 1), 1, 1_000))}
+        case "not":
+            return {form: fields.require(form, lambda node, at: predicate(node, at, depth + 1))}
+        case "trait":
+            return {form: fields.require(form, name_of), **_trait_test(fields)}
+        case "identity":
+            return {form: fields.require(form, choice(tuple(KINDS))), **parse_test(fields)}
+        case "profile":
+            return {form: fields.require(form, choice(("created", "first_seen", "last_seen"))), **parse_test(fields)}
+        case "bucket":
+            return {form: fields.require(form, _bucket)}
+        case "geo":
+            return geo(fields)
+        case "segment":
+            return {form: fields.require(form, name_of), "path": fields.path(form)}
+        case "group":
+            kind = fields.take_null(form)
+            where = fields.take("where", each(condition, 0, 64)) or []
+            for index, each_condition in enumerate(where):
+                if "geo" in each_condition:
+                    bad(f"{fields.path('where')}[{index}].geo", "a group has no place of its own")
+            return {form: None if kind is None else name_of(kind, fields.path(form)), "where": where}
+        case "list":
+            return {form: fields.require(form, name_of)}
+        case "suppressed":
+            return {form: fields.require(form, boolean)}
+        case "device":
+            return {form: fields.require(form, each(_device_condition, 0, 64))}
+        case "consent":
+            return {form: fields.require(form, name_of), "topic": fields.take("topic", name_of), **parse_test(fields)}
+        case "did" | "did_not":
+            return event_spec.did(form, fields)
+        case _:
+            return event_spec.clause(form, fields)
+
+
+def _trait_test(fields: Fields) -> dict[str, Any]:
+    value = fields.peek("value")
+    if isinstance(value, Mapping) and "trait" in value:
+        op = fields.require("op", choice(("eq", "ne", "lt", "le", "gt", "ge")))
+        return {
+            "op": op,
+            "value": fields.require("value", _trait_operand),
+            "missing": fields.take("missing", boolean) or False,
+        }
+    test = value_condition(fields)
+    has_been = fields.take("has_been", _has_been)
+    if has_been is not None and _is_timed(test):
+        bad(fields.path("has_been"), "it takes no test relative to now")
+    return test if has_been is None else {**test, "has_been": has_been}
+
+
+def _is_timed(test: Mapping[str, Any]) -> bool:
+    return test.get("op") in ("within", "anniversary") or any(map(_is_timed, test.get("any_element", ())))
+
+
+def _trait_operand(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    parsed = {"trait": fields.require("trait", name_of), "times": fields.take("times", _number)}
+    fields.done()
+    return parsed
+
+
+def _number(node: Any, path: str) -> int | float:
+    return node if is_number(node) else bad(path, "expected a number")
+
+
+def _has_been(node: Any, path: str) -> dict[str, int]:
+    fields = Fields(node, path)
+    found = {name: fields.take(name, duration) for name in ("at_least", "less_than")}
+    given = {name: span for name, span in found.items() if span is not None}
+    if len(given) != 1:
+        bad(path, "expected at_least or less_than")
+    fields.done()
+    return given
+
+
+def _bucket(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    salt = fields.require("salt", _salt)
+    from_, to = fields.take("from", integer(0, 10_000)), fields.take("to", integer(0, 10_000))
+    start, end = from_ or 0, 10_000 if to is None else to
+    if end < start:
+        bad(fields.path("to"), "expected a bucket not before from")
+    fields.done()
+    return {"salt": salt, "from": start, "to": end}
+
+
+def _salt(node: Any, path: str) -> str:
+    return node if isinstance(node, str) and len(node.encode()) <= 256 else bad(path, "expected a text")
+
+
+def _device_condition(node: Any, path: str) -> dict[str, Any]:
+    parsed = condition(node, path)
+    if "geo" in parsed:
+        bad(f"{path}.geo", "a device has no place of its own")
+    if parsed["property"] not in _OF_DEVICE:
+        bad(f"{path}.property", f"expected one of {', '.join(_OF_DEVICE)}")
+    return parsed
