@@ -38,7 +38,7 @@ def test_clauses_on_a_profile_are_true_as_defined(history: Any, care: Any, asked
 
 
 @examples(25)
-@given(strategies.histories(max_batches=3), st.lists(strategies.predicates(3, zoned=False), min_size=3, max_size=3))
+@given(strategies.histories(max_batches=3), st.lists(strategies.predicates(3), min_size=3, max_size=3))
 def test_a_segment_is_what_its_name_stands_for(history: Any, predicates: Any) -> None:
     twins = Twins.of(history, ["nothing"] * 6)
     try:
