@@ -3,7 +3,7 @@
 >>> json_schema()["$defs"]["funnel"]["properties"]["attempt"]["enum"]
 ['longest', 'first_entry']
 
-The grammar is that of docs/architecture.md, "Query spec". What the store accepts, the schema accepts; what the store
+The grammar is that of docs/architecture.md, "Query spec". What it allows, the schema accepts; what the store
 refuses, the schema refuses as far as it can tell, unknown fields first of all. Descriptions say where the store checks
 more: the order of two numbers, durations beside one another, what a text means. Three things differ by nature: lengths
 are of characters here and of bytes there (of ASCII the same), a whole number is written without a point there, and a

@@ -104,7 +104,7 @@ EVENTS: Final[dict[str, Schema]] = {
         **chosen([(has("geo"), ref("place"))], _condition("Test of a property", ref("key", "Of which property."))),
     },
     "item_conditions": array(
-        chosen([(has("geo"), {"properties": {"geo": NEVER}})], ref("condition")),
+        {"type": "object", **chosen([(has("geo"), {"properties": {"geo": NEVER}})], ref("condition"))},
         1,
         _CONDITIONS_MOST,
         "Of a list of objects one and the same item meets all of these; `property` is its field.",

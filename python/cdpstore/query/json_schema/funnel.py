@@ -39,7 +39,7 @@ FUNNEL: Final = kind(
             2,
             32,
             "One event each.",
-            prefixItems=[_NOT_OPTIONAL],
+            allOf=[{"prefixItems": [_NOT_OPTIONAL]}],
         ),
         "window": {
             "description": "From the entry, its end included; or all steps in one unit of the calendar; null: no end.",
