@@ -62,6 +62,8 @@ _RANGES: Final[list[dict[str, Any]]] = [
     {"end_ms": NOW},
     {"last": "7d"},
     {"last": "7d", "calendar": False},
+    {"last": "30d", "until": "7d", "calendar": False},
+    {"until": 5, "calendar": False},
     {"last": "1w", "calendar": True},
     {"last": 86_400_000, "calendar": True},
     *({"this": unit} for unit in ("hour", "day", "week", "month", "quarter", "year", {"days": 3})),
@@ -175,29 +177,6 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     ),
     {"consent": "email", "topic": "news", **_test("in", ["subscribed"], ignore_case=False)},
     {"consent": "email", **_test("ne", "opted_in", missing=True)},
-    {"trait": "t", "any_element": [{"property": "p", "op": "eq", "value": 1}], "has_been": {"less_than": "7d"}},
-    {"trait": "t", "op": "eq", "value": 1, "has_been": {"at_least": "7d"}},
-    *(
-        {"trait": "t", **_test(op, {"trait": "u", "times": 1.5}, missing=True)}
-        for op in ("eq", "ne", "lt", "le", "gt", "ge")
-    ),
-    {"trait": "t", **_test("eq", {"trait": "u"})},
-    *(
-        {"did": "A", "where": [condition]}
-        for condition in (
-            {"property": "p", "any_element": [{"property": "q", **_test("eq", 1)}]},
-            {"geo": {"lat": "lat", "lon": "lon"}, "within": {"lat": -90, "lon": 180, "meters": 20_100_000}},
-        )
-    ),
-    {"device": [{"property": "id", "any_element": [{"property": "q", **_test("eq", 1)}]}]},
-    *({"identity": kind, **test} for kind in ("user_id", "anonymous_id", "email", "phone") for test in _TESTS[:3]),
-    *({"profile": each, **_test("before", _AT)} for each in ("created", "first_seen", "last_seen")),
-    {"bucket": {"salt": ""}},
-    {"bucket": {"salt": "x", "from": 0, "to": 10_000}},
-    {"geo": {"lat": "home.lat", "lon": "home.lon"}, "within": {"lat": 1.5, "lon": 2, "meters": 0}},
-]
-# What the store is about to understand.
-_CLAUSES_TO_COME: Final[list[dict[str, Any]]] = [
     *({"did": "A", "window": window} for window in _WINDOWS),
     {"did_not": "A", "at": _LOCAL},
     {"did": "A", "at": {"months": [6]}, "include_zero": False, "count": _test("ge", 0)},
@@ -240,13 +219,28 @@ _CLAUSES_TO_COME: Final[list[dict[str, Any]]] = [
             {"weekdays": ["sunday"], "zone": "UTC"},
         )
     ),
+    {"trait": "t", "any_element": [{"property": "p", "op": "eq", "value": 1}], "has_been": {"less_than": "7d"}},
+    {"trait": "t", "op": "eq", "value": 1, "has_been": {"at_least": "7d"}},
+    *(
+        {"trait": "t", **_test(op, {"trait": "u", "times": 1.5}, missing=True)}
+        for op in ("eq", "ne", "lt", "le", "gt", "ge")
+    ),
+    {"trait": "t", **_test("eq", {"trait": "u"})},
+    *(
+        {"did": "A", "where": [condition]}
+        for condition in (
+            {"property": "p", "any_element": [{"property": "q", **_test("eq", 1)}]},
+            {"geo": {"lat": "lat", "lon": "lon"}, "within": {"lat": -90, "lon": 180, "meters": 20_100_000}},
+        )
+    ),
+    {"device": [{"property": "id", "any_element": [{"property": "q", **_test("eq", 1)}]}]},
+    *({"identity": kind, **test} for kind in ("user_id", "anonymous_id", "email", "phone") for test in _TESTS[:3]),
+    *({"profile": each, **_test("before", _AT)} for each in ("created", "first_seen", "last_seen")),
+    {"bucket": {"salt": ""}},
+    {"bucket": {"salt": "x", "from": 0, "to": 10_000}},
+    {"geo": {"lat": "home.lat", "lon": "home.lon"}, "within": {"lat": 1.5, "lon": 2, "meters": 0}},
 ]
 _TO_COME: Final = [
-    *(_who(**clause) for clause in _CLAUSES_TO_COME),
-    *(
-        _trend(range=each)
-        for each in ({"last": "30d", "until": "7d", "calendar": False}, {"until": 5, "calendar": False})
-    ),
     {
         "kind": "overlap",
         "segments": [{"name": "a", "where": {"list": "a"}}, {"where": {"list": "b"}}],
