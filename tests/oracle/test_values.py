@@ -1,7 +1,9 @@
 """Tests on values: texts, lists, times and dates, versions, against their plain definitions."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from cdpstore.testing.strategies import END_MS
 from tests.oracle.scale import examples
 from tests.oracle.twins import CARE, Twins, outcome
 
+CASES = sorted((Path(__file__).parents[1] / "cases" / "values").glob("*.json"))
 TEXTS = (
     "",
     "a",
@@ -133,6 +136,31 @@ def _at(text: str) -> int:
 def _of_born(store: Any, test: dict[str, Any], now_ms: int, zone: str = "UTC") -> list[int]:
     where = {"trait": "born", **test}
     return [row[0] for row in store.query({"kind": "profiles", "where": where, "zone": zone}, now_ms=now_ms).rows()]
+
+
+def _literal(node: Any) -> Any:
+    if isinstance(node, dict) and node.keys() == {"$time"}:
+        return datetime.fromisoformat(node["$time"])
+    if isinstance(node, dict):
+        return {name: _literal(each) for name, each in node.items()}
+    return [_literal(each) for each in node] if isinstance(node, list) else node
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_a_case_is_decided_as_it_says(case: Path) -> None:
+    told = _literal(json.loads(case.read_text(encoding="utf-8")))
+    now_ms = milliseconds_of(datetime.fromisoformat(told.get("now", "2026-03-16T00:00Z")))
+    with Store.open(background=False) as store:
+        for each in (store, ModelStore.open()):
+            for number, value in enumerate(told["values"]):
+                ids = {"user_id": f"u{number}"}
+                event = {"type": "event", "name": "Told", "ids": ids, "properties": {"value": value}}
+                each.append([{"type": "traits", "ids": ids, "set": {"value": value}}, event], now_ms=now_ms)
+            for asked in told["ask"]:
+                did = {"did": "Told", "where": [{"property": "value", **asked["test"]}]}
+                for where in ({"trait": "value", **asked["test"]}, did):
+                    found = each.query({"kind": "profiles", "where": where}, now_ms=now_ms)
+                    assert [row[0] for row in found.rows()] == asked["passes"], asked["why"]
 
 
 BIRTHS = ("2000-02-29T12:00", "2001-12-31T23:30", "1999-03-01T00:30", "2030-02-28T00:00")
