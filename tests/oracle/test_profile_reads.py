@@ -33,7 +33,7 @@ def _event(number: int, time_ms: int, **properties: Any) -> dict[str, Any]:
 
 
 def _by_spec(store: Store, ids: Any, events: Any) -> Any:
-    packed = msgpack.packb(_profile_spec(ids, events), datetime=True)
+    packed = msgpack.packb(_profile_spec(ids, events, None), datetime=True)
     try:
         return store._engine.profile_by_spec(packed, T)
     except _core.CoreError as error:
