@@ -33,6 +33,9 @@ return population criterion periods after ids profile events names newest_first 
 week month quarter year days total unique eq ne in not_in lt le gt ge between contains starts ends exists not_exists
 not_contains regex not_regex any all none size before after on within next anniversary days_before leap_day mar_1
 missing version_lt version_eq ( (a+)+$ [ \\d{2,1} 2026-02-30 1.10-rc.1 transitions name table Europe/Vienna
+until since calendar at hours weekdays days_of_month months 09:30 first_time last_time older_than newer_than before
+first last distinct_days include_zero zero skip event matching not_followed_by by sequence gaps without hold stopped for
+restarted gap regularly every times predominantly share property values
 in_order later counts first_in_range first_ever on UTC monday 30d 500ms 0d 99999999999w price user_id
 """
 SPEC_WORDS = st.sampled_from(WORDS.split())
