@@ -125,8 +125,19 @@ def test_a_profile_that_the_store_reads_is_one_of_the_schema(spec: dict[str, Any
 def _cases() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted((ROOT / "tests" / "cases").rglob("*.json")):
         for index, each in enumerate(json.loads(path.read_text())["ask"]):
+            name = f"{path.parent.name}/{path.stem}[{index}]"
             if "spec" in each:
-                yield f"{path.parent.name}/{path.stem}[{index}]", {"kind": path.parent.name, **each["spec"]}
+                yield name, {"kind": path.parent.name, **each["spec"]}
+            else:  # of one value
+                yield name, {"kind": "profiles", "where": {"trait": "t", **_with_instants(each["test"])}}
+
+
+def _with_instants(value: Any) -> Any:
+    """Instants that are written as texts, as they are asked."""
+    if isinstance(value, dict):
+        timed = isinstance(value.get("$time"), str)
+        return {"$time": NOW} if timed else {key: _with_instants(item) for key, item in value.items()}
+    return [_with_instants(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=name) for name, spec in _cases()])
