@@ -200,7 +200,8 @@ int compare_wide(__int128 value, const Value& number) noexcept {
 }
 }  // namespace
 
-bool BoundTest::matches_wide(__int128 value) const noexcept {
+bool BoundTest::matches_wide(__int128 value) const {
+  if (value_test_ != nullptr) return value_test_->matches_wide(value);
   if (value >= kIntMin && value <= kIntMax) return positive_int(static_cast<std::int64_t>(value)) != negated_;
   const auto equal = [value](const Value& number) { return compare_wide(value, number) == 0; };
   if (numbers_.empty()) return negated_;

@@ -43,8 +43,10 @@ class BoundTest {
   [[nodiscard]] std::int64_t valid_until(const Value& value, std::int64_t now_ms) const;
   [[nodiscard]] std::int64_t valid_until(const Node& value, const Moment& at) const;
   // The same for a computed number: a double (may be infinite), or an integer of any size.
-  [[nodiscard]] bool matches_number(double value) const noexcept { return positive_float(value) != negated_; }
-  [[nodiscard]] bool matches_wide(__int128 value) const noexcept;
+  [[nodiscard]] bool matches_number(double value) const {
+    return value_test_ != nullptr ? value_test_->matches_number(value) : positive_float(value) != negated_;
+  }
+  [[nodiscard]] bool matches_wide(__int128 value) const;
   // String ids that decide scalars alone (eq, ne, in, not_in of strings only, few of them); empty when there are none.
   [[nodiscard]] std::span<const std::uint32_t> deciding_ids() const noexcept {
     constexpr std::size_t kFew = 8;
@@ -57,7 +59,7 @@ class BoundTest {
   // Integers that pass as a closed interval; nullopt where they are none (in, not_in, ne).
   using Interval = ValueTest::Interval;  // empty when lo > hi
   [[nodiscard]] std::optional<Interval> int_interval() const noexcept {
-    if (is_set() || negated_) return std::nullopt;
+    if (is_set() || negated_ || value_test_ != nullptr) return std::nullopt;
     return Interval{ints_.lo, ints_.hi};
   }
   [[nodiscard]] bool passes_missing() const noexcept { return op_ == Op::kNotExists || missing_; }

@@ -243,6 +243,13 @@ std::string Path::text() const {
   return out.append(name_.substr(0, 64));
 }
 
+void Path::spend(std::size_t size_bytes) const {
+  const Path* root = this;
+  while (root->parent_ != nullptr) root = root->parent_;
+  root->spent_ += size_bytes;
+  if (root->spent_ > kDocumentCost) fail_invalid(*this, "regular expressions and tests of over 32 MiB in one query");
+}
+
 void fail_invalid(const Path& path, std::string message) {
   throw Error(Family::kBadQuery, code::kQueryInvalid, std::move(message), path.text());
 }

@@ -19,6 +19,7 @@ namespace cdp {
 inline constexpr std::size_t kDocumentBytes = 1u << 20;  // a list of 10 k values of `in` is about 200 KiB
 inline constexpr std::size_t kDocumentNodes = 100'000;
 inline constexpr std::size_t kDocumentDepth = 64;
+inline constexpr std::size_t kDocumentCost = 32u << 20;  // bytes of states of regular expressions, and the like
 
 struct Node {
   enum class Type : std::uint8_t { kNull, kBool, kInt, kFloat, kString, kDatetime, kArray, kMap };
@@ -46,12 +47,16 @@ class Path {
   [[nodiscard]] Path field(std::string_view name) const { return Path(this, name, 0); }
   [[nodiscard]] Path item(std::size_t index) const { return Path(this, {}, index); }
   [[nodiscard]] std::string text() const;
+  // Counts memory that what lies here will take, in all of its document: short texts may ask for much of it. Throws BadQuery
+  // over kDocumentCost.
+  void spend(std::size_t size_bytes) const;
 
  private:
   Path(const Path* parent, std::string_view name, std::size_t index) : parent_(parent), name_(name), index_(index) {}
   const Path* parent_ = nullptr;
   std::string_view name_;
   std::size_t index_ = 0;
+  mutable std::size_t spent_ = 0;  // of the root: by the whole document
 };
 
 // "expected a string, got the integer 7"

@@ -423,6 +423,7 @@ class RegexSearch {
 Regex::Regex(std::string_view expression, bool ignore_case, const Path& path) : ignore_case_(ignore_case) {
   if (expression.size() > limits::kRegexBytes) fail_invalid(path, "a regular expression of over 1,024 bytes");
   RegexParser(expression, *this, path).parse();
+  path.spend(states_.size() * sizeof(State) + sets_.size() * sizeof(Set));
 }
 
 bool Regex::search(std::string_view text) const { return RegexSearch(*this, text).run(); }

@@ -7,6 +7,7 @@
 
 #include "base/limits.hpp"
 #include "query/calendar.hpp"
+#include "query/clauses/did_operand_clause.hpp"
 #include "query/clauses/did_rows.hpp"
 #include "query/clauses/fact_clause.hpp"
 #include "query/clauses/habit_clauses.hpp"
@@ -16,6 +17,7 @@
 #include "query/kinds/profile.hpp"
 #include "query/place.hpp"
 #include "query/scan.hpp"
+#include "query/trait_operand.hpp"
 #include "query/value_test.hpp"
 
 namespace cdp {
@@ -96,6 +98,16 @@ void check_number_test(const Test& test, const Fields& fields) {
 }
 
 namespace {
+
+// A comparison with a trait; nullopt, and nothing taken, where it is none.
+std::optional<Test> take_operand_test(Fields& fields) {
+  std::optional<OperandTest> operand = parse_operand_test(fields);
+  if (!operand) return std::nullopt;
+  Test test;
+  test.op = Op::kValueTest;
+  test.operand = std::make_shared<const OperandTest>(std::move(*operand));
+  return test;
+}
 
 Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false}; }
 
@@ -222,11 +234,18 @@ class PredicateParser {
   PredicateSpec parse_did(Fields& fields, std::string_view name, bool with_measures) {
     PredicateSpec out;
     out.type = PredicateSpec::Type::kDid;
-    out.selector = parse_selector(fields, name);
+    out.selector = parse_selector(fields, name, true);
     if (const Node* node = fields.take("window")) out.window = parse_window(*node, fields.path("window"), calendar_);
     if (with_measures) parse_measures(fields, out.measures);
-    if (auto rows = parse_did_rows(fields, out, calendar_, with_measures)) return of_rows(std::move(rows));
+    if (auto rows = parse_did_rows(fields, out, calendar_, with_measures)) {
+      if (has_operands(out)) {
+        fail_unsupported(fields.path(name),
+                         "a trait to compare with is not known beside what looks at rows one by one");
+      }
+      return of_rows(std::move(rows));
+    }
     if (out.measures.empty()) out.measures.push_back({Measure::kCount, {}, count_at_least_one()});
+    if (has_operands(out)) return local(did_with_operands(std::move(out)));
     return out;
   }
 
@@ -241,8 +260,12 @@ class PredicateParser {
       if (measure.measure != Measure::kCount) {
         measure.property = parse_key(inner.require("property", "the key of a property"), inner.path("property"));
       }
-      measure.test = parse_test(inner, false);
-      check_measure(measure, inner.path("op"), inner.path("value"));
+      if (std::optional<Test> operand = take_operand_test(inner)) {
+        measure.test = std::move(*operand);
+      } else {
+        measure.test = parse_test(inner, false);
+        check_measure(measure, inner.path("op"), inner.path("value"));
+      }
       parse_missing(inner, measure);
       inner.done();
       out.push_back(std::move(measure));
@@ -383,7 +406,11 @@ Test parse_test(Fields& fields, bool with_missing) {
   return test;
 }
 
-Test parse_value_condition(Fields& fields) {
+Test parse_value_condition(Fields& fields, bool operands) {
+  if (std::optional<Test> test = operands ? take_operand_test(fields) : std::nullopt) {
+    if (const Node* missing = fields.take("missing")) test->missing = read_bool(*missing, fields.path("missing"));
+    return *test;
+  }
   const Node* items = fields.take("any_element");
   if (items == nullptr) return parse_test(fields);
   Test test;
@@ -392,7 +419,7 @@ Test parse_value_condition(Fields& fields) {
   return test;
 }
 
-Condition parse_condition(const Node& node, const Path& path) {
+Condition parse_condition(const Node& node, const Path& path, bool operands) {
   Fields fields(node, path);
   Condition out;
   if (fields.has("geo")) {
@@ -401,16 +428,16 @@ Condition parse_condition(const Node& node, const Path& path) {
     return out;
   }
   out.property = parse_key(fields.require("property", "the key of a property"), fields.path("property"));
-  out.test = parse_value_condition(fields);
+  out.test = parse_value_condition(fields, operands);
   fields.done();
   return out;
 }
 
-std::vector<Condition> parse_conditions(const Node& node, const Path& path) {
+std::vector<Condition> parse_conditions(const Node& node, const Path& path, bool operands) {
   const std::vector<Node>& items = read_array(node, path, 0, limits::kQueryConditions);
   std::vector<Condition> out;
   out.reserve(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) out.push_back(parse_condition(items[i], path.item(i)));
+  for (std::size_t i = 0; i < items.size(); ++i) out.push_back(parse_condition(items[i], path.item(i), operands));
   return out;
 }
 
@@ -451,14 +478,14 @@ Selector parse_selector(Fields& fields) {
   return out;
 }
 
-Selector parse_selector(Fields& fields, std::string_view form) {
+Selector parse_selector(Fields& fields, std::string_view form, bool operands) {
   Selector out;
   const Path path = fields.path(form);
   if (const Node* node = fields.take_nil(form)) {  // null: any event
     if (node->type == Node::Type::kMap) fail_expected(path, "the name of an event, a list of names, or null", *node);
     parse_names(*node, path, out);
   }
-  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"));
+  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"), operands);
   return out;
 }
 

@@ -56,7 +56,8 @@ enum class Op : std::uint8_t {
   kValueTest,  // Test::value_test
 };
 
-class ValueTest;  // query/value_test.hpp
+class ValueTest;     // query/value_test.hpp
+struct OperandTest;  // query/trait_operand.hpp
 
 // op and its constants, without what is tested: shared by conditions, trait clauses and measures.
 struct Test {
@@ -66,6 +67,7 @@ struct Test {
   bool negated = false;         // there, and does not pass; beside ne and not_in, which say so themselves
   bool missing = false;         // a missing value passes
   std::shared_ptr<const ValueTest> value_test{};
+  std::shared_ptr<const OperandTest> operand{};  // kValueTest too: made for each profile. In `did` only
 };
 
 struct PlaceSpec;  // query/place.hpp
@@ -173,14 +175,15 @@ struct CommonSpec {
 void check_number_test(const Test& test, const Fields& fields);
 // Takes op, value and what belongs to it out of the fields.
 [[nodiscard]] Test parse_test(Fields& fields, bool with_missing = true);
-// The same, or an `any_element`.
-[[nodiscard]] Test parse_value_condition(Fields& fields);
-[[nodiscard]] Condition parse_condition(const Node& node, const Path& path);
-[[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path);
+// The same, or an `any_element`; with `operands` a comparison with a trait too.
+[[nodiscard]] Test parse_value_condition(Fields& fields, bool operands = false);
+[[nodiscard]] Condition parse_condition(const Node& node, const Path& path, bool operands = false);
+[[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path, bool operands = false);
 [[nodiscard]] Selector parse_selector(const Node& node, const Path& path);
 [[nodiscard]] Selector parse_selector(Fields& fields);  // takes event and where
 // Takes the clause's own field, the names (null: any event), and where.
-[[nodiscard]] Selector parse_selector(Fields& fields, std::string_view form);
+// `operands`: as for parse_conditions.
+[[nodiscard]] Selector parse_selector(Fields& fields, std::string_view form, bool operands = false);
 // A test of a number: takes op and value. Of a count: {"op", "value"}.
 [[nodiscard]] Test parse_number_test(Fields& fields);
 [[nodiscard]] Test parse_count(const Node& node, const Path& path);

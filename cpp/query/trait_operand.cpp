@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 
 #include "column/dictionary.hpp"
 #include "query/exact_product.hpp"
@@ -68,27 +69,58 @@ ProfileView::Seen BoundOperandTest::operand(const Version& version, Origin home,
   return version.profiles->trait_at(home, *key_, now_ms, *version.links);
 }
 
-bool BoundOperandTest::passes_scalar(const Node& left, const Value& right) const {
-  const std::optional<int> order = compare(left, right, times_.value_or(kOne), *strings_);
-  if (!order) return false;
-  if (left.type == Node::Type::kBool && op_ != Op::kEq && op_ != Op::kNe) return false;
+bool BoundOperandTest::passes_order(int order) const noexcept {
   switch (op_) {
-    case Op::kLt: return *order < 0;
-    case Op::kLe: return *order <= 0;
-    case Op::kGt: return *order > 0;
-    case Op::kGe: return *order >= 0;
-    default: return *order == 0;  // kNe: turned by who asks
+    case Op::kLt: return order < 0;
+    case Op::kLe: return order <= 0;
+    case Op::kGt: return order > 0;
+    case Op::kGe: return order >= 0;
+    default: return order == 0;  // kNe: turned by who asks
   }
 }
 
+bool BoundOperandTest::passes_scalar(const Node& left, const Value& right) const {
+  const std::optional<int> order = compare(left, right, times_.value_or(kOne), *strings_);
+  if (!order || (left.type == Node::Type::kBool && op_ != Op::kEq && op_ != Op::kNe)) return false;
+  return passes_order(*order);
+}
+
 bool BoundOperandTest::passes(const Value& left, const Value& right) const {
+  return passes(node_of(left, *strings_), right);
+}
+
+bool BoundOperandTest::passes(const Node& left, const Value& right) const {
   if (right.type == ValueType::kNull || (times_ && !is_number(right.type))) return false;
-  const Node value = node_of(left, *strings_);
-  const bool found =
-      value.type == Node::Type::kArray
-          ? std::ranges::any_of(value.items, [&](const Node& item) { return passes_scalar(item, right); })
-          : passes_scalar(value, right);
+  const bool found = left.type == Node::Type::kArray
+                         ? std::ranges::any_of(left.items, [&](const Node& item) { return passes_scalar(item, right); })
+                         : passes_scalar(left, right);
   return found != (op_ == Op::kNe);
+}
+
+// Against one value, for as long as its store lives.
+class FixedOperandTest final : public ValueTest {
+ public:
+  FixedOperandTest(const BoundOperandTest& test, const Value& right) : test_(test), right_(right) {}
+  [[nodiscard]] bool matches(const Node& value, const Moment&) const override { return test_.passes(value, right_); }
+  [[nodiscard]] bool matches_number(double value) const override {
+    if (!is_number(right_.type)) return right_.type != ValueType::kNull && !test_.times_ && test_.op_ == Op::kNe;
+    const int order = std::isinf(value) ? (value > 0 ? 1 : -1)
+                                        : compare_product(Value{ValueType::kFloat, std::bit_cast<std::uint64_t>(value)},
+                                                          right_, test_.times_.value_or(kOne));
+    return test_.passes_order(order) != (test_.op_ == Op::kNe);
+  }
+  [[nodiscard]] bool matches_wide(__int128 value) const override {
+    if (!is_number(right_.type)) return right_.type != ValueType::kNull && !test_.times_ && test_.op_ == Op::kNe;
+    return test_.passes_order(compare_product(value, right_, test_.times_.value_or(kOne))) != (test_.op_ == Op::kNe);
+  }
+
+ private:
+  BoundOperandTest test_;
+  Value right_;
+};
+
+std::shared_ptr<const ValueTest> BoundOperandTest::test_of(const Value& right) const {
+  return std::make_shared<const FixedOperandTest>(*this, right);
 }
 
 }  // namespace cdp

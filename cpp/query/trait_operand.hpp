@@ -36,8 +36,13 @@ class BoundOperandTest {
   [[nodiscard]] ProfileView::Seen operand(const Version& version, Origin home, std::int64_t now_ms) const;
   // REQUIRES: left is not null.
   [[nodiscard]] bool passes(const Value& left, const Value& right) const;
+  // The test that remains when the right side is this.
+  [[nodiscard]] std::shared_ptr<const ValueTest> test_of(const Value& right) const;
 
  private:
+  friend class FixedOperandTest;
+  [[nodiscard]] bool passes(const Node& left, const Value& right) const;
+  [[nodiscard]] bool passes_order(int order) const noexcept;
   [[nodiscard]] bool passes_scalar(const Node& left, const Value& right) const;
   Op op_;
   std::optional<Value> times_;

@@ -102,6 +102,7 @@ void parse_value_op(std::size_t index, Fields& fields, Test& test) {
     check_plain(op, test, *value, path);
     return;
   }
+  path.spend(sizeof(ValueTest));
   test.op = Op::kValueTest;
   test.negated = op.name == "not_regex";
   test.value_test = op.make(*value, fields, test, path);

@@ -34,6 +34,9 @@ class ValueTest {
   [[nodiscard]] virtual bool is_timed() const noexcept { return false; }
   // The first instant behind at.now_ms at which it may: may be early, never late.
   [[nodiscard]] virtual std::int64_t valid_until(const Node&, const Moment&) const { return INT64_MAX; }
+  // Of a number made of events, beside its integers of 64 bits: a double (may be infinite), an integer of any size.
+  [[nodiscard]] virtual bool matches_number(double) const { return false; }
+  [[nodiscard]] virtual bool matches_wide(__int128) const { return false; }
   // Where of scalars only datetimes can pass, and at this instant those of one closed interval.
   [[nodiscard]] virtual std::optional<Interval> datetimes(const Moment&) const { return std::nullopt; }
 
@@ -42,7 +45,7 @@ class ValueTest {
 
  private:
   // A cache, not a table: an entry is the number + 1, shifted, and the answer. Races lose entries, never mix them.
-  static constexpr std::size_t kRemembered = 1'024;
+  static constexpr std::size_t kRemembered = 512;
   mutable std::array<std::atomic<std::uint64_t>, kRemembered> memory_{};
 };
 

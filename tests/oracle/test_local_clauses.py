@@ -156,6 +156,26 @@ def test_a_trait_is_compared_with_a_trait_exactly() -> None:
         assert _ids(store, trait("left", missing=True).eq(trait_value("never"))) == []
 
 
+def test_events_are_compared_with_a_trait_of_their_profile() -> None:
+    with Store.open(background=False) as store:
+        for number, (limit, prices) in enumerate(
+            [(10, [9, 2]), (10, [10]), (12.5, [12.5, 1]), ("10", [10]), (None, [1])]
+        ):
+            ids = {"user_id": f"u{number}"}
+            charges = [
+                {"type": "event", "name": "Charged", "ids": ids, "properties": {"price": price}} for price in prices
+            ]
+            store.append([{"type": "traits", "ids": ids, "set": {"limit": limit}}, *charges], now_ms=END_MS)
+        limit = trait_value("limit")
+        assert _ids(store, did("Charged").sum("price").gt(limit)) == [0, 2]
+        assert _ids(store, did("Charged").sum("price").ge(trait_value("limit", times=1.0625))) == [0, 2]
+        assert _ids(store, did("Charged").sum("price").ge(trait_value("limit", times=1.1))) == []  # a float above 11/10
+        assert _ids(store, did("Charged").where("price").ge(limit)) == [1, 2]
+        assert _ids(store, did("Charged").where("price").lt(limit).count().lt(2)) == [1, 2, 3, 4]
+        assert _ids(store, did("Never").count().lt(limit)) == [0, 1, 2]
+        assert _ids(store, ~did("Charged").max("price").ne(limit)) == [1, 2, 4]
+
+
 def test_how_long_a_test_has_held_counts_from_the_operation_that_made_it_so() -> None:
     with Store.open(background=False) as store:
         for name, predicate in (
@@ -217,7 +237,9 @@ def test_buckets_are_where_they_are_for_ever_and_even() -> None:
         ({"trait": "a", "op": "exists", "has_been": {}}, "has_been"),
         ({"trait": "a", "op": "exists", "has_been": {"at_least": "1d", "less_than": "2d"}}, "has_been"),
         ({"trait": "a", "op": "within", "value": {"last": "1d"}, "has_been": {"at_least": "1d"}}, "has_been"),
-        ({"did": None, "where": [{"property": "a", "op": "eq", "value": {"trait": "b"}}]}, "where[0].value"),
+        ({"group": None, "where": [{"property": "a", "op": "eq", "value": {"trait": "b"}}]}, "where[0].value"),
+        ({"did": None, "where": [{"property": "a", "op": "in", "value": {"trait": "b"}}]}, "where[0].op"),
+        ({"did": None, "count": {"op": "ge", "value": {"trait": "b", "times": None, "by": 1}}}, "count.value.by"),
         ({"device": [{"geo": {"lat": "a", "lon": "b"}, "within": {"lat": 0, "lon": 0, "meters": 1}}]}, "device[0].geo"),
     ],
 )

@@ -264,6 +264,12 @@ def test_an_expression_of_too_many_states_is_refused(expression: str) -> None:
         store.query({"kind": "profiles", "where": where}, now_ms=END_MS)
 
 
+def test_a_small_query_cannot_ask_for_much_memory() -> None:
+    test = {"trait": "a", "op": "regex", "value": "(a{1000}){4}"}
+    with Store.open(background=False) as store, pytest.raises(BadQuery, match="32 MiB"):
+        store.query({"kind": "profiles", "where": {"or": [test] * 999}}, now_ms=END_MS)
+
+
 def test_a_condition_takes_a_zone_as_its_table() -> None:
     table = {"name": "Here", "transitions": [[0, 3_600_000]]}
     test = {"op": "on", "value": "2026-03-02", "zone": table}

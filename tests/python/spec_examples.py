@@ -195,6 +195,20 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     *({"did": "A", "first_ever": each} for each in ("event", "matching")),
     {"did": "A", "not_followed_by": "B", "within": "1h"},
     {"did": "A", "not_followed_by": {"event": "B", "where": [], "at": _LOCAL}, "within": "1h", "by": "p"},
+    *(
+        {
+            "did": "A",
+            "where": [{"property": "p", **_test(op, {"trait": "u", "times": 1.5}, missing=True)}],
+            "count": _test(op, {"trait": "u", "times": 2}),
+            **{
+                name: {"property": "p", **_test(op, {"trait": "u", "times": 2}, missing=fill)}
+                for name, fill in (("sum", "skip"), ("mean", "zero"), ("min", "skip"), ("max", "zero"))
+            },
+            "distinct": {"property": "p", **_test(op, {"trait": "u"})},
+        }
+        for op in ("eq", "ne", "lt", "le", "gt", "ge")
+    ),
+    {"did_not": "A", "where": [{"property": "p", **_test("lt", {"trait": "u"})}]},
     {"stopped": "A", "where": [], "for": "7d", "before": "30d"},
     {"restarted": None, "where": [], "last": "7d", "gap": "30d"},
     {"regularly": ["A"], "where": [], "every": "7d", "times": 60},
@@ -476,6 +490,8 @@ REFUSED: Final[list[tuple[Any, str]]] = [
             ({"did": "A", "by": "p"}, ""),
             ({"did": "A", "sum": {"property": "p", "op": "ge", "value": 1, "missing": True}}, ".sum.missing"),
             ({"did": "A", "distinct": {"property": "p", "op": "ge", "value": 1, "missing": "zero"}}, ".distinct"),
+            ({"did": "A", "count": {"op": "in", "value": {"trait": "u"}}}, ".count.op"),
+            ({"did": "A", "where": [{"property": "p", "op": "in", "value": {"trait": "u"}}]}, ".where[0].op"),
             ({"stopped": "A"}, ""),
             ({"restarted": "A", "last": "7d"}, ""),
             ({"regularly": "A", "every": "7d", "times": 61}, ".times"),

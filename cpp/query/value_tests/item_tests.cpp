@@ -51,6 +51,7 @@ class AnyElementTest final : public ValueTest {
 }  // namespace
 
 std::shared_ptr<const ValueTest> any_element_test(const Node& conditions, const Path& path) {
+  path.spend(sizeof(ValueTest));
   const std::vector<Condition> parsed = parse_conditions(conditions, path);
   for (std::size_t at = 0; at < parsed.size(); ++at) {
     if (parsed[at].place) fail_invalid(path.item(at).field("geo"), "an item has no place of its own");

@@ -18,12 +18,12 @@ from cdpstore.testing.spec import (
     integer,
     name_of,
     operand,
+    operand_test,
     parse_test,
     time,
     value_condition,
     zone_of,
 )
-from cdpstore.testing.values import is_number
 
 __all__ = ["common_fields", "predicate"]
 
@@ -104,14 +104,9 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
 
 
 def _trait_test(fields: Fields) -> dict[str, Any]:
-    value = fields.peek("value")
-    if isinstance(value, Mapping) and "trait" in value:
-        op = fields.require("op", choice(("eq", "ne", "lt", "le", "gt", "ge")))
-        return {
-            "op": op,
-            "value": fields.require("value", _trait_operand),
-            "missing": fields.take("missing", boolean) or False,
-        }
+    compared = operand_test(fields)
+    if compared is not None:
+        return {**compared, "missing": fields.take("missing", boolean) or False}
     test = value_condition(fields)
     has_been = fields.take("has_been", _has_been)
     if has_been is not None and _is_timed(test):
@@ -121,17 +116,6 @@ def _trait_test(fields: Fields) -> dict[str, Any]:
 
 def _is_timed(test: Mapping[str, Any]) -> bool:
     return test.get("op") in ("within", "anniversary") or any(map(_is_timed, test.get("any_element", ())))
-
-
-def _trait_operand(node: Any, path: str) -> dict[str, Any]:
-    fields = Fields(node, path)
-    parsed = {"trait": fields.require("trait", name_of), "times": fields.take("times", _number)}
-    fields.done()
-    return parsed
-
-
-def _number(node: Any, path: str) -> int | float:
-    return node if is_number(node) else bad(path, "expected a number")
 
 
 def _has_been(node: Any, path: str) -> dict[str, int]:

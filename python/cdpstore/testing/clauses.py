@@ -7,8 +7,8 @@ from cdpstore.model import datetime_of
 from cdpstore.testing import event_clauses as events
 from cdpstore.testing.calendars import Moment
 from cdpstore.testing.facts import Fact
-from cdpstore.testing.local_clauses import LOCAL, has_been, passes_operand
-from cdpstore.testing.predicates import passes
+from cdpstore.testing.local_clauses import LOCAL, has_been
+from cdpstore.testing.predicates import passes, passes_operand, with_traits
 from cdpstore.testing.rows import Person
 
 __all__ = ["holds"]
@@ -44,9 +44,9 @@ def holds(predicate: dict[str, Any], person: Person, moment: Moment) -> bool:
             states = [fact.state for fact in person.facts["consent"] if fact.subject == subject]
             return passes(states[0] if states else None, predicate)
         case {"did": _}:
-            return events.did(predicate, person, moment)
+            return events.did(with_traits(predicate, person.traits), person, moment)
         case {"did_not": _}:
-            return events.did_not(predicate, person, moment)
+            return events.did_not(with_traits(predicate, person.traits), person, moment)
         case {"stopped": _}:
             return events.stopped(predicate, person, moment)
         case {"restarted": _}:

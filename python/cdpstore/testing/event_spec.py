@@ -11,15 +11,18 @@ from cdpstore.testing.spec import (
     boolean,
     choice,
     condition,
+    did_condition,
     duration,
     each,
     integer,
     is_datetime,
     name_of,
     names_of,
+    operand_test,
     parse_test,
     time,
     unit,
+    unsupported,
     zone_of,
 )
 from cdpstore.testing.values import is_number
@@ -156,19 +159,19 @@ def _timed_fields(fields: Fields) -> dict[str, Any]:
     return {"event": names, "where": where, "at": fields.take("at", local_times)}
 
 
-def _head(form: str, fields: Fields) -> dict[str, Any]:
+def _head(form: str, fields: Fields, *, operands: bool = False) -> dict[str, Any]:
     node = fields.take_null(form)
     if isinstance(node, Mapping):
         bad(fields.path(form), "expected the name of an event, a list of names, or null")
     names = names_of(node, fields.path(form))
-    return {form: names, "where": fields.take("where", each(condition, 0, 64)) or []}
+    return {form: names, "where": fields.take("where", each(did_condition if operands else condition, 0, 64)) or []}
 
 
 def did(form: str, fields: Fields) -> dict[str, Any]:
     """`did` with its measures and rules, or `did_not`."""
-    parsed = {**_head(form, fields), "window": fields.take("window", window)}
+    parsed = {**_head(form, fields, operands=True), "window": fields.take("window", window)}
     if form == "did_not":
-        return {**parsed, "at": fields.take("at", local_times)}
+        return _plain_with_operands(form, {**parsed, "at": fields.take("at", local_times)}, fields)
     for name in _MEASURES:
         parsed[name] = fields.take(name, _measure(name))
     parsed["include_zero"] = fields.take("include_zero", boolean)
@@ -183,6 +186,16 @@ def did(form: str, fields: Fields) -> dict[str, Any]:
         parsed["not_followed_by"] = timed(fields.take_null("not_followed_by"), fields.path("not_followed_by"))
         parsed["within"] = fields.require("within", duration)
         parsed["by"] = fields.take("by", name_of)
+    return _plain_with_operands(form, parsed, fields)
+
+
+def _plain_with_operands(form: str, parsed: dict[str, Any], fields: Fields) -> dict[str, Any]:
+    tests = [*parsed["where"], *(parsed.get(name) or {} for name in _MEASURES)]
+    has_operands = any(isinstance(test.get("value"), dict) and "trait" in test["value"] for test in tests)
+    of_rows = ("at", "first", "last", "first_time", "last_time", "distinct_days", "first_ever", "not_followed_by")
+    needs_rows = "since" in (parsed["window"] or {}) or any(parsed.get(name) for name in of_rows)
+    if has_operands and needs_rows:
+        unsupported(fields.path(form), "a trait to compare with is not known beside what looks at rows one by one")
     return parsed
 
 
@@ -190,8 +203,9 @@ def _measure(name: str) -> Callable[[Any, str], dict[str, Any]]:
     def parse(node: Any, path: str) -> dict[str, Any]:
         fields = Fields(node, path)
         key = {} if name == "count" else {"property": fields.require("property", name_of)}
-        test = parse_test(fields, with_missing=False)
-        datetimes = _check_measure(name, test, fields)
+        compared = operand_test(fields)
+        test = parse_test(fields, with_missing=False) if compared is None else compared
+        datetimes = compared is None and _check_measure(name, test, fields)
         fill: dict[str, Any] = {}
         if name in ("sum", "mean", "min", "max"):
             fill = {"fill": fields.take("missing", choice(["skip", "zero"]))}

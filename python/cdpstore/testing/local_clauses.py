@@ -1,20 +1,16 @@
 """Clauses on one profile apart from its facts and events, by definition."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from fractions import Fraction
 from typing import Any, Final
 
 from cdpstore.model import datetime_of
 from cdpstore.testing.durations import milliseconds
 from cdpstore.testing.places import is_within
-from cdpstore.testing.predicates import compares, passes
+from cdpstore.testing.predicates import passes
 from cdpstore.testing.rows import Person
-from cdpstore.testing.values import is_number
 
-__all__ = ["LOCAL", "bucket_of", "has_been", "passes_operand", "written_out"]
-
-_ORDERS: Final = {"lt": (-1,), "le": (-1, 0), "gt": (1,), "ge": (0, 1), "eq": (0,), "ne": (0,)}
+__all__ = ["LOCAL", "bucket_of", "has_been", "written_out"]
 
 
 def bucket_of(profile_id: int, salt: str) -> int:
@@ -29,26 +25,6 @@ def bucket_of(profile_id: int, salt: str) -> int:
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         number = ((number ^ (number >> 33)) * factor) % 2**64
     return (number ^ (number >> 33)) % 10_000
-
-
-def passes_operand(value: Any, test: Mapping[str, Any], traits: Mapping[str, Any]) -> bool:
-    """Whether a value passes against a trait, times a factor."""
-    if value is None:
-        return bool(test.get("missing"))
-    other, times = traits.get(test["value"]["trait"]), test["value"].get("times")
-    if other is None or (times is not None and not is_number(other)):
-        return False
-    elements = value if isinstance(value, list) else [value]
-    return any(_passes(element, test["op"], other, times) for element in elements) is not (test["op"] == "ne")
-
-
-def _passes(element: Any, op: str, other: Any, times: Any) -> bool:
-    if isinstance(element, bool) and op not in ("eq", "ne"):
-        return False
-    if times is not None and is_number(element):
-        left, right = Fraction(element), Fraction(other) * Fraction(times)
-        return int(left > right) - int(left < right) in _ORDERS[op]
-    return times is None and compares(element, other) in _ORDERS[op]
 
 
 def has_been(clause: dict[str, Any], person: Person, now_ms: int) -> bool:

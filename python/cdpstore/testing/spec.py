@@ -17,7 +17,19 @@ from cdpstore.testing.value_tests import VERSIONS, is_version
 from cdpstore.testing.values import is_number
 from cdpstore.zones import is_zone
 
-__all__ = ["COMMON", "Fields", "bad", "condition", "duration", "parse_test", "selector", "unit", "unsupported"]
+__all__ = [
+    "COMMON",
+    "Fields",
+    "bad",
+    "condition",
+    "did_condition",
+    "duration",
+    "operand_test",
+    "parse_test",
+    "selector",
+    "unit",
+    "unsupported",
+]
 
 T = TypeVar("T")
 OPS: Final = (
@@ -230,13 +242,46 @@ def value_condition(fields: Fields) -> dict[str, Any]:
     return {"any_element": conditions}
 
 
+def operand_test(fields: Fields) -> dict[str, Any] | None:
+    """A comparison with a trait; None, and nothing taken, where it is none."""
+    value = fields.peek("value")
+    if not isinstance(value, Mapping) or "trait" not in value:
+        return None
+    op = fields.require("op", choice(("eq", "ne", "lt", "le", "gt", "ge")))
+    return {"op": op, "value": fields.require("value", _trait_operand)}
+
+
+def _trait_operand(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    parsed = {"trait": fields.require("trait", name_of), "times": fields.take("times", _number)}
+    fields.done()
+    return parsed
+
+
+def _number(node: Any, path: str) -> int | float:
+    return node if is_number(node) else bad(path, "expected a number")
+
+
 def condition(node: Any, path: str) -> dict[str, Any]:
     """A test of a property, or of a place."""
+    return _condition(node, path, operands=False)
+
+
+def did_condition(node: Any, path: str) -> dict[str, Any]:
+    """The same, or a comparison with a trait of the profile."""
+    return _condition(node, path, operands=True)
+
+
+def _condition(node: Any, path: str, *, operands: bool) -> dict[str, Any]:
     fields = Fields(node, path)
     if fields.has("geo"):
         parsed = geo(fields)
     else:
-        parsed = {"property": fields.require("property", name_of), **value_condition(fields)}
+        key = fields.require("property", name_of)
+        test = operand_test(fields) if operands else None
+        if test is not None:
+            test["missing"] = fields.take("missing", boolean) or False
+        parsed = {"property": key, **(value_condition(fields) if test is None else test)}
     fields.done()
     return parsed
 

@@ -699,6 +699,24 @@ def _trait_operands() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def _dids_with_operands(event: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Conditions and thresholds against a trait of the profile."""
+    condition = st.builds(lambda key, test: {"property": key, **test}, st.sampled_from(KEYS), _trait_operands())
+    numbers = _trait_operands().map(lambda test: {"op": test["op"], "value": test["value"]})
+    measures = st.fixed_dictionaries(
+        {},
+        optional={
+            "count": numbers | _thresholds(),
+            **{
+                name: st.builds(lambda key, test: {"property": key, **test}, st.sampled_from(KEYS), numbers)
+                for name in ("sum", "mean", "min", "max", "distinct")
+            },
+        },
+    )
+    common = st.fixed_dictionaries({}, optional={"where": st.lists(condition, max_size=2), "window": _ranges()})
+    return st.builds(lambda names, fields, more: {"did": names, **fields, **more}, event, common, measures)
+
+
 def _places(keys: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
     key = st.sampled_from(keys)
     circle = st.fixed_dictionaries(
@@ -864,6 +882,7 @@ def _did_clauses() -> st.SearchStrategy[dict[str, Any]]:
         },
     )
     did = st.builds(lambda names, fields, more: {"did": names, **fields, **more}, event, common, measures)
+    did |= _dids_with_operands(event)
     did_not = st.builds(lambda names, fields: {"did_not": names, **fields}, event, common)
     return did | did_not
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from cdpstore.query.json_schema.events import FOUND, MEASURES, SELECTOR, WHERE
+from cdpstore.query.json_schema.events import BESIDE_A_TRAIT, FOUND, MEASURES, SELECTOR, WHERE
 from cdpstore.query.json_schema.parts import NEVER, Schema, array, chosen, closed, enum, has, integer, may, ref, text
 from cdpstore.query.json_schema.values import TEST_FIELDS, number_fields
 
@@ -23,12 +23,7 @@ def _tested(title: str, own: dict[str, Schema], more: dict[str, Schema] | None =
 
 _HAS_BEEN: Final = {"has_been": ref("has_been")}
 _TRAIT: Final = {"trait": ref("key", "Of which trait.")}
-_OPERAND: Final = closed(
-    "Another trait",
-    {"trait": ref("key", "Key of the other trait.")},
-    {"times": {"type": "number", "description": "Times this factor, exactly; then both have to be numbers."}},
-    description="Another trait of the same profile; false where it is missing.",
-)
+_DID_WHERE: Final = {"where": ref("did_conditions", "Only those that meet all of these.")}
 _SPLIT: Final = chosen(
     [
         (has("property"), {"required": ["values"], "properties": {"hours": NEVER, "weekdays": NEVER, "zone": NEVER}}),
@@ -42,7 +37,7 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
         "Did",
         {"did": ref("event_names", _ANY)},
         {
-            **WHERE,
+            **_DID_WHERE,
             **_AT,
             **_WINDOW,
             **MEASURES,
@@ -58,7 +53,7 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
         description="Events were found that meet all of these; all measures must hold.",
         dependentRequired={"not_followed_by": ["within"], "within": ["not_followed_by"], "by": ["not_followed_by"]},
     ),
-    "did_not": closed("Did not", {"did_not": ref("event_names", _ANY)}, {**WHERE, **_AT, **_WINDOW}),
+    "did_not": closed("Did not", {"did_not": ref("event_names", _ANY)}, {**_DID_WHERE, **_AT, **_WINDOW}),
     "stopped": closed(
         "Stopped",
         {"stopped": ref("event_names", _ANY), "for": ref("duration", "Not since so long ago,")},
@@ -136,13 +131,13 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
                     closed("Trait: one of its items", {**_TRAIT, "any_element": ref("item_conditions")}, _HAS_BEEN),
                 ),
                 (
-                    {"required": ["value"], "properties": {"value": {"type": "object", "required": ["trait"]}}},
+                    BESIDE_A_TRAIT,
                     closed(
                         "Trait beside another",
                         {
                             **_TRAIT,
                             "op": enum("How the two compare.", "eq", "ne", "lt", "le", "gt", "ge"),
-                            "value": _OPERAND,
+                            "value": ref("trait_operand"),
                         },
                         {"missing": TEST_FIELDS["missing"]},
                     ),

@@ -5,7 +5,7 @@ from typing import Final
 from cdpstore.query.json_schema.parts import NEVER, Schema, array, chosen, closed, enum, has, may, ref
 from cdpstore.query.json_schema.values import TEST_FIELDS, number_fields
 
-__all__ = ["EVENTS", "FOUND", "MEASURES", "SELECTOR", "WHERE"]
+__all__ = ["BESIDE_A_TRAIT", "EVENTS", "FOUND", "MEASURES", "SELECTOR", "WHERE"]
 
 _CONDITIONS_MOST: Final = 64
 _NAMES_MOST: Final = 1_000
@@ -13,6 +13,12 @@ DEVICE_FIELDS: Final = (
     *("id", "platform", "token", "app_version", "zone", "reason"),
     *("dead", "first_seen", "last_seen"),
 )
+
+# A map whose value is a trait of the profile.
+BESIDE_A_TRAIT: Final[Schema] = {
+    "required": ["value"],
+    "properties": {"value": {"type": "object", "required": ["trait"]}},
+}
 
 WHERE: Final[dict[str, Schema]] = {"where": ref("conditions", "Only those that meet all of these.")}
 # The fields of a selector, for maps that have others beside them.
@@ -35,11 +41,21 @@ def _condition(title: str, field: Schema) -> Schema:
     )
 
 
+def _beside_a_trait(title: str, own: dict[str, Schema], more: dict[str, Schema], plain: Schema) -> Schema:
+    """What is compared with a trait of the profile, else what is plain."""
+    op = enum("How the two compare.", "eq", "ne", "lt", "le", "gt", "ge")
+    return chosen(
+        [(BESIDE_A_TRAIT, closed(f"{title} beside a trait", {**own, "op": op, "value": ref("trait_operand")}, more))],
+        plain,
+    )
+
+
 def _measure(title: str, test: str, **more: Schema) -> Schema:
     """Of a property of the events found."""
     scalar = "A number, or of datetimes a datetime" if test == "extreme_test" else "A number"
     key = {"property": ref("key", "Of which property.")}
-    return closed(title, {**key, **number_fields(scalar)}, more, allOf=[ref(test)])
+    plain = closed(title, {**key, **number_fields(scalar)}, more, allOf=[ref(test)])
+    return {"type": "object", **_beside_a_trait(title, key, more, plain)}
 
 
 _MISSING: Final = enum(
@@ -47,7 +63,7 @@ _MISSING: Final = enum(
 )
 
 MEASURES: Final[dict[str, Schema]] = {
-    "count": ref("count", "How many events were found; default ge 1, unless something else is measured."),
+    "count": ref("did_count", "How many events were found; default ge 1, unless something else is measured."),
     "sum": ref("sum_or_mean", "The sum of a property; of no numbers it is 0."),
     "mean": ref("sum_or_mean", "The mean of a property; of no numbers it is missing, which is false."),
     "min": ref("extreme", "The least number, or the earliest datetime, of a property."),
@@ -96,6 +112,24 @@ EVENTS: Final[dict[str, Schema]] = {
             ref("event_names"),
         ),
     },
+    "did_conditions": array(ref("did_condition"), 0, _CONDITIONS_MOST, "All must hold."),
+    "did_condition": {
+        "title": "Condition of did",
+        "description": "A condition, or a property beside a trait of the profile.",
+        "type": "object",
+        **_beside_a_trait(
+            "Property",
+            {"property": ref("key", "Of which property.")},
+            {"missing": TEST_FIELDS["missing"]},
+            ref("condition"),
+        ),
+    },
+    "trait_operand": closed(
+        "Another trait",
+        {"trait": ref("key", "Key of the other trait.")},
+        {"times": {"type": "number", "description": "Times this factor, exactly; then both have to be numbers."}},
+        description="Another trait of the same profile; false where it is missing.",
+    ),
     "conditions": array(ref("condition"), 0, _CONDITIONS_MOST, "All must hold."),
     "condition": {
         "title": "Condition",
@@ -134,6 +168,7 @@ EVENTS: Final[dict[str, Schema]] = {
         },
     ),
     "count": closed("Count", number_fields(), allOf=[ref("number_test")]),
+    "did_count": {"type": "object", **_beside_a_trait("Count", {}, {}, ref("count"))},
     "sum_or_mean": _measure("Sum or mean", "number_test", missing=_MISSING),
     "extreme": _measure("Least or greatest", "extreme_test", missing=_MISSING),
     "distinct": _measure("Distinct values", "number_test"),

@@ -1,0 +1,78 @@
+#include "query/clauses/did_operand_clause.hpp"
+
+#include <algorithm>
+
+#include "query/clauses/did_clause.hpp"
+#include "query/predicate.hpp"
+#include "query/trait_operand.hpp"
+#include "store/event_store.hpp"
+
+namespace cdp {
+namespace {
+
+template <class Visit>
+void each_test(PredicateSpec& did, Visit&& visit) {
+  for (Condition& condition : did.selector.where) visit(condition.test);
+  for (MeasureSpec& measure : did.measures) visit(measure.test);
+}
+
+class DidOperandClause final : public FactClause {
+ public:
+  DidOperandClause(const PredicateSpec& did, const Version& version, const Moment& at)
+      : did_(did), at_(at), selector_(bind_selector({did.selector.names, {}}, version, at)) {
+    each_test(did_, [&](const Test& test) {
+      if (test.operand) operands_.emplace_back(*test.operand, version);
+    });
+  }
+
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
+    PredicateSpec did = did_;
+    std::int64_t until_ms = INT64_MAX;
+    auto operand = operands_.begin();
+    each_test(did, [&](Test& test) {
+      if (!test.operand) return;
+      const ProfileView::Seen seen = operand->operand(version, home, now_ms);
+      until_ms = std::min(until_ms, seen.next_ms);
+      test.value_test = (operand++)->test_of(seen.value);
+    });
+    const DidClause clause(did, version, at_);
+    std::vector<Row> rows;
+    if (selector_.open || !selector_.names.empty()) {
+      rows_of(version, home, selector_.open ? std::span<const NameId>() : std::span(selector_.names), rows);
+    }
+    const Truth truth = clause.evaluate(rows, now_ms);
+    return {truth.value, std::min(truth.valid_until_ms, until_ms)};
+  }
+  // What is bound for each profile anew resolves itself; names do not.
+  [[nodiscard]] bool resolved() const noexcept override {
+    return selector_.resolved && std::ranges::all_of(operands_, &BoundOperandTest::resolved);
+  }
+
+ private:
+  PredicateSpec did_;
+  Moment at_;
+  BoundSelector selector_;                  // by names alone: whose rows are read
+  std::vector<BoundOperandTest> operands_;  // in the order of each_test
+};
+
+struct DidOperandSpec final : LocalClauseSpec {
+  PredicateSpec did;
+  [[nodiscard]] std::unique_ptr<const FactClause> bind(const Version& version, const Moment& at) const override {
+    return std::make_unique<DidOperandClause>(did, version, at);
+  }
+};
+
+}  // namespace
+
+bool has_operands(const PredicateSpec& did) {
+  return std::ranges::any_of(did.selector.where, [](const Condition& each) { return each.test.operand != nullptr; }) ||
+         std::ranges::any_of(did.measures, [](const MeasureSpec& each) { return each.test.operand != nullptr; });
+}
+
+LocalClausePtr did_with_operands(PredicateSpec did) {
+  auto out = std::make_shared<DidOperandSpec>();
+  out->did = std::move(did);
+  return out;
+}
+
+}  // namespace cdp
