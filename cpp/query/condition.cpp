@@ -337,6 +337,7 @@ std::vector<BoundCondition> bind_conditions(std::span<const Condition> condition
       continue;
     }
     const auto key = version.keys->find(condition.property);
+    if (!key && at.unknown != nullptr && !condition.property.empty()) at.unknown->properties.insert(condition.property);
     out.push_back({key ? std::optional(KeyId{*key}) : std::nullopt, BoundTest(condition.test, *version.strings, at)});
     out.back().resolved = key.has_value() && out.back().test.resolved();
   }
@@ -366,6 +367,7 @@ BoundSelector bind_selector(const Selector& selector, const Version& version, co
       out.names.push_back(NameId{*id});
     } else {
       out.resolved = false;
+      if (at.unknown != nullptr) at.unknown->events.insert(name);
     }
   }
   std::sort(out.names.begin(), out.names.end());

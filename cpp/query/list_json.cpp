@@ -57,6 +57,12 @@ std::int64_t milliseconds(const Token& token) {
   return static_cast<std::int64_t>(seconds * 1000 + (bits >> 34) / 1'000'000);
 }
 
+void append_time(std::int64_t time_ms, std::string& out) {
+  out.append("{\"$time\":");
+  append_integer(time_ms, out);
+  out += '}';
+}
+
 // Depth is bounded by the codec (limits::kDepth).
 void append_value(MsgpackReader& reader, std::string& out) {
   const Token token = reader.next();
@@ -68,11 +74,7 @@ void append_value(MsgpackReader& reader, std::string& out) {
     case Wire::kFloat: append_float(std::bit_cast<double>(token.bits), out); return;
     case Wire::kString:
     case Wire::kBinary: append_string(token.text(), out); return;
-    case Wire::kExt:
-      out.append("{\"$time\":");
-      append_integer(milliseconds(token), out);
-      out += '}';
-      return;
+    case Wire::kExt: return append_time(milliseconds(token), out);
     case Wire::kArray:
       out += '[';
       for (std::uint32_t at = 0; at < token.count; ++at) {
@@ -95,6 +97,34 @@ void append_value(MsgpackReader& reader, std::string& out) {
 }
 
 }  // namespace
+
+void append_json(const Node& node, std::string& out) {
+  switch (node.type) {
+    case Node::Type::kNull: out.append("null"); return;
+    case Node::Type::kBool: out.append(node.integer != 0 ? "true" : "false"); return;
+    case Node::Type::kInt: return append_integer(node.integer, out);
+    case Node::Type::kFloat: return append_float(node.number, out);
+    case Node::Type::kString: return append_string(node.text, out);
+    case Node::Type::kDatetime: return append_time(node.integer, out);
+    case Node::Type::kArray:
+      out += '[';
+      for (const Node& item : node.items) {
+        if (&item != node.items.data()) out += ',';
+        append_json(item, out);
+      }
+      out += ']';
+      return;
+    case Node::Type::kMap: break;
+  }
+  out += '{';
+  for (const auto& [name, value] : node.fields) {
+    if (&name != &node.fields.front().first) out += ',';
+    append_string(name, out);
+    out += ':';
+    append_json(value, out);
+  }
+  out += '}';
+}
 
 void append_list_json(std::string_view msgpack, std::string& out) {
   MsgpackReader reader(std::as_bytes(std::span(msgpack.data(), msgpack.size())));

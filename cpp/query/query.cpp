@@ -51,6 +51,28 @@ void check_names(const Table& table, bool is_broken_down) {
   }
 }
 
+void note_operands(const Binding& binding) {
+  for (const Operand& operand : binding.common.breakdown) {
+    if (!operand.is_trait) {
+      binding.note_property(operand.key);
+    } else if (!binding.version.keys->find(operand.key)) {
+      binding.unknown->traits.insert(operand.key);
+    }
+  }
+}
+
+// Names that select nothing are allowed, and the answer says which.
+void add_unknown(const UnknownNames& unknown, Table& table) {
+  const auto add = [&](const char* note, const std::set<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text.append(text.empty() ? "" : ", ").append(name);
+    if (!names.empty()) table.notes.emplace_back(note, std::move(text));
+  };
+  add("unknown_events", unknown.events);
+  add("unknown_properties", unknown.properties);
+  add("unknown_traits", unknown.traits);
+}
+
 // One query after binding. Shared by the workers: task i writes only its own words of `where_`.
 class Execution {
  public:
@@ -160,7 +182,9 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   const VersionPtr version = spec.common.as_of_ms ? version_as_of(pinned, *spec.common.as_of_ms) : pinned;
   const std::int64_t now_ms = spec.common.now_ms.value_or(options.now_ms);
   const Zone& zone = *spec.common.calendar.zone;
-  const Binding binding{*version, spec.common, resolve_range(spec.common.range, now_ms), now_ms, zone};
+  UnknownNames unknown;
+  const Binding binding{*version, spec.common, resolve_range(spec.common.range, now_ms), now_ms, zone, &unknown};
+  note_operands(binding);
   const std::unique_ptr<Kind> kind = spec.kind->bind(binding);
   std::optional<Predicate> where;
   if (spec.common.where != nullptr) where.emplace(*spec.common.where, *version, binding.moment());
@@ -187,6 +211,7 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   table.watermark = version->watermark;
   table.now_ms = now_ms;
   if (!zone.table().empty()) table.notes.emplace_back("zone_table", zone.table());
+  add_unknown(unknown, table);
   return table;
 }
 

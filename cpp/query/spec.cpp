@@ -114,7 +114,7 @@ Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false};
 constexpr std::string_view kOneForm =
     "a clause has one of and, or, not, trait, did, did_not, device, consent, group, list, suppressed, identity, "
     "profile, "
-    "bucket, geo, segment, stopped, restarted, regularly, sequence, predominantly, share";
+    "bucket, geo, segment, stopped, restarted, regularly, sequence, predominantly, share, cell";
 
 class PredicateParser {
  public:
@@ -130,10 +130,10 @@ class PredicateParser {
 
  private:
   PredicateSpec parse_one(Fields& fields, std::size_t depth) {
-    constexpr std::array<std::string_view, 22> kForms = {
+    constexpr std::array<std::string_view, 23> kForms = {
         "and",     "or",        "not",        "trait",    "did",           "did_not", "device", "consent",
         "group",   "list",      "suppressed", "identity", "profile",       "bucket",  "geo",    "segment",
-        "stopped", "restarted", "regularly",  "sequence", "predominantly", "share"};
+        "stopped", "restarted", "regularly",  "sequence", "predominantly", "share",   "cell"};
     std::size_t form = kForms.size();
     for (std::size_t i = 0; i < kForms.size(); ++i) {
       if (!fields.has(kForms[i])) continue;
@@ -163,6 +163,7 @@ class PredicateParser {
       case 19: return of_rows(parse_sequence(fields, calendar_));
       case 20: return of_rows(parse_predominantly(fields, calendar_));
       case 21: return of_rows(parse_share(fields, calendar_));
+      case 22: return of_rows(parse_cell(fields));
       default: fail_invalid(fields.path(), "expected a clause; " + std::string(kOneForm));
     }
   }
@@ -541,9 +542,18 @@ std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Pat
   return std::make_shared<const PredicateSpec>(PredicateParser(calendar).parse(node, path, 0));
 }
 
+namespace {
+bool needs_instant(const PredicateSpec& spec) {
+  return (spec.rows != nullptr && spec.rows->needs_instant()) || std::ranges::any_of(spec.children, needs_instant);
+}
+}  // namespace
+
 std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes) {
   const Node node = parse_document(bytes);
-  return parse_predicate(node, Path(), {});
+  const Path root;
+  std::shared_ptr<const PredicateSpec> out = parse_predicate(node, root, {});
+  if (needs_instant(*out)) fail_unsupported(root, "a cell is of one instant's answer: no clause of a live segment");
+  return out;
 }
 
 Spec::Spec() = default;
@@ -553,8 +563,11 @@ Spec::~Spec() = default;
 
 Spec parse_spec(std::span<const std::uint8_t> bytes) {
   const Node node = parse_document(bytes);
-  const Path root;
-  Fields fields(node, root);
+  return parse_spec(node, Path());
+}
+
+Spec parse_spec(const Node& node, const Path& path) {
+  Fields fields(node, path);
   Spec spec;
   spec.common = parse_common(fields, true);
   const KindEntry& entry = find_kind(spec.common.kind, fields.path("kind"));

@@ -213,6 +213,7 @@ struct Spec {
 };
 // Any kind of kinds(). `profile` is not among them: its answer is no table.
 [[nodiscard]] Spec parse_spec(std::span<const std::uint8_t> bytes);
+[[nodiscard]] Spec parse_spec(const Node& node, const Path& path);
 struct ProfileSpec;  // kinds/profile.hpp
 [[nodiscard]] ProfileSpec parse_profile_spec(std::span<const std::uint8_t> bytes);
 // Only a predicate (for watched segments).

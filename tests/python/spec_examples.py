@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-__all__ = ["ACCEPTED", "REFUSED", "TO_COME"]
+__all__ = ["ACCEPTED", "REFUSED"]
 
 NOW: Final = 1_700_000_000_000
 _AT: Final = {"$time": NOW}
@@ -254,7 +254,7 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     {"bucket": {"salt": "x", "from": 0, "to": 10_000}},
     {"geo": {"lat": "home.lat", "lon": "home.lon"}, "within": {"lat": 1.5, "lon": 2, "meters": 0}},
 ]
-_TO_COME: Final = [
+_OVERLAPS: Final = [
     {
         "kind": "overlap",
         "segments": [{"name": "a", "where": {"list": "a"}}, {"where": {"list": "b"}}],
@@ -271,11 +271,46 @@ _TO_COME: Final = [
     },
 ]
 
-ACCEPTED: Final = [*_COMMON, *_TRENDS, *_FUNNELS, *_RETENTIONS, *_OTHERS, *(_who(**clause) for clause in _CLAUSES)]
-TO_COME: Final = _TO_COME
+_WHEN: Final = {"zone": "UTC", "week_start": "sunday", "now_ms": 1, "as_of_ms": 1}
+_EXPLAINS: Final = [
+    {"kind": "explain", "ids": {"user_id": "u"}, "predicate": {"list": "a"}, "events": {"limit": 3}, **_WHEN},
+    {"kind": "explain", "profile": 0, "predicate": {"and": [{"list": "a"}]}},
+]
+_BY: Final = {"breakdown": [{"property": "p"}, {"trait": "t"}]}
+_CELLS: Final = [
+    _who(cell=_funnel(), at={"reached": 2}),
+    _who(cell=_funnel(**_BY), at={"lost": 2, "group": ["x", None]}),
+    _who(cell=_retention(), at={"cohort_ms": 0, "period": 1}),
+    _who(cell=_trend(events=["A", "B"], interval="day"), at={"start_ms": 0, "series": "B"}),
+    _who(cell=_trend(**_BY), at={"group": [1.5, True]}),
+]
+
+ACCEPTED: Final = [
+    *_COMMON,
+    *_TRENDS,
+    *_FUNNELS,
+    *_RETENTIONS,
+    *_OTHERS,
+    *_OVERLAPS,
+    *_EXPLAINS,
+    *_CELLS,
+    *(_who(**clause) for clause in _CLAUSES),
+]
 
 # A spec, and where its fault lies: the map that lacks a field or has one too many, or the value.
 REFUSED: Final[list[tuple[Any, str]]] = [
+    ({"kind": "explain", "ids": {"user_id": "u"}}, "$"),
+    ({"kind": "explain", "predicate": {"list": "a"}}, "$"),
+    ({"kind": "explain", "profile": 0, "predicate": {"lists": "a"}}, "$.predicate"),
+    ({"kind": "explain", "profile": 0, "predicate": {"list": "a"}, "events": {"limit": 10_001}}, "$.events.limit"),
+    (_who(cell=_funnel()), "$.where"),
+    (_who(cell=_funnel(), at={}), "$.where.at"),
+    (_who(cell=_funnel(limit=1), at={"reached": 1}), "$.where.cell.limit"),
+    (_who(cell=_funnel(steps=["A"]), at={"reached": 1}), "$.where.cell.steps"),
+    (_who(cell=_funnel(), at={"lost": 1}), "$.where.at.lost"),
+    (_who(cell=_retention(), at={"reached": 1}), "$.where.at.reached"),
+    (_who(cell=_trend(), at={"period": 1}), "$.where.at.period"),
+    (_who(cell={"kind": "profiles", "where": {"list": "a"}}, at={}), "$.where.cell.kind"),
     ([], "$"),
     ({}, "$"),
     ({"kind": "trends", "event": "A"}, "$.kind"),

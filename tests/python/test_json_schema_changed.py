@@ -36,6 +36,9 @@ BEYOND = (
     "two columns of the answer would be named",
     "two columns of one name",
     "two series of one name",
+    r"at\.group: expected",  # one value a breakdown
+    "answer has no column",
+    "trend.s cell needs total or unique",
     "at order: expected an integer from 0",
     r"at formula\[",
     "instant not after as_of_ms",

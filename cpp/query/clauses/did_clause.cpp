@@ -88,7 +88,11 @@ std::int64_t count_until(const BoundMeasure& measure, const Found& found, bool t
 
 DidClause::DidClause(const PredicateSpec& spec, const Version& version, const Moment& at)
     : selector(bind_selector(spec.selector, version, at)), window(spec.window) {
-  for (const MeasureSpec& measure : spec.measures) measures.push_back(bind_measure(measure, version));
+  for (const MeasureSpec& measure : spec.measures) {
+    measures.push_back(bind_measure(measure, version));
+    if (at.unknown != nullptr && !measure.property.empty() && !measures.back().key)
+      at.unknown->properties.insert(measure.property);
+  }
   zero_holds = std::all_of(measures.begin(), measures.end(),
                            [](const BoundMeasure& measure) { return measure_holds(measure, 0, {}); });
 }

@@ -22,6 +22,8 @@ class RowClause;
 struct RowClauseSpec {
   virtual ~RowClauseSpec() = default;
   [[nodiscard]] virtual std::unique_ptr<const RowClause> bind(const Version& version, const Moment& at) const = 0;
+  // It can only be bound to an instant: no clause of a live segment.
+  [[nodiscard]] virtual bool needs_instant() const noexcept { return false; }
 };
 
 // What a clause looks at.

@@ -17,4 +17,7 @@ namespace cdp {
 [[nodiscard]] std::shared_ptr<const RowClauseSpec> parse_predominantly(Fields& fields, const CalendarSpec& calendar);
 [[nodiscard]] std::shared_ptr<const RowClauseSpec> parse_share(Fields& fields, const CalendarSpec& calendar);
 
+//   {"cell": question, "at": place}    the profiles behind a cell of an answer (cell_clause.cpp)
+[[nodiscard]] std::shared_ptr<const RowClauseSpec> parse_cell(Fields& fields);
+
 }  // namespace cdp

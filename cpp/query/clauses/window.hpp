@@ -20,6 +20,8 @@ class BoundWindow {
    public:
     // Whether the event is inside; `until_ms` is lowered to when that may change.
     [[nodiscard]] bool holds(std::int64_t time_ms, std::int64_t& until_ms) const noexcept;
+    // Of times, half-open, now apart: for those who ask why.
+    [[nodiscard]] TimeRange borders() const noexcept { return {start_ms_, end_ms_}; }
 
    private:
     friend class BoundWindow;

@@ -24,6 +24,9 @@ namespace cdp {
 // The same for keys of several operands, first operand first. REQUIRES: equal sizes.
 [[nodiscard]] int compare_keys(std::span<const Value> left, std::span<const Value> right, const Dictionary& strings);
 
+// Adds a value to a column of its type, or kMixed.
+void push_value(TableColumn& column, const Value& value, const Dictionary& strings);
+
 // (number of a prefix, value) <-> dense number.
 class GroupTable {
  public:

@@ -58,6 +58,7 @@ class AttemptsFunnelKind final : public Kind {
       selectors.push_back(bind_selector({}, binding.version, binding.moment()));
     matcher_ = RowMatcher(std::move(selectors));
     for (const std::string& key : spec.hold) {
+      binding.note_property(key);
       const auto id = binding.version.keys->find(key);
       held_.push_back(id ? std::optional(KeyId{*id}) : std::nullopt);
     }

@@ -2,18 +2,22 @@
 
 #include <array>
 
+#include "column/dictionary.hpp"
+
 namespace cdp {
 namespace {
 
 constexpr std::array kKinds = {
-    KindEntry{"funnel", parse_funnel},
-    KindEntry{"profiles", parse_profiles},
-    KindEntry{"retention", parse_retention},
-    KindEntry{"trend", parse_trend},
+    KindEntry{"explain", parse_explain},   KindEntry{"funnel", parse_funnel},       KindEntry{"overlap", parse_overlap},
+    KindEntry{"profiles", parse_profiles}, KindEntry{"retention", parse_retention}, KindEntry{"trend", parse_trend},
 };
 
 }  // namespace
 
 std::span<const KindEntry> kinds() noexcept { return kKinds; }
+
+void Binding::note_property(const std::string& key) const {
+  if (unknown != nullptr && !key.empty() && !version.keys->find(key)) unknown->properties.insert(key);
+}
 
 }  // namespace cdp

@@ -20,8 +20,11 @@ struct Binding {
   const CommonSpec& common;
   TimeRange range;  // resolved, end ≤ now + 1
   std::int64_t now_ms = 0;
-  const Zone& zone;  // of common.zone
-  [[nodiscard]] Moment moment() const noexcept { return {now_ms, &zone}; }
+  const Zone& zone;                 // of common.zone
+  UnknownNames* unknown = nullptr;  // as in Moment
+  // Notes a property that the question reads, when the store has never seen it.
+  void note_property(const std::string& key) const;
+  [[nodiscard]] Moment moment() const noexcept { return {now_ms, &zone, unknown}; }
 };
 
 // A kind's own fields, parsed and validated without any store.
@@ -40,6 +43,8 @@ struct KindEntry {
 [[nodiscard]] std::span<const KindEntry> kinds() noexcept;
 
 // In the kinds' own files.
+std::unique_ptr<KindSpec> parse_explain(Fields& fields, const CommonSpec& common);
+std::unique_ptr<KindSpec> parse_overlap(Fields& fields, const CommonSpec& common);
 std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec& common);
 std::unique_ptr<KindSpec> parse_funnel(Fields& fields, const CommonSpec& common);
 std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& common);

@@ -47,17 +47,6 @@ void parse_events(const Node& node, const Path& path, ProfileSpec& out) {
   fields.done();
 }
 
-Origin find_origin(const Version& version, const ProfileSpec& spec) {
-  if (spec.profile)
-    return *spec.profile < version.origin_count ? Origin{static_cast<std::uint32_t>(*spec.profile)} : kNoOrigin;
-  for (const auto& [kind, value] : spec.ids) {
-    const Origin origin = version.identities->find(kind, value);
-    // The map runs ahead of the version: an origin behind its count is not there yet.
-    if (origin != kNoOrigin && raw(origin) < version.origin_count) return origin;
-  }
-  return kNoOrigin;
-}
-
 class ProfileReader {
  public:
   ProfileReader(const Version& version, const ProfileSpec& spec, std::int64_t now_ms)
@@ -231,6 +220,17 @@ void settle_ids(ProfileSpec& spec) {
   if (spec.ids.size() < 2) return;
   std::stable_sort(spec.ids.begin(), spec.ids.end(),
                    [](const auto& left, const auto& right) { return rank_of(left.first) < rank_of(right.first); });
+}
+
+Origin find_origin(const Version& version, const ProfileSpec& spec) {
+  if (spec.profile)
+    return *spec.profile < version.origin_count ? Origin{static_cast<std::uint32_t>(*spec.profile)} : kNoOrigin;
+  for (const auto& [kind, value] : spec.ids) {
+    const Origin origin = version.identities->find(kind, value);
+    // The map runs ahead of the version: an origin behind its count is not there yet.
+    if (origin != kNoOrigin && raw(origin) < version.origin_count) return origin;
+  }
+  return kNoOrigin;
 }
 
 std::optional<ProfileAnswer> read_profile(const Version& version, const ProfileSpec& spec, std::int64_t now_ms) {

@@ -171,6 +171,7 @@ bool TrendSpec::is_plain() const noexcept {
 }
 
 std::unique_ptr<Kind> TrendSpec::bind(const Binding& binding) const {
+  for (const TrendMeasure& measure : measures) binding.note_property(measure.key);
   return is_plain() ? make_plain_trend(*this, binding) : make_ruled_trend(*this, binding);
 }
 

@@ -7,6 +7,7 @@ Every builder is immutable: each call returns a new one, so parts can be shared.
 """
 
 from cdpstore.query.did import did, did_not, regularly, restarted, stopped
+from cdpstore.query.explain import Explain, explain
 from cdpstore.query.funnel import Funnel, Step, funnel, step
 from cdpstore.query.json_schema import json_schema
 from cdpstore.query.local import (
@@ -20,6 +21,7 @@ from cdpstore.query.local import (
     near,
     trait_value,
 )
+from cdpstore.query.overlap import Overlap, changes, overlap
 from cdpstore.query.predicate import (
     HasDevice,
     InGroup,
@@ -44,9 +46,11 @@ from cdpstore.query.trend import Series, Trend, series, trend
 
 __all__ = [
     "KINDS",
+    "Explain",
     "Funnel",
     "HasDevice",
     "InGroup",
+    "Overlap",
     "Predicate",
     "Profile",
     "Profiles",
@@ -62,10 +66,12 @@ __all__ = [
     "any_event",
     "at_times",
     "bucket",
+    "changes",
     "consent",
     "created",
     "did",
     "did_not",
+    "explain",
     "first_seen",
     "funnel",
     "has_device",
@@ -80,6 +86,7 @@ __all__ = [
     "named",
     "near",
     "on_list",
+    "overlap",
     "profile",
     "profiles",
     "regularly",
@@ -96,4 +103,4 @@ __all__ = [
     "trend",
 ]
 
-KINDS = ("trend", "funnel", "retention", "profiles", "profile")
+KINDS = ("trend", "funnel", "retention", "profiles", "overlap", "explain", "profile")

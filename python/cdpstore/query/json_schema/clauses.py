@@ -120,6 +120,27 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
     ),
 }
 
+_INT64: Final = 2**63
+
+
+def _no(*names: str) -> dict[str, Schema]:
+    return dict.fromkeys(names, NEVER)
+
+
+def _place(rules: Schema) -> Schema:
+    return {"properties": {"at": rules}}
+
+
+_OF_FUNNEL: Final = {
+    "properties": _no("cohort_ms", "period", "start_ms", "series"),
+    **chosen([(has("reached"), {"properties": {"lost": NEVER}})], has("lost")),
+}
+
+
+def _cell_of(kind: str) -> Schema:
+    return {"properties": {"cell": {"properties": {"kind": {"const": kind}}}}}
+
+
 _STATE_CLAUSES: Final[dict[str, Schema]] = {
     "trait": {
         "title": "Trait",
@@ -185,6 +206,46 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
         },
     ),
     "segment": closed("Segment", {"segment": ref("name", "In the live segment of this name.")}),
+    "cell": closed(
+        "Cell",
+        {
+            "cell": {
+                "description": "A funnel, retention or trend, without limit and as_of_ms.",
+                "properties": {"kind": {"enum": ["funnel", "retention", "trend"]}, "limit": NEVER, "as_of_ms": NEVER},
+                "$ref": "#",
+            },
+            "at": {
+                **closed(
+                    "Place in the answer",
+                    {},
+                    {
+                        "reached": integer(1, 32, "Of a funnel: a step that was reached."),
+                        "lost": integer(
+                            2, 32, "Of a funnel, in place of reached: a step that was not, of the one before."
+                        ),
+                        "cohort_ms": integer(-_INT64, _INT64 - 1, "Of a retention: the cohort's start."),
+                        "period": integer(-_INT64, _INT64 - 1, "Of a retention: the period."),
+                        "start_ms": integer(-_INT64, _INT64 - 1, "Of a trend: the bucket's start."),
+                        "series": {"description": "Of a trend: the series' name.", "type": "string"},
+                        "group": {
+                            "description": "One value a breakdown, null where there is none.",
+                            "type": "array",
+                            "items": chosen([({"type": "null"}, {})], ref("literal")),
+                        },
+                    },
+                    description="Which number of the answer: a step, a period, a bucket; and which group.",
+                ),
+            },
+        },
+        description="The profiles behind a number of an answer. In questions only.",
+        **chosen(
+            [
+                (_cell_of("funnel"), _place(_OF_FUNNEL)),
+                (_cell_of("retention"), _place({"properties": _no("reached", "lost", "start_ms", "series")})),
+            ],
+            _place({"properties": _no("reached", "lost", "cohort_ms", "period")}),
+        ),
+    ),
 }
 
 _JOINS: Final[dict[str, Schema]] = {

@@ -38,18 +38,21 @@ _PROFILES: Final = kind(
     },
 )
 
+_IDS: Final[Schema] = {
+    "description": "Its identities, a value a kind; the highest-ranked one that is known.",
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 64,
+    "additionalProperties": {"type": ["string", "integer"]},
+}
+_ONE_OF_IDS: Final = chosen([(has("ids"), {"properties": {"profile": NEVER}}), (has("profile"), {})], has("ids"))
+
 _PROFILE: Final = kind(
     "profile",
     "Profile: all that is known of one",
     {},
     {
-        "ids": {
-            "description": "Its identities, a value a kind; the highest-ranked one that is known.",
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": 64,
-            "additionalProperties": {"type": ["string", "integer"]},
-        },
+        "ids": _IDS,
         "profile": integer(0, _ID_MOST, "Its id; in place of ids."),
         "events": closed(
             "Events",
@@ -63,7 +66,7 @@ _PROFILE: Final = kind(
         ),
         **WHEN,
     },
-    **chosen([(has("ids"), {"properties": {"profile": NEVER}}), (has("profile"), {})], has("ids")),
+    **_ONE_OF_IDS,
 )
 
 _NAMED_SEGMENT: Final = closed(
@@ -88,11 +91,30 @@ _CHANGES: Final = kind(
     {**WHO, "limit": integer(0, ROWS_MOST, "At most so many changes; the notes count all."), **WHEN},
 )
 
+_EXPLAIN: Final = kind(
+    "explain",
+    "Explain: why one profile is in a segment, or is not",
+    {"predicate": ref("predicate", "A row for every clause of it.")},
+    {
+        "ids": _IDS,
+        "profile": integer(0, _ID_MOST, "Its id; in place of ids."),
+        "events": closed(
+            "Evidence",
+            {},
+            {"limit": integer(0, 10_000, "So many of the newest events a clause; default 10.")},
+            description="How much each clause shows.",
+        ),
+        **WHEN,
+    },
+    **_ONE_OF_IDS,
+)
+
 KINDS: Final[dict[str, Schema]] = {
     "trend": TREND,
     "funnel": FUNNEL,
     "retention": RETENTION,
     "profiles": _PROFILES,
     "profile": _PROFILE,
+    "explain": _EXPLAIN,
     "overlap": {"title": "Overlap: who is in which segments", **chosen([(has("segment"), _CHANGES)], _SEVERAL)},
 }

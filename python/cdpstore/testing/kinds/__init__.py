@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cdpstore.table import Table
-from cdpstore.testing.kinds import funnel, profiles, retention, trend
+from cdpstore.testing.kinds import funnel, overlap, profiles, retention, trend
 from cdpstore.testing.spec import Fields
 from cdpstore.testing.view import View
 
@@ -18,4 +18,5 @@ KINDS: dict[str, tuple[Parse, Answer]] = {
     "funnel": (funnel.parse, funnel.answer),
     "retention": (retention.parse, retention.answer),
     "profiles": (profiles.parse, profiles.answer),
+    "overlap": (overlap.parse, overlap.answer),
 }

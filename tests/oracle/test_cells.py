@@ -1,0 +1,150 @@
+"""Cells: the profiles behind each number of an answer are exactly so many."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdpstore.errors import BadQuery
+from cdpstore.store import Store
+from cdpstore.testing import strategies
+from tests.oracle.scale import examples
+from tests.oracle.test_ways_of_answering import row_by_row
+from tests.oracle.twins import CARE, Twins
+
+T = 1_704_067_200_000
+DAY = 86_400_000
+NOW = T + 10 * DAY
+
+
+def _behind(twins: Twins, question: Any, at: Any) -> int:
+    spec = {"kind": "profiles", "where": {"cell": question, "at": at}}
+    answer = twins.real.query(spec, now_ms=twins.now_ms)
+    assert row_by_row(twins.real, spec, twins.now_ms) == twins.answer(spec)
+    return len(answer.rows())
+
+
+def _plain(spec: dict[str, Any]) -> dict[str, Any]:
+    """Without what a cell cannot have: the rest of a limit, lists as the values of a group."""
+    kept = {key: value for key, value in spec.items() if key not in ("limit", "fill", "count", "formula")}
+    if "breakdown" in kept:
+        kept["breakdown"] = [each for each in kept["breakdown"] if "tags" not in each.values()]
+    return kept
+
+
+histories = strategies.histories(max_batches=3)
+cares = st.lists(st.sampled_from(CARE), min_size=6, max_size=6)
+
+
+@pytest.mark.timeout(900)
+@examples(30)
+@given(histories, cares, strategies.funnels().map(_plain))
+def test_as_many_reached_and_lost_a_step_as_the_funnel_says(history: Any, care: Any, question: Any) -> None:
+    twins = Twins.of(history, care)
+    try:
+        try:
+            answer = twins.real.query(question, now_ms=twins.now_ms)
+        except BadQuery:
+            return
+        groups = len(question.get("breakdown", []))
+        for row in answer.rows()[:4]:
+            group = {"group": list(row[:groups])} if groups else {}
+            steps = row[groups : groups + len(question["steps"])]
+            for number, count in enumerate(steps, 1):
+                if question.get("hold") or question.get("attribution") == "every_step":
+                    continue  # a profile may be there several times over
+                assert _behind(twins, question, {"reached": number, **group}) == count
+                if number > 1:
+                    assert _behind(twins, question, {"lost": number, **group}) == steps[number - 2] - count
+    finally:
+        twins.close()
+
+
+@pytest.mark.timeout(900)
+@examples(30)
+@given(histories, cares, strategies.retentions().map(_plain))
+def test_as_many_are_in_a_cell_of_a_retention_as_it_says(history: Any, care: Any, question: Any) -> None:
+    twins = Twins.of(history, care)
+    try:
+        try:
+            answer = twins.real.query(question, now_ms=twins.now_ms)
+        except BadQuery:
+            return
+        groups = len(question.get("breakdown", []))
+        for row in answer.rows()[:6]:
+            group = {"group": list(row[:groups])} if groups else {}
+            cohort_ms, period, profiles = row[groups : groups + 3]
+            assert _behind(twins, question, {"cohort_ms": cohort_ms, "period": period, **group}) == profiles
+    finally:
+        twins.close()
+
+
+@pytest.mark.timeout(900)
+@examples(30)
+@given(histories, cares, (strategies.trends() | strategies.ruled_trends()).map(_plain), st.booleans())
+def test_as_many_are_in_a_cell_of_a_trend_as_are_unique_there(
+    history: Any, care: Any, question: Any, in_unit: bool
+) -> None:
+    question = {**question, "measures": ["unique"], "order": 0}
+    if isinstance(question.get("interval"), list):
+        question["interval"] = question["interval"][0]
+    if not in_unit and not question.keys() & {"rolling", "cumulative"}:
+        question.pop("interval", None)
+    twins = Twins.of(history, care)
+    try:
+        answer = twins.real.query(question, now_ms=twins.now_ms)
+        names = [name for name in ("series", "start_ms") if name in answer.names]
+        groups = len(question.get("breakdown", []))
+        for row in answer.rows()[:6]:
+            at: dict[str, Any] = dict(zip(names, row, strict=False))
+            if groups:
+                at["group"] = list(row[len(names) : len(names) + groups])
+            assert _behind(twins, question, at) == row[-1]
+    finally:
+        twins.close()
+
+
+def _event(who: str, day: float, name: str) -> dict[str, Any]:
+    return {"type": "event", "name": name, "time_ms": T + int(day * DAY), "ids": {"user_id": who}}
+
+
+def test_who_was_lost_at_a_step_is_a_segment_like_any_other() -> None:
+    with Store.open(background=False) as store:
+        store.append([_event("a", 1, "Viewed"), _event("a", 2, "Added"), _event("b", 1, "Viewed")], now_ms=NOW)
+        store.set_traits({"user_id": "b"}, {"plan": "pro"}, now_ms=NOW)
+        lost = {"cell": {"kind": "funnel", "steps": ["Viewed", "Added"], "window": "7d"}, "at": {"lost": 2}}
+        pro = {"trait": "plan", "op": "eq", "value": "pro"}
+        for where, expected in ((lost, [(1,)]), ({"and": [lost, pro]}, [(1,)]), ({"not": lost}, [(0,)])):
+            assert store.query({"kind": "profiles", "where": where}, now_ms=NOW).rows() == expected
+
+
+FUNNEL = {"kind": "funnel", "steps": ["A", "B"], "window": "1d"}
+TREND = {"kind": "trend", "event": "A", "interval": "day"}
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"cell": FUNNEL}, "where.at"),
+    ({"cell": FUNNEL, "at": {}}, "where.at.reached"),
+    ({"cell": FUNNEL, "at": {"reached": 1, "lost": 2}}, "where.at.reached"),
+    ({"cell": FUNNEL, "at": {"lost": 1}}, "where.at.lost"),
+    ({"cell": FUNNEL, "at": {"reached": 3}}, "at.reached"),
+    ({"cell": FUNNEL, "at": {"period": 1}}, "where.at.reached"),
+    ({"cell": FUNNEL, "at": {"reached": 1, "group": ["x"]}}, "where.at.group"),
+    ({"cell": {**FUNNEL, "limit": 1}, "at": {"reached": 1}}, "where.cell.limit"),
+    ({"cell": {**FUNNEL, "steps": ["A"]}, "at": {"reached": 1}}, "where.cell.steps"),
+    ({"cell": {"kind": "profiles", "where": {"did": "A"}}, "at": {}}, "where.cell.kind"),
+    ({"cell": TREND, "at": {"series": "A"}}, "at.series"),
+    ({"cell": {**TREND, "measures": [{"sum": "x"}]}, "at": {}}, "cell.measures"),
+]
+
+
+@pytest.mark.parametrize(("where", "path"), BAD)
+def test_a_bad_cell_says_where(where: dict[str, Any], path: str) -> None:
+    with Store.open(background=False) as store, pytest.raises(BadQuery) as raised:
+        store.query({"kind": "profiles", "where": where}, now_ms=NOW)
+    assert raised.value.path == path
+
+
+def test_a_live_segment_has_no_cells() -> None:
+    with Store.open(background=False) as store, pytest.raises(BadQuery) as raised:
+        store.watch("lost", {"cell": FUNNEL, "at": {"lost": 2}}, now_ms=NOW)
+    assert raised.value.code == "query.unsupported"
