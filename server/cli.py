@@ -18,6 +18,7 @@ from cdpstore.client import Client
 from cdpstore.errors import CDPError, NotFound
 from cdpstore.model import datetime_of
 from cdpstore.query import json_schema
+from cdpstore.schema import columns_of
 from cdpstore.server.access import KeyFile, Right
 from cdpstore.server.config import load as load_config
 
@@ -181,6 +182,46 @@ def stats(server: str, key: str) -> None:
     for part, size_bytes in sorted(held.memory.items(), key=lambda each: -each[1]):
         screen.add_row(f"  {part}", f"{size_bytes / 1e6:,.1f} MB")
     _console.print(screen)
+
+
+@main.command()
+@_client_options
+@click.option("--event", "only", help="Only this event.")
+def schema(server: str, key: str, only: str | None) -> None:
+    """Show which events and traits have come in: volume, first and last time, types of their values."""
+    with _connect(server, key) as client:
+        found = client.schema()
+    events = Screen(box=None, header_style="dim", pad_edge=False)
+    events.add_column("event", overflow="fold")
+    events.add_column("events", justify="right", no_wrap=True)
+    events.add_column("first (UTC)", no_wrap=True)
+    events.add_column("last (UTC)", no_wrap=True)
+    events.add_column("property", overflow="fold")
+    events.add_column("values", overflow="fold")
+    for event in found.events:
+        if only is not None and event.name != only:
+            continue
+        head = [event.name, f"{event.volume:,}", _minute(event.first_ms), _minute(event.last_ms)]
+        for property_name, types in sorted(event.properties.items()) or [("", {})]:
+            events.add_row(*head, property_name, columns_of(types))
+            head = ["", "", "", ""]
+    _console.print(events, highlight=False)
+    if only is not None:
+        return
+    if found.traits:
+        traits = Screen("trait", "values", box=None, header_style="dim", pad_edge=False)
+        for name, types in sorted(found.traits.items()):
+            traits.add_row(name, columns_of(types))
+        _console.print(traits, highlight=False)
+    if found.blocked:
+        blocked = Screen("blocked event", "rejected", box=None, header_style="dim", pad_edge=False)
+        for name, count in sorted(found.blocked.items()):
+            blocked.add_row(name, f"{count:,}")
+        _console.print(blocked, highlight=False)
+
+
+def _minute(time_ms: int) -> str:
+    return datetime_of(time_ms).strftime("%Y-%m-%d %H:%M")
 
 
 @main.command()

@@ -109,6 +109,31 @@ py::list definitions(const Engine& engine) {
   return out;
 }
 
+py::list type_counts(const std::vector<TypeCount>& counts) {
+  py::list out;
+  for (const TypeCount& count : counts) {
+    out.append(py::make_tuple(count.key, static_cast<unsigned>(count.type), count.count));
+  }
+  return out;
+}
+
+py::tuple schema(const Engine& engine) {
+  SchemaView found;
+  {
+    const py::gil_scoped_release released;
+    found = engine.schema();
+  }
+  py::list events, blocked;
+  for (const SchemaView::Event& event : found.events) {
+    events.append(
+        py::make_tuple(event.name, event.first_ms, event.last_ms, event.count, type_counts(event.properties)));
+  }
+  for (const SchemaView::Blocked& name : found.blocked) {
+    blocked.append(py::make_tuple(name.name, name.rejected, name.blocked));
+  }
+  return py::make_tuple(events, type_counts(found.traits), blocked, found.watermark);
+}
+
 py::list memory(const Engine& engine) {
   py::list out;
   for (const MemoryPart& part : engine.memory()) {
@@ -151,6 +176,7 @@ void bind_engine(py::module_& module) {
       .def("transitions", &transitions)
       .def("definitions", &definitions)
       .def("members", &members)
+      .def("schema", &schema)
       .def("seal_now", &Engine::seal_now, released())
       .def("compact", &Engine::compact, released())
       .def("digest", &Engine::digest, released())

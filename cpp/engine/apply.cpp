@@ -1,5 +1,6 @@
 // The apply thread: groups in log order → state → one published version → watch → outcomes. The same code replays the log.
 #include "engine/impl.hpp"
+#include "engine/store_rules.hpp"
 
 namespace cdp {
 namespace {
@@ -72,6 +73,14 @@ Outcome Engine::Impl::apply_one(Pending& pending, std::vector<Origin>& touched) 
   return {Ack{applier->last_sequence(), 0, 0, {}}, std::nullopt};
 }
 
+// A definition that changes what the store keeps or takes. True when what is there already changed with it.
+bool Engine::Impl::take_rule(const DefineRecord& define) {
+  if (define.kind == kBlockedKind) applier->block(define.name, !define.body.empty());
+  if (define.kind != kRetentionKind) return false;
+  retention = Retention::replace(retention.get(), parse_retention(define.body), tick_ms);
+  return true;
+}
+
 void Engine::Impl::publish_applied() {
   const std::lock_guard lock(publish_mutex);
   const VersionPtr before = current.load();
@@ -79,6 +88,7 @@ void Engine::Impl::publish_applied() {
   applier->fill(*next);
   next->tick_ms = tick_ms;
   next->event_count = event_count;
+  next->retention = retention;
   for (auto& batch : fresh_tail) next->tail.push_back(std::move(batch));
   fresh_tail.clear();
   current.store(std::move(next));
@@ -119,6 +129,10 @@ void Engine::Impl::apply_group(Group& group) {
     if (const auto* define = std::get_if<DefineRecord>(&pending.record)) {
       tick_ms = std::max(tick_ms, define->now_ms);
       settle_run();
+      if (take_rule(*define)) {
+        publish_applied();
+        watching([&] { watches.retest_all(*current.load(), tick_ms); });
+      }
       bool has_changed = false;
       watching([&] { has_changed = watches.define(*define, current.load(), tick_ms, pool.get()); });
       if (has_changed) publish_segments();

@@ -144,6 +144,12 @@ std::vector<Transition> Engine::transitions(std::uint64_t after_cursor, std::siz
   return impl_->watches.transitions(after_cursor, limit);
 }
 
+SchemaView Engine::schema() const {
+  const std::lock_guard applying(impl_->apply_mutex);
+  if (impl_->state_torn) throw impl_->apply_failed;
+  return impl_->applier->schema();
+}
+
 void Engine::cancel_queries() noexcept { impl_->queries_stopped.store(true); }
 
 std::vector<Definition> Engine::definitions() const {

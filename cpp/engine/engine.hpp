@@ -27,6 +27,7 @@
 #include "engine/stages.hpp"
 #include "query/query.hpp"
 #include "store/memory_part.hpp"
+#include "store/schema.hpp"
 #include "store/version.hpp"
 
 namespace cdp {
@@ -122,7 +123,8 @@ class Engine {
   // Rows of this moment's version, for readers in Arrow's layout. REQUIRES: the engine outlives it and its readers.
   [[nodiscard]] std::shared_ptr<const Export> bind_export(std::span<const std::uint8_t> spec,
                                                           std::int64_t now_ms) const;
-  void cancel_queries() noexcept;  // those that run and all that come end with query.cancelled: before closing
+  void cancel_queries() noexcept;           // those that run and all that come end with query.cancelled: before closing
+  [[nodiscard]] SchemaView schema() const;  // what has come in; waits for the group being applied
   [[nodiscard]] std::vector<Transition> transitions(std::uint64_t after_cursor, std::size_t limit) const;
   [[nodiscard]] std::vector<Definition> definitions() const;
   [[nodiscard]] std::vector<std::uint64_t> members(std::string_view watch_name) const;  // of a live segment, ascending

@@ -102,6 +102,7 @@ struct Engine::Impl {
   WatchSet watches;
   std::int64_t tick_ms = 0;
   std::uint64_t event_count = 0;
+  std::shared_ptr<const Retention> retention;
   std::vector<std::shared_ptr<const TailBatch>> fresh_tail;  // of the group being applied
   bool state_torn = false;  // a group was left half applied: state behind the published version is not to be read
 
@@ -157,6 +158,7 @@ struct Engine::Impl {
   void apply_group(Group& group);
   Outcome apply_one(Pending& pending, std::vector<Origin>& touched);
   Outcome apply_batch(Pending& pending, std::vector<Origin>& touched);
+  bool take_rule(const DefineRecord& define);
   void publish_applied();
   void publish_segments();
   // order.cpp

@@ -57,7 +57,8 @@ bool Engine::Impl::merge_once(bool drain_split, bool look_for_split) {
   const VersionPtr version = current.load();
   const std::vector<Tier> tiers = choose_merge(*version, drain_split, look_for_split);
   if (tiers.empty()) return false;
-  Tier merged = merge_tiers(tiers, version->placement, *version->links);
+  const std::optional<Horizon> horizon = horizon_of(*version, version->tick_ms);
+  Tier merged = merge_tiers(tiers, version->placement, *version->links, horizon ? &*horizon : nullptr);
   const std::lock_guard lock(publish_mutex);
   auto next = std::make_shared<Version>(*current.load());
   for (std::size_t shard = 0; shard < next->shards.size(); ++shard) {

@@ -30,10 +30,10 @@ class Hasher {
   Sha256 sha_;
 };
 
-void add_rows(Hasher& hasher, const Version& version, Origin home, std::vector<Row>& rows,
+void add_rows(Hasher& hasher, const Version& version, Origin home, const Horizon* horizon, std::vector<Row>& rows,
               std::vector<std::pair<KeyId, Value>>& fields) {
   rows.clear();
-  rows_of(version, home, {}, rows);
+  rows_of(version, home, {}, {.horizon = horizon}, rows);
   hasher.number(rows.size());
   for (const Row& row : rows) {
     hasher.signed_number(row.time_ms);
@@ -93,6 +93,7 @@ void add_facts(Hasher& hasher, const Version& version, Origin home) {
 void add_profiles(Hasher& hasher, const Version& version) {
   std::vector<Row> rows;
   std::vector<std::pair<KeyId, Value>> fields;
+  const std::optional<Horizon> horizon = horizon_of(version, version.tick_ms);
   hasher.number(version.origin_count);
   for (std::uint32_t id = 0; id < version.origin_count; ++id) {
     const Origin origin{id};
@@ -102,7 +103,7 @@ void add_profiles(Hasher& hasher, const Version& version) {
       hasher.text(identity.value);
     }
     if (version.links->home(origin) != origin) continue;
-    add_rows(hasher, version, origin, rows, fields);
+    add_rows(hasher, version, origin, horizon ? &*horizon : nullptr, rows, fields);
     add_traits(hasher, version, origin);
     add_facts(hasher, version, origin);
   }

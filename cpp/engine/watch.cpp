@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/pool.hpp"
 #include "base/utf8.hpp"
+#include "engine/store_rules.hpp"
 #include "query/document.hpp"
 #include "query/spec.hpp"
 
@@ -71,6 +72,7 @@ void check_definition(std::string_view kind, std::string_view name, std::string_
     throw Error(Family::kLimitExceeded, code::kDefinitionInvalid, "a definition has at most 64 KiB", "body");
   }
   if (!body.empty()) check_body(kind, name, body, segments);
+  check_store_rule(kind, name, body);
 }
 
 WatchSet::Watch WatchSet::make_watch(std::shared_ptr<const PredicateSpec> spec, const Version& version) const {
@@ -178,6 +180,15 @@ void WatchSet::retest(const Version& version, std::span<const Origin> touched, s
     bind_again(watch, version);
     for (const Origin origin : retired) retire(name, watch, version, origin, tick_ms);
     for (const Origin home : homes) test(name, watch, version, home, tick_ms, Cause::kEvent);
+  }
+}
+
+void WatchSet::retest_all(const Version& version, std::int64_t tick_ms) {
+  for (auto& [name, watch] : watches_) {
+    bind_again(watch, version);
+    for (std::uint32_t id = 0; id < version.origin_count; ++id) {
+      if (version.links->home(Origin{id}) == Origin{id}) test(name, watch, version, Origin{id}, tick_ms, Cause::kTime);
+    }
   }
 }
 

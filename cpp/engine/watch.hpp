@@ -43,6 +43,8 @@ class WatchSet {
   bool define(const DefineRecord& record, const VersionPtr& version, std::int64_t tick_ms, Pool* pool);
   // Tests the profiles of these origins at engine time `tick_ms`.
   void retest(const Version& version, std::span<const Origin> touched, std::int64_t tick_ms);
+  // Tests every profile: what the store keeps changed.
+  void retest_all(const Version& version, std::int64_t tick_ms);
   // Tests every profile whose answer time alone may have changed by `tick_ms`.
   void settle(const Version& version, std::int64_t tick_ms);
 

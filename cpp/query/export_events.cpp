@@ -24,7 +24,7 @@ class EventExport final : public Export {
  public:
   EventExport(const VersionPtr& version, const ExportSpec& spec, std::int64_t now_ms, const ExportOptions& options)
       : Export(version, now_ms),
-        plan_(scan_plan(*version)),
+        plan_(scan_plan(*version, now_ms)),
         pool_(options.pool),
         stop_(options.stop),
         selector_(bind_selector(spec.names, *version, {now_ms, nullptr})),
@@ -40,7 +40,7 @@ class EventExport final : public Export {
  private:
   friend class EventReader;
 
-  // Of every row with such a name, whatever range and `where` say: how rows are cut into chunks must not show.
+  // Of every row with such a name that is kept, whatever range and `where` say: how rows lie must not show.
   [[nodiscard]] SeenKeys seen_keys() const {
     std::map<std::pair<KeyId, ValueType>, bool> found;
     const auto look = [&](const std::vector<std::shared_ptr<const Chunk>>& chunks) {
@@ -48,7 +48,7 @@ class EventExport final : public Export {
         for (const Slice& slice : chunk->slices) {
           if (!selector_.selects(slice.name)) continue;
           for (const Column& column : slice.columns) {
-            if (column.value_count != 0) found[{column.key, column.type}] = true;
+            if (has_values(*chunk, slice, column)) found[{column.key, column.type}] = true;
           }
         }
       }
@@ -66,6 +66,17 @@ class EventExport final : public Export {
       key.types |= 1u << static_cast<unsigned>(column.second);
     }
     return seen;
+  }
+
+  // Of rows that are kept.
+  [[nodiscard]] bool has_values(const Chunk& chunk, const Slice& slice, const Column& column) const {
+    if (column.value_count == 0 || !plan_->horizon) return column.value_count != 0;
+    const std::int64_t start_ms = partition_start_ms(chunk.partition), cut_ms = plan_->horizon->cut_ms(slice.name);
+    if (cut_ms < start_ms + chunk.time_min) return true;
+    for (std::uint32_t row = 0; row < slice.row_count; ++row) {
+      if (start_ms + chunk.time[slice.posting(row)] > cut_ms && column.has(row)) return true;
+    }
+    return false;
   }
 
   std::shared_ptr<const ScanPlan> plan_;

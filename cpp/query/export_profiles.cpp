@@ -18,7 +18,7 @@ enum Fixed : std::size_t { kProfileId, kCreated, kFirstKind };
 class ProfileExport final : public Export {
  public:
   ProfileExport(const VersionPtr& version, const ExportSpec& spec, std::int64_t now_ms, const ExportOptions& options)
-      : Export(version, now_ms), plan_(scan_plan(*version)), pool_(options.pool), stop_(options.stop) {
+      : Export(version, now_ms), plan_(scan_plan(*version, now_ms)), pool_(options.pool), stop_(options.stop) {
     if (spec.where != nullptr) where_.emplace(*spec.where, *version, Moment{now_ms, nullptr});
     fields_ = {{"profile_id", ArrowType::kUint, false}, {"created", ArrowType::kTime, true}};
     for (const KindRule& rule : default_kind_rules()) {

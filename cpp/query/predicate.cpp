@@ -273,11 +273,25 @@ Truth Predicate::evaluate(const Version& version, Origin home, std::span<const R
   return evaluate_one(state_->root, version, home, rows, now_ms);
 }
 
+namespace {
+// What a row counts for ends with the row: the truth holds until the first one leaves.
+Truth evaluate_within(const Version& version, const Predicate& predicate, Origin home, std::span<const Row> rows,
+                      const Horizon& horizon, std::int64_t now_ms) {
+  Truth truth = predicate.evaluate(version, home, rows, now_ms);
+  for (const Row& row : rows)
+    truth.valid_until_ms = std::min(truth.valid_until_ms, horizon.end_ms(row.name, row.time_ms));
+  return truth;
+}
+}  // namespace
+
 Truth evaluate_profile(const Version& version, const Predicate& predicate, Origin home, std::int64_t now_ms) {
   std::vector<Row> rows;
   const bool no_names = predicate.names().empty() && !predicate.any_name();
   if (predicate.reads_rows() && !no_names) {
-    rows_of(version, home, predicate.any_name() ? std::span<const NameId>() : predicate.names(), rows);
+    const std::optional<Horizon> horizon = horizon_of(version, now_ms);
+    rows_of(version, home, predicate.any_name() ? std::span<const NameId>() : predicate.names(),
+            {.horizon = horizon ? &*horizon : nullptr}, rows);
+    if (horizon) return evaluate_within(version, predicate, home, rows, *horizon, now_ms);
   }
   return predicate.evaluate(version, home, rows, now_ms);
 }

@@ -83,7 +83,7 @@ class Execution {
         where_(where),
         context_(context),
         force_rows_(options.force_rows),
-        plan_(scan_plan(version)) {
+        plan_(scan_plan(version, context.now_ms)) {
     if (where != nullptr || force_rows_) all_ = &plan_->everyone(version);
     if (where == nullptr) return;
     mask_ = ProfileMask(version);
@@ -158,7 +158,7 @@ class Execution {
   void add_rows(Origin home, std::vector<Row>& rows, Partial& partial) {
     if (where_ != nullptr && !mask_.has(home)) return;
     rows.clear();
-    rows_of(version_, home, names_, rows);
+    rows_of(version_, home, names_, {.horizon = plan_->horizon ? &*plan_->horizon : nullptr}, rows);
     kind_->add_rows(context_, home, rows, partial);
   }
 
@@ -173,6 +173,17 @@ class Execution {
   ProfileMask mask_;
   std::vector<std::unique_ptr<Partial>> partials_;
 };
+
+// A range that begins before rows of its events are kept is empty there: the answer says since when they are.
+void note_horizon(const Version& version, const Kind& kind, const QueryContext& context, Table& table) {
+  const std::optional<Horizon> horizon = horizon_of(version, context.now_ms);
+  if (!horizon) return;
+  const std::vector<NameId> names = kind.names();
+  std::int64_t cut_ms = names.empty() ? horizon->latest_cut_ms() : INT64_MIN;
+  for (const NameId name : names) cut_ms = std::max(cut_ms, horizon->cut_ms(name));
+  if (cut_ms != INT64_MIN && context.range.start_ms <= cut_ms)
+    table.notes.emplace_back("retained_since_ms", cut_ms + 1);
+}
 
 }  // namespace
 
@@ -210,6 +221,7 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   check_names(table, !spec.common.breakdown.empty());
   table.watermark = version->watermark;
   table.now_ms = now_ms;
+  if (kind->scans()) note_horizon(*version, *kind, context, table);
   if (!zone.table().empty()) table.notes.emplace_back("zone_table", zone.table());
   add_unknown(unknown, table);
   return table;

@@ -1,6 +1,7 @@
 #include "query/scan_plan.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace cdp {
 namespace {
@@ -84,7 +85,9 @@ void mark_slow(const Version& version, std::span<const PlacedLayer> layers, cons
   plan.slow_places.find(layers, plan.slow, before != nullptr ? &before->slow_places : nullptr);
 }
 
-void build_tasks(const Version& version, std::span<const PlacedLayer> layers, ScanPlan& plan) {
+// `gone`: chunks to leave out.
+void build_tasks(const Version& version, std::span<const PlacedLayer> layers,
+                 const std::unordered_set<const Chunk*>& gone, ScanPlan& plan) {
   for (std::uint32_t shard = 0; shard < version.placement.shard_count; ++shard) {
     plan.first_task.push_back(plan.tasks.size());
     constexpr std::size_t kWords = limits::kStripeIds / 64;
@@ -106,7 +109,7 @@ void build_tasks(const Version& version, std::span<const PlacedLayer> layers, Sc
     const std::size_t first_task = plan.first_task[layers[rank].shard];
     const auto stripes = static_cast<std::uint32_t>(plan.first_task[layers[rank].shard + 1] - first_task);
     for (const auto& chunk : layers[rank].layer->chunks) {
-      if (chunk->row_count == 0) continue;
+      if (chunk->row_count == 0 || gone.contains(chunk.get())) continue;
       const std::uint32_t first = chunk->first_id / limits::kStripeIds;
       const std::uint32_t last = std::min((chunk->last_id + limits::kStripeIds - 1) / limits::kStripeIds, stripes);
       for (std::uint32_t stripe = first; stripe < last; ++stripe) {
@@ -128,10 +131,57 @@ std::shared_ptr<const ScanPlan> scan_plan(const Version& version) {
   seal_tail(version, before.get(), *plan);
   const std::vector<PlacedLayer> layers = layers_of(version, *plan);
   mark_slow(version, layers, before.get(), *plan);
-  build_tasks(version, layers, *plan);
+  build_tasks(version, layers, {}, *plan);
   if (before != nullptr) plan->take_everyone(*before);
   version.scan_plan.set(plan, version.watermark);
   return plan;
+}
+
+std::shared_ptr<const ScanPlan> scan_plan(const Version& version, std::int64_t now_ms) {
+  std::shared_ptr<const ScanPlan> plan = scan_plan(version);
+  const std::optional<Horizon> horizon = horizon_of(version, now_ms);
+  if (!horizon) return plan;
+  std::shared_ptr<const ScanPlan> within = plan->within(version, *horizon);
+  return within != nullptr ? within : plan;
+}
+
+std::shared_ptr<const ScanPlan> ScanPlan::within(const Version& version, const Horizon& asked) const {
+  const std::lock_guard lock(within_mutex_);
+  if (within_horizon_ == asked) return within_;
+  const std::vector<PlacedLayer> layers = layers_of(version, *this);
+  std::unordered_set<const Chunk*> gone;
+  std::vector<std::vector<std::uint64_t>> marked = slow;
+  bool any = false;
+  for (const PlacedLayer& placed : layers) {
+    std::vector<std::uint64_t>& words = marked[placed.shard];
+    for (const auto& chunk : placed.layer->chunks) {
+      const Expired how = expired(*chunk, asked);
+      if (how == Expired::kAll) gone.insert(chunk.get());
+      if (how != Expired::kSome) continue;
+      words.resize(std::size_t{cdp::stripe_count(version, placed.shard)} * limits::kStripeIds / 64);
+      each_expired(*chunk, asked, [&](std::uint32_t row) {
+        const std::uint32_t id = chunk->local_id(row);
+        if (id / 64 >= words.size()) return;
+        words[id / 64] |= std::uint64_t{1} << (id % 64);
+        any = true;
+      });
+    }
+  }
+  std::shared_ptr<ScanPlan> made;
+  if (any || !gone.empty()) {
+    made = std::make_shared<ScanPlan>();
+    made->pieces = pieces;
+    made->homed_least = homed_least;
+    made->link_sequence = link_sequence;
+    made->slow = std::move(marked);
+    made->horizon = asked;
+    made->slow_places.find(layers, made->slow, &slow_places);
+    build_tasks(version, layers, gone, *made);
+    made->take_everyone(*this);
+  }
+  within_horizon_ = asked;
+  within_ = std::move(made);
+  return within_;
 }
 
 const ProfileMask& ScanPlan::everyone(const Version& version) const {
@@ -185,7 +235,7 @@ void prefetch_rows(const Chunk& chunk, std::uint32_t first) {
 class LinkedProfiles {
  public:
   LinkedProfiles(const Version& version, const ScanPlan& plan, std::span<const NameId> names)
-      : version_(version), plan_(plan), names_(names) {}
+      : version_(version), plan_(plan), horizon_(plan.horizon ? &*plan.horizon : nullptr), names_(names) {}
 
   void prefetch(Origin home) const {
     each_relative(home, [](std::uint32_t, std::uint32_t, Origin, std::span<const SlowPlace> places) {
@@ -197,8 +247,8 @@ class LinkedProfiles {
   void rows_of(Origin home, std::vector<Row>& out) const {
     each_relative(home, [&](std::uint32_t shard, std::uint32_t id, Origin relative, std::span<const SlowPlace> places) {
       for (const SlowPlace& place : places) {
-        add_chunk_rows(*version_.links, home, names_, *place.chunk, {place.first, place.last}, relative, place.layer,
-                       out);
+        add_chunk_rows(*version_.links, horizon_, home, names_, *place.chunk, {place.first, place.last}, relative,
+                       place.layer, out);
       }
       if (places.empty() && !plan_.is_slow(shard, id)) look_for(home, relative, shard, id, out);
     });
@@ -218,12 +268,14 @@ class LinkedProfiles {
     if (task >= plan_.first_task[shard + 1]) return;
     for (const ChunkPlaceInPlan& place : plan_.places[task]) {
       if (id < place.first_id || id >= place.last_id) continue;
-      add_chunk_rows(*version_.links, home, names_, *place.chunk, place.chunk->rows_of(id), relative, place.layer, out);
+      add_chunk_rows(*version_.links, horizon_, home, names_, *place.chunk, place.chunk->rows_of(id), relative,
+                     place.layer, out);
     }
   }
 
   const Version& version_;
   const ScanPlan& plan_;
+  const Horizon* horizon_;
   std::span<const NameId> names_;
 };
 
@@ -263,13 +315,14 @@ std::vector<Stretch> find_stretches(const Task& task, std::span<const ChunkPlace
   return out;
 }
 
-void take_stretch(const LinkView& links, Origin home, const Stretch& stretch, const ChunkPlaceInPlan& place,
-                  std::span<const std::uint32_t> names, std::vector<Row>& out) {
+void take_stretch(const LinkView& links, const Horizon* horizon, Origin home, const Stretch& stretch,
+                  const ChunkPlaceInPlan& place, std::span<const std::uint32_t> names, std::vector<Row>& out) {
   const Chunk& chunk = *place.chunk;
   const std::int64_t start_ms = partition_start_ms(chunk.partition);
   for (std::uint32_t at = stretch.first; at < stretch.last; ++at) {
     const std::uint32_t name = names[chunk.code(at)];
     if (name == kNone) continue;
+    if (horizon != nullptr && !horizon->has(NameId{name}, start_ms + chunk.time[at])) continue;
     const Origin origin = chunk.foreign.empty() ? home : chunk.foreign.at(at, home);
     if (origin != home && links.home(origin) != home) continue;
     out.push_back({start_ms + chunk.time[at], origin, NameId{name}, place.layer, &chunk, at, nullptr, 0});
@@ -289,6 +342,7 @@ void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<con
   std::ranges::stable_sort(stretches, {}, &Stretch::home);
   std::vector<std::vector<std::uint32_t>> names_at(places.size());
   const LinkedProfiles linked(*task.version, *task.plan, names);
+  const Horizon* horizon = task.plan->horizon ? &*task.plan->horizon : nullptr;
   std::vector<Row> rows;
   auto stretch = stretches.cbegin();
   for (std::uint32_t home = 0; home < homes.size(); ++home) {
@@ -298,7 +352,7 @@ void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<con
     for (; stretch != stretches.cend() && stretch->home == home; ++stretch) {
       std::vector<std::uint32_t>& names_there = names_at[stretch->place];
       if (names_there.empty()) names_there = names_of(*places[stretch->place].chunk, names);
-      take_stretch(links, homes[home], *stretch, places[stretch->place], names_there, rows);
+      take_stretch(links, horizon, homes[home], *stretch, places[stretch->place], names_there, rows);
     }
     if (alone[home] != 0) order_events(rows);
     visit(homes[home], rows);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "query/profile_mask.hpp"
@@ -43,6 +44,7 @@ struct ScanPlan {
   std::vector<Task> tasks;                                 // by (shard, first_id); for the version it was made for
   std::vector<std::size_t> first_task;                     // of each shard, and the end
   std::vector<std::vector<ChunkPlaceInPlan>> places;       // of each task's chunks
+  std::optional<Horizon> horizon;                          // rows past it are not there, whatever chunks hold
 
   [[nodiscard]] bool is_slow(std::uint32_t shard, std::uint32_t local_id) const noexcept {
     const std::vector<std::uint64_t>& words = slow[shard];
@@ -62,6 +64,9 @@ struct ScanPlan {
   // Every profile, for predicates: made by the first query that has one, from the newest that an earlier plan made.
   [[nodiscard]] const ProfileMask& everyone(const Version& version) const;
   void take_everyone(const ScanPlan& before);
+  // This plan as of a horizon: chunks wholly past it are left out, profiles that have rows past it in others are slow (which
+  // reads them row by row, and so without those). Null when no row is past it. The newest is kept.
+  [[nodiscard]] std::shared_ptr<const ScanPlan> within(const Version& version, const Horizon& horizon) const;
 
  private:
   struct Everyone {
@@ -72,9 +77,14 @@ struct ScanPlan {
   mutable std::mutex everyone_mutex_;
   mutable std::shared_ptr<const Everyone> everyone_;  // of this version
   std::shared_ptr<const Everyone> everyone_before_;   // of an earlier one
+  mutable std::mutex within_mutex_;
+  mutable std::optional<Horizon> within_horizon_;
+  mutable std::shared_ptr<const ScanPlan> within_;
 };
 
 [[nodiscard]] std::shared_ptr<const ScanPlan> scan_plan(const Version& version);
+// As it is asked at an instant: where the version has retention, without the rows that are past it then.
+[[nodiscard]] std::shared_ptr<const ScanPlan> scan_plan(const Version& version, std::int64_t now_ms);
 
 // Origins that are homes among the slow profiles of a task.
 [[nodiscard]] std::vector<Origin> slow_homes(const Task& task);

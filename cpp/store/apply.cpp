@@ -60,7 +60,12 @@ class Applier::Run {
     tail_->batch = shared_batch_;
     tail_->first_order = state_.order_;
     tail_->shape_name.reserve(events.shapes.size());
-    for (const Shape& shape : events.shapes) tail_->shape_name.push_back(name_of(batch_.strings.at(shape.name)));
+    for (const Shape& shape : events.shapes) {
+      const std::string_view name = batch_.strings.at(shape.name);
+      const bool is_blocked = state_.schema_.any_blocked() && state_.schema_.is_blocked(name);
+      is_blocked_.push_back(is_blocked ? 1 : 0);
+      tail_->shape_name.push_back(is_blocked ? kNone : name_of(name));
+    }
     tail_->field_key.reserve(events.fields.size());
     for (const ShapeField& field : events.fields) {
       tail_->field_key.push_back(key_of(batch_.strings.at(field.key)));
@@ -229,9 +234,14 @@ class Applier::Run {
     state_.sequence_ += run.count;
   }
 
-  // Over a bound of names or keys.
+  // Blocked, or over a bound of names or keys.
   void refuse_shape(std::uint32_t number) {
     const Shape& shape = batch_.events.shapes[number];
+    if (is_blocked_[number] != 0) {
+      const std::string_view name = batch_.strings.at(shape.name);
+      state_.schema_.count_blocked(name);
+      return reject(code::kNameBlocked, "name", name, "a name that is not blocked in this store");
+    }
     if (tail_->shape_name[number] == kNone) {
       return reject(code::kLimitNames, "name", batch_.strings.at(shape.name), "at most 65,535 event names in a store");
     }
@@ -327,6 +337,9 @@ class Applier::Run {
     for (StoredOperation& operation : operations) operation.origin = origin;
     state_.profiles_.touch(origin, record.time_ms);
     state_.profiles_.apply(operations, is_linked(origin));
+    for (const StoredOperation& operation : operations) {
+      if (operation.kind != TraitKind::kUnset) state_.schema_.add_trait(operation.key, operation.value.type);
+    }
     accept(origin);
   }
 
@@ -535,8 +548,22 @@ class Applier::Run {
 
   void finish_tail() {
     if (!tail_ || tail_->event.empty()) return;
+    count_shapes();
     state_.order_ += tail_->event.size();
     result_.tail = std::move(tail_);
+  }
+
+  void count_shapes() {
+    const EventColumns& events = batch_.events;
+    std::vector<SchemaCounts::Seen> seen(events.shapes.size());
+    for (const std::uint32_t event : tail_->event) seen[events.shape[event]].add(events.time_ms[event]);
+    for (std::size_t number = 0; number < seen.size(); ++number) {
+      if (seen[number].count == 0) continue;
+      const Shape& shape = events.shapes[number];
+      state_.schema_.add_events(NameId{tail_->shape_name[number]}, seen[number],
+                                std::span(events.fields).subspan(shape.first_field, shape.field_count),
+                                std::span(tail_->field_key).subspan(shape.first_field, shape.field_count));
+    }
   }
 
   Applier& state_;
@@ -545,7 +572,8 @@ class Applier::Run {
   std::vector<Origin>* touched_;
   std::vector<IdentityKey> keys_;
   std::vector<Origin> origin_of_;                // per identity of the batch; kNoOrigin until it is seen
-  std::vector<std::uint8_t> is_refused_;         // per shape: its name or a key is one too many
+  std::vector<std::uint8_t> is_refused_;         // per shape: blocked, or its name or a key is one too many
+  std::vector<std::uint8_t> is_blocked_;         // per shape
   std::vector<std::uint32_t> operation_key_;     // string of the batch -> KeyId, where a trait operation names it
   std::vector<std::uint32_t> operation_string_;  // string of the batch -> StringId, where an operation or fact has it
   std::vector<Origin> touched_groups_;
@@ -593,6 +621,12 @@ void Applier::fill(Version& version) {
 
 std::vector<std::pair<EventKey, std::int32_t>> Applier::live_event_ids() const { return event_ids_.live(day_); }
 
+SchemaView Applier::schema() const {
+  SchemaView out = schema_.view(names_, keys_);
+  out.watermark = sequence_;
+  return out;
+}
+
 void Applier::memory(std::vector<MemoryPart>& parts) const {
   parts.push_back({"identities", identities_.size_bytes(), identities_.size()});
   parts.push_back({"traits", profiles_.size_bytes(), origin_count_});
@@ -603,6 +637,7 @@ void Applier::memory(std::vector<MemoryPart>& parts) const {
   }
   parts.push_back({"groups", groups_.size_bytes(), groups_.size()});
   parts.push_back({"event_ids", event_ids_.size_bytes(), event_ids_.size()});
+  parts.push_back({"schema", schema_.size_bytes(), 0});
   parts.push_back({"names", names_.size_bytes(), names_.size()});
   parts.push_back({"keys", keys_.size_bytes(), keys_.size()});
   parts.push_back({"strings", strings_.size_bytes(), strings_.size()});

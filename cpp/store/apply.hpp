@@ -23,6 +23,7 @@
 #include "store/links.hpp"
 #include "store/memory_part.hpp"
 #include "store/profile_store.hpp"
+#include "store/schema.hpp"
 #include "store/version.hpp"
 
 namespace cdp {
@@ -54,6 +55,10 @@ class Applier {
   // Sets what the state gives to the next version: watermark, origins, links, profiles, dictionaries, identities.
   void fill(Version& version);
 
+  // Events of this name are rejected from here on, or no longer.
+  void block(std::string_view name, bool blocked) { schema_.block(name, blocked); }
+  [[nodiscard]] SchemaView schema() const;
+
   [[nodiscard]] std::uint64_t last_sequence() const noexcept { return sequence_; }
   // Events that carried a lower-ranked identity of another profile: nothing was joined.
   [[nodiscard]] std::uint64_t identity_conflicts() const noexcept { return conflicts_; }
@@ -72,6 +77,7 @@ class Applier {
   ProfileStore profiles_;
   std::array<FactStore, kFactTypes> facts_;  // by FactType
   GroupStore groups_;
+  SchemaCounts schema_;
   std::int64_t received_ms_ = 0;  // the latest
   std::uint64_t sequence_ = 0;
   std::uint64_t order_ = 0;  // of the next accepted event

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "store/retention.hpp"
 #include "store/version.hpp"
 
 namespace cdp {
@@ -32,11 +33,13 @@ struct Tier {
 // One tier out of adjacent tiers (oldest first) of one partition: rows in order, homed by `links` (rows whose home moved
 // since their layer was built move with it, also to another shard). A shard in which no row moves and that has one layer
 // keeps its chunks: only homed_sequence is brought up to date.
-// REQUIRES: tiers not empty, adjacent, one partition. Cost: ~50-110 ns a row.
-[[nodiscard]] Tier merge_tiers(std::span<const Tier> tiers, const Placement& placement, const LinkView& links);
+// Rows past the horizon (null: none) are left out. REQUIRES: tiers not empty, adjacent, one partition. Cost: ~50-110 ns a row.
+[[nodiscard]] Tier merge_tiers(std::span<const Tier> tiers, const Placement& placement, const LinkView& links,
+                               const Horizon* horizon = nullptr);
 
 // Which adjacent tiers to merge next: by rows, fan-in kMergeFanIn; empty when nothing is worth it.
-// A partition with rows misplaced by links comes first, whole, when split profiles own over 2 % of its rows (or when
+// A tier comes first of which over 2 % is past retention at engine time (any, when draining), then
+// a partition with rows misplaced by links, whole, when split profiles own over 2 % of its rows (or when
 // `drain_split` asks for it). `look_for_split`: false leaves that search out, which costs as much as many merges when it is
 // made at each look.
 [[nodiscard]] std::vector<Tier> choose_merge(const Version& version, bool drain_split = false,
@@ -66,14 +69,15 @@ struct RowCut {
   std::int64_t now_ms = INT64_MAX;
   std::uint64_t count = UINT64_MAX;
   bool newest = false;
+  const Horizon* horizon = nullptr;  // rows past it are not there; null: all are
 };
 // As above, in event order, cut. Partitions beyond the cut are not looked at.
 void rows_of(const Version& version, Origin home, std::span<const NameId> names, const RowCut& cut,
              std::vector<Row>& out);
 // Adds those of a chunk's rows under `place` that belong to the profile `home`; `layer` becomes theirs.
-// REQUIRES: names ascend; rows = chunk.rows_of(place's local id).
-void add_chunk_rows(const LinkView& links, Origin home, std::span<const NameId> names, const Chunk& chunk,
-                    Chunk::Rows rows, Origin place, std::uint32_t layer, std::vector<Row>& out);
+// REQUIRES: names ascend; rows = chunk.rows_of(place's local id). `horizon` may be null.
+void add_chunk_rows(const LinkView& links, const Horizon* horizon, Origin home, std::span<const NameId> names,
+                    const Chunk& chunk, Chunk::Rows rows, Origin place, std::uint32_t layer, std::vector<Row>& out);
 // Brings rows of one profile into event order (time, origin, log order).
 void order_events(std::vector<Row>& rows);
 

@@ -58,14 +58,55 @@ const Chunk* chunk_of(const Layer& layer, std::uint32_t local_id) {
   return after == layer.chunks.begin() ? nullptr : std::prev(after)->get();
 }
 
-// By (from_id, tier, spine row).
-std::vector<Move> find_moves(std::span<const Tier> tiers, const Placement& placement, const LinkView& links) {
+constexpr std::uint32_t kNowhere = kNone;  // to_shard of a row past retention
+
+bool is_expired(const Chunk& chunk, std::uint32_t row, const Horizon* horizon) {
+  return horizon != nullptr &&
+         !horizon->has(chunk.slices[chunk.code(row)].name, partition_start_ms(chunk.partition) + chunk.time[row]);
+}
+
+// The tiers without the chunks of which every row is past the horizon.
+std::vector<Tier> without_expired_chunks(std::span<const Tier> tiers, const Horizon& horizon) {
+  std::vector<Tier> out(tiers.begin(), tiers.end());
+  for (Tier& tier : out) {
+    for (auto& layer : tier.shards) {
+      if (layer == nullptr) continue;
+      auto kept = std::make_shared<Layer>(*layer);
+      std::erase_if(kept->chunks, [&](const auto& chunk) {
+        const bool gone = expired(*chunk, horizon) == Expired::kAll;
+        if (gone) kept->row_count -= chunk->row_count;
+        return gone;
+      });
+      if (kept->chunks.size() == layer->chunks.size()) continue;
+      layer = kept->chunks.empty() ? nullptr : std::move(kept);
+    }
+  }
+  return out;
+}
+
+// Rows past the horizon move nowhere.
+void find_expired(std::span<const Tier> tiers, const Horizon& horizon, std::vector<Move>& out) {
+  for (std::uint32_t rank = 0; rank < tiers.size(); ++rank) {
+    for (std::uint32_t shard = 0; shard < tiers[rank].shards.size(); ++shard) {
+      if (tiers[rank].shards[shard] == nullptr) continue;
+      for (const auto& chunk : tiers[rank].shards[shard]->chunks) {
+        if (expired(*chunk, horizon) == Expired::kNone) continue;
+        each_expired(*chunk, horizon, [&](std::uint32_t row) {
+          out.push_back({shard, chunk->local_id(row), kNowhere, kNone, rank, row, chunk.get()});
+        });
+      }
+    }
+  }
+}
+
+// Rows that links moved, to the place of their profile.
+void find_moves(std::span<const Tier> tiers, const Placement& placement, const LinkView& links, const Horizon* horizon,
+                std::vector<Move>& out) {
   std::uint64_t homed = links.last_change();
   for (const Tier& tier : tiers) {
     for (const auto& layer : tier.shards) homed = layer == nullptr ? homed : std::min(homed, layer->homed_sequence);
   }
-  std::vector<Move> out;
-  if (homed == links.last_change()) return out;
+  if (homed == links.last_change()) return;
   for (const Origin place : links.changed_since(homed)) {
     const std::uint32_t shard = placement.shard(place), id = placement.local_id(place);
     for (std::uint32_t rank = 0; rank < tiers.size(); ++rank) {
@@ -75,17 +116,12 @@ std::vector<Move> find_moves(std::span<const Tier> tiers, const Placement& place
       const Chunk::Rows rows = chunk->rows_of(id);
       for (std::uint32_t row = rows.first; row < rows.last; ++row) {
         const Origin home = links.home(chunk->foreign.at(row, place));
-        if (home != place) {
+        if (home != place && !is_expired(*chunk, row, horizon)) {
           out.push_back({shard, id, placement.shard(home), placement.local_id(home), rank, row, chunk});
         }
       }
     }
   }
-  if (placement.shard_count > 1) {
-    std::stable_sort(out.begin(), out.end(),
-                     [](const Move& left, const Move& right) { return left.from_id < right.from_id; });
-  }
-  return out;
 }
 
 std::vector<BlockRows> count_blocks(Layers layers, std::uint32_t shard, std::span<const Move> moves) {
@@ -535,9 +571,22 @@ std::uint64_t rows_of_tier(const Tier& tier) noexcept {
   return rows;
 }
 
-Tier merge_tiers(std::span<const Tier> tiers, const Placement& placement, const LinkView& links) {
+Tier merge_tiers(std::span<const Tier> tiers, const Placement& placement, const LinkView& links,
+                 const Horizon* horizon) {
   const Layer frame = frame_of(tiers, links);
-  const std::vector<Move> moves = find_moves(tiers, placement, links);
+  std::vector<Tier> kept;
+  std::vector<Move> moves;  // by (from_id, tier, spine row)
+  if (horizon != nullptr) {
+    kept = without_expired_chunks(tiers, *horizon);
+    tiers = kept;
+    find_expired(tiers, *horizon, moves);
+  }
+  find_moves(tiers, placement, links, horizon, moves);
+  if (placement.shard_count > 1 || horizon != nullptr) {
+    std::sort(moves.begin(), moves.end(), [](const Move& left, const Move& right) {
+      return std::tie(left.from_id, left.tier, left.spine_row) < std::tie(right.from_id, right.tier, right.spine_row);
+    });
+  }
   Tier merged;
   for (std::uint32_t shard = 0; shard < placement.shard_count; ++shard) {
     std::vector<std::shared_ptr<const Layer>> layers;

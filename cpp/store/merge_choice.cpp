@@ -1,5 +1,6 @@
 // Which tiers to merge next. Rules, in this order, for each partition:
 //
+// 0. Rows past retention at engine time: a tier of which they are over 2 % (or any, when draining), alone.
 // 1. Misplaced rows: over 2 % of the rows lie under profiles whose links changed since (or any, when draining): the whole
 //    partition. A tier that has none but knows only old links is taken alone: its merge keeps the chunks and only notes
 //    that it is up to date (draining, or when over kStaleOrigins origins changed since).
@@ -68,6 +69,34 @@ std::uint64_t rows_of_tiers(Tiers tiers) {
   std::uint64_t rows = 0;
   for (const Tier& tier : tiers) rows += rows_of_tier(tier);
   return rows;
+}
+
+// --- rule 0
+
+std::uint64_t count_expired(const Tier& tier, const Horizon& horizon) {
+  std::uint64_t rows = 0;
+  for (const auto& layer : tier.shards) {
+    if (layer == nullptr) continue;
+    for (const auto& chunk : layer->chunks) {
+      switch (expired(*chunk, horizon)) {
+        case Expired::kNone: break;
+        case Expired::kSome: each_expired(*chunk, horizon, [&](std::uint32_t) { ++rows; }); break;
+        case Expired::kAll: rows += chunk->row_count;
+      }
+    }
+  }
+  return rows;
+}
+
+std::vector<Tier> choose_expired(std::span<const Partition> partitions, const Horizon& horizon, bool any) {
+  for (const Partition& partition : partitions) {
+    for (std::size_t at = 0; at < partition.tiers.size(); ++at) {
+      const std::uint64_t rows = count_expired(partition.tiers[at], horizon);
+      if (rows == 0) continue;
+      if (any || rows * 50 > rows_of_tier(partition.tiers[at])) return choice_of(partition, at, at + 1);
+    }
+  }
+  return {};
 }
 
 // --- rule 1
@@ -182,6 +211,10 @@ Stale find_stale(const Version& version, std::span<const Partition> partitions, 
 
 std::vector<Tier> choose_merge(const Version& version, bool drain_split, bool look_for_split) {
   const std::vector<Partition> partitions = partitions_of(version);
+  if (const auto horizon = horizon_of(version, version.tick_ms); horizon && look_for_split) {
+    std::vector<Tier> choice = choose_expired(partitions, *horizon, drain_split);
+    if (!choice.empty()) return choice;
+  }
   Stale stale;
   if (look_for_split) stale = find_stale(version, partitions, drain_split);
   if (!stale.changed.empty() || drain_split) {

@@ -20,6 +20,10 @@ constexpr std::size_t kCompareOrigins = 8;  // members compared one by one in th
   return names.empty() || std::binary_search(names.begin(), names.end(), name);
 }
 
+[[nodiscard]] bool is_expired(const Horizon* horizon, NameId name, std::int64_t time_ms) {
+  return horizon != nullptr && !horizon->has(name, time_ms);
+}
+
 const Chunk* chunk_of(const Layer& layer, std::uint32_t local_id) {
   const auto after = std::upper_bound(layer.chunks.begin(), layer.chunks.end(), local_id,
                                       [](std::uint32_t id, const auto& chunk) { return id < chunk->first_id; });
@@ -115,6 +119,7 @@ void add_place_rows(const Wanted& wanted_rows, const Place& place) {
     if (!chunk.foreign.empty() && origin != home && links.home(origin) != home) return false;
     const NameId name = chunk.slices[chunk.code(at)].name;
     if (!wanted(wanted_rows.names, name)) return false;
+    if (is_expired(wanted_rows.cut.horizon, name, start_ms + chunk.time[at])) return false;
     wanted_rows.out.push_back({start_ms + chunk.time[at], origin, name, place.rank, &chunk, at, nullptr, 0});
     return true;
   };
@@ -182,6 +187,7 @@ void add_tail_rows(const Wanted& wanted_rows, const TailBatch& batch, std::span<
     const std::uint32_t event = batch.event[index];
     const NameId name{batch.shape_name[events.shape[event]]};
     if (!wanted(wanted_rows.names, name) || events.time_ms[event] > wanted_rows.cut.now_ms) return;
+    if (is_expired(wanted_rows.cut.horizon, name, events.time_ms[event])) return;
     out.push_back({events.time_ms[event], batch.origin[index], name, rank, nullptr, 0, &batch, event});
   };
   if (members.size() <= kCompareOrigins) return find_members(batch.origin, members, add);
@@ -237,8 +243,8 @@ Value tail_value(const TailBatch& batch, ValueType type, std::uint64_t bits) {
 
 }  // namespace
 
-void add_chunk_rows(const LinkView& links, Origin home, std::span<const NameId> names, const Chunk& chunk,
-                    Chunk::Rows rows, Origin place, std::uint32_t layer, std::vector<Row>& out) {
+void add_chunk_rows(const LinkView& links, const Horizon* horizon, Origin home, std::span<const NameId> names,
+                    const Chunk& chunk, Chunk::Rows rows, Origin place, std::uint32_t layer, std::vector<Row>& out) {
   if (rows.first == rows.last) return;
   if (chunk.foreign.empty() && place != home && links.home(place) != home) return;
   const std::int64_t start_ms = partition_start_ms(chunk.partition);
@@ -246,7 +252,8 @@ void add_chunk_rows(const LinkView& links, Origin home, std::span<const NameId> 
     const Origin origin = chunk.foreign.empty() ? place : chunk.foreign.at(at, place);
     if (!chunk.foreign.empty() && origin != home && links.home(origin) != home) continue;
     const NameId name = chunk.slices[chunk.code(at)].name;
-    if (wanted(names, name)) out.push_back({start_ms + chunk.time[at], origin, name, layer, &chunk, at, nullptr, 0});
+    if (!wanted(names, name) || is_expired(horizon, name, start_ms + chunk.time[at])) continue;
+    out.push_back({start_ms + chunk.time[at], origin, name, layer, &chunk, at, nullptr, 0});
   }
 }
 

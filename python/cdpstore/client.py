@@ -20,8 +20,10 @@ from typing import Any, Final, Self, TypeVar
 import msgpack
 import msgspec
 
-from cdpstore.errors import BadQuery, CDPError, Unavailable
+from cdpstore.errors import BadQuery, CDPError, InvalidRequest, Unavailable
 from cdpstore.model import Ack, Record, Reject, StoreStats, Transition, encode_batch
+from cdpstore.rules import Rules
+from cdpstore.schema import Schema
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.wire import (
     PROTOCOL_VERSION,
@@ -37,6 +39,7 @@ from cdpstore.wire import (
     Query,
     ReadGroup,
     ReadProfile,
+    ReadSchema,
     Reply,
     Stats,
     Watch,
@@ -54,7 +57,7 @@ _RECONNECT_DELAYS_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _IN_FLIGHT_MOST: Final = 256
 
 
-class AsyncClient(Writes[Awaitable[Ack]]):
+class AsyncClient(Writes[Awaitable[Ack]], Rules[Awaitable[int]]):
     """One connection to a server, reconnecting. Use within one event loop."""
 
     def __init__(self, host: str, port: int, api_key: str, *, name: str = "", patience_s: float = 30.0) -> None:
@@ -145,9 +148,19 @@ class AsyncClient(Writes[Awaitable[Ack]]):
         return None if body is None else GroupAnswer.from_msgpack(body)
 
     async def define(self, kind: str, name: str, body: Mapping[str, Any] | None) -> int:
-        """A definition into the log (`watch`, `campaign`); None removes it. Returns its sequence."""
+        """A definition into the log (`watch`, `campaign`, `retention`, `blocked`); None removes it. Returns its
+        sequence."""
         sequence: int = await self._ask(Define(self._take_id(), kind, name, _raw(body)))
         return sequence
+
+    def _define(self, kind: str, name: str, body: Mapping[str, Any] | None, now_ms: int | None) -> Awaitable[int]:
+        if now_ms is not None:
+            raise InvalidRequest("definition.invalid", "over the wire the server tells the time", path="now_ms")
+        return self.define(kind, name, body)
+
+    async def schema(self) -> Schema:
+        """What has come in: event names, properties, traits, their types and volume; blocked names."""
+        return msgspec.convert(await self._ask(ReadSchema(self._take_id())), Schema)
 
     async def ping(self) -> None:
         """Returns when the server has read everything sent before."""
@@ -307,7 +320,7 @@ class _Connection:
         self._writer.transport.abort()
 
 
-class Client(Writes[Ack]):
+class Client(Writes[Ack], Rules[int]):
     """`AsyncClient` for programs without an event loop: the same calls, blocking, safe from many threads."""
 
     def __init__(
@@ -389,6 +402,15 @@ class Client(Writes[Ack]):
     def define(self, kind: str, name: str, body: Mapping[str, Any] | None) -> int:
         """As `AsyncClient.define`."""
         return self._wait(self._client.define(kind, name, body))
+
+    def _define(self, kind: str, name: str, body: Mapping[str, Any] | None, now_ms: int | None) -> int:
+        if now_ms is not None:
+            raise InvalidRequest("definition.invalid", "over the wire the server tells the time", path="now_ms")
+        return self.define(kind, name, body)
+
+    def schema(self) -> Schema:
+        """As `AsyncClient.schema`."""
+        return self._wait(self._client.schema())
 
     def ping(self) -> None:
         """As `AsyncClient.ping`."""

@@ -39,6 +39,8 @@ from cdpstore.model import (
     Transition,
 )
 from cdpstore.query import Predicate, Question, to_spec
+from cdpstore.rules import Rules
+from cdpstore.schema import Schema, schema_from_core
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.writes import Writes
 
@@ -71,7 +73,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Store(Writes[Ack]):
+class Store(Writes[Ack], Rules[int]):
     """Profiles, their events and every question about them, in memory; durable when opened with a path.
 
     >>> store = Store.open()
@@ -384,13 +386,34 @@ class Store(Writes[Ack]):
     def define(self, kind: str, name: str, body: Mapping[str, Any] | None, *, now_ms: int | None = None) -> int:
         """Puts a definition into the log; None removes it. Returns the sequence it was applied at.
 
-        `kind` is a word of a-z, 0-9 and _ (`watch` is the store's own: a live segment), `body` a map with strings as
-        keys. Raises `InvalidRequest` (definition.invalid) for anything else, `BadQuery` for a watch's bad predicate.
+        `kind` is a word of a-z, 0-9 and _ (the store's own: `watch`, a live segment; `retention` and `blocked`, see
+        `set_retention` and `block`), `body` a map with strings as keys. Raises `InvalidRequest` (definition.invalid)
+        for anything else, `BadQuery` for a watch's bad predicate.
         """
         packed = b"" if body is None else _pack_body(zones.with_tables(body) if kind == "watch" else body)
         with _translated():
             ticket = self._engine.submit_define(_instant(now_ms), _text(kind, "kind"), _text(name, "name"), packed)
             return _ack(self._engine.wait(ticket), {}).sequence
+
+    def _define(self, kind: str, name: str, body: Mapping[str, Any] | None, now_ms: int | None) -> int:
+        return self.define(kind, name, body, now_ms=now_ms)
+
+    def schema(self) -> Schema:
+        """Event names with first and last seen, volume and types of properties; traits with types; blocked names.
+
+        As of the newest batch. Counted as batches come in (about 2 ns an event); a call costs about 0.2 µs a name and
+        key.
+
+        >>> store = Store.open()
+        >>> ids = {"user_id": "u1"}
+        >>> _ = store.append([{"type": "event", "name": "Charged", "ids": ids, "properties": {"price": price}}
+        ...     for price in (5, 7, "free")], now_ms=1_700_000_000_000)
+        >>> seen = store.schema().event("Charged")
+        >>> seen.volume, seen.properties
+        (3, {'price': {'int': 2, 'string': 1}})
+        """
+        with _translated():
+            return schema_from_core(self._engine.schema())
 
     def definitions(self) -> list[tuple[str, str, dict[str, Any]]]:
         """(kind, name, body) of every definition alive."""

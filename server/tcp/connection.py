@@ -14,6 +14,7 @@ import structlog
 
 from cdpstore.errors import BadFrame, CDPError, InternalError, LimitExceeded, Unauthenticated
 from cdpstore.model import Ack, StoreStats, Transition
+from cdpstore.schema import Schema
 from cdpstore.server.access import Access
 from cdpstore.server.limits import (
     HELLO_BYTES,
@@ -41,6 +42,7 @@ from cdpstore.wire import (
     Query,
     ReadGroup,
     ReadProfile,
+    ReadSchema,
     Reply,
     Stats,
     Watch,
@@ -239,6 +241,9 @@ class Connection(asyncio.Protocol):
         answer = self._services.store.group(message.kind, message.group_id, now_ms=self._services.clock.now_ms())
         return None if answer is None else answer.to_msgpack()
 
+    async def _schema(self, _: ReadSchema) -> Schema:
+        return await self._services.executor.query(self._services.store.schema)
+
     async def _define(self, message: Define) -> int:
         body = checked_body(message.kind, bytes(message.body))
         store = self._services.store
@@ -349,6 +354,7 @@ _HANDLERS: Final[dict[type[Any], tuple[str, Callable[[Connection, Any], Awaitabl
     Query: ("read", Connection._query),
     ReadProfile: ("read", Connection._profile),
     ReadGroup: ("read", Connection._group),
+    ReadSchema: ("read", Connection._schema),
     Define: ("admin", Connection._define),
     Watch: ("read", Connection._watch),
     Ping: ("read", Connection._ping),

@@ -10,7 +10,7 @@ from cdpstore.server.delivery import CAMPAIGN_KIND, check_campaign
 __all__ = ["checked_body"]
 
 _NIL: Final = b"\xc0"
-_WATCH_KIND: Final = "watch"  # its predicate is checked by the engine
+_ENGINE_KINDS: Final = ("watch", "retention", "blocked")  # their bodies are checked by the engine
 
 
 def checked_body(kind: str, body: bytes) -> bytes:
@@ -19,8 +19,9 @@ def checked_body(kind: str, body: bytes) -> bytes:
     >>> checked_body("watch", b"\\xc0")
     b''
     """
-    if kind not in (_WATCH_KIND, CAMPAIGN_KIND):
-        raise InvalidRequest("definition.kind", f"{kind!r} is neither 'watch' nor 'campaign'", path="kind")
+    if kind not in (*_ENGINE_KINDS, CAMPAIGN_KIND):
+        known = ", ".join(repr(each) for each in (*_ENGINE_KINDS, CAMPAIGN_KIND))
+        raise InvalidRequest("definition.kind", f"{kind!r} is none of {known}", path="kind")
     if body == _NIL:
         return b""
     fields = _map_of(body)

@@ -73,26 +73,45 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> PartitionBuckets::touched
   return std::pair<std::uint32_t, std::uint32_t>{*least, *greatest};
 }
 
-TimeRange extent_of(const Version& version) {
+namespace {
+// From the earliest to the latest time of rows, those past the horizon (null: none) left out.
+TimeRange extent_of(const Version& version, const Horizon* horizon) {
   std::int64_t first = INT64_MAX, last = INT64_MIN;
+  const auto add = [&](std::int64_t from_ms, std::int64_t to_ms) {
+    first = std::min(first, from_ms);
+    last = std::max(last, to_ms);
+  };
   for (const ShardLayers& shard : version.shards) {
     for (const auto& layer : shard.layers) {
       const std::int64_t start = partition_start_ms(layer->partition);
       for (const auto& chunk : layer->chunks) {
         if (chunk->row_count == 0) continue;
-        first = std::min(first, start + chunk->time_min);
-        last = std::max(last, start + chunk->time_max);
+        const Expired how = horizon != nullptr ? expired(*chunk, *horizon) : Expired::kNone;
+        if (how == Expired::kNone) add(start + chunk->time_min, start + chunk->time_max);
+        if (how != Expired::kSome) continue;
+        for (std::uint32_t row = 0; row < chunk->row_count; ++row) {
+          const std::int64_t time = start + chunk->time[row];
+          if (horizon->has(chunk->slices[chunk->code(row)].name, time)) add(time, time);
+        }
       }
     }
   }
   for (const auto& tail : version.tail) {
+    const EventColumns& events = tail->batch->events;
     for (const std::uint32_t event : tail->event) {
-      const std::int64_t time = tail->batch->events.time_ms[event];
-      first = std::min(first, time);
-      last = std::max(last, time);
+      const std::int64_t time = events.time_ms[event];
+      if (horizon == nullptr || horizon->has(NameId{tail->shape_name[events.shape[event]]}, time)) add(time, time);
     }
   }
   return first <= last ? TimeRange{first, last + 1} : TimeRange{0, 0};
+}
+}  // namespace
+
+TimeRange extent_of(const Version& version) { return extent_of(version, nullptr); }
+
+TimeRange kept_extent_of(const Version& version) {
+  const std::optional<Horizon> horizon = horizon_of(version, version.tick_ms);
+  return extent_of(version, horizon ? &*horizon : nullptr);
 }
 
 BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start, const std::optional<Unit>& unit,

@@ -84,5 +84,7 @@ class BucketPlan {
 
 // The times of all rows of a version: [earliest, latest + 1), or an empty range when there are none.
 [[nodiscard]] TimeRange extent_of(const Version& version);
+// The same of rows that are kept at engine time: what answers may show, as older ones may have been dropped or not.
+[[nodiscard]] TimeRange kept_extent_of(const Version& version);
 
 }  // namespace cdp

@@ -86,7 +86,8 @@ class ProfileReader {
     if (names.empty() && !spec_.names.empty()) return;
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
-    rows_of(version_, home, names, {now_ms_, spec_.limit, spec_.newest_first}, rows_);
+    const std::optional<Horizon> horizon = horizon_of(version_, now_ms_);
+    rows_of(version_, home, names, {now_ms_, spec_.limit, spec_.newest_first, horizon ? &*horizon : nullptr}, rows_);
     if (spec_.newest_first) std::reverse(rows_.begin(), rows_.end());
     properties(rows_, properties_, ends_);
   }

@@ -39,7 +39,7 @@ using Statistic = TrendMeasure::Statistic;
 class Axis {
  public:
   Axis(const TrendSpec& spec, const Binding& binding, const std::optional<Unit>& unit) : rows_(binding.range) {
-    const TimeRange extent = extent_of(binding.version);
+    const TimeRange extent = kept_extent_of(binding.version);
     if (extent.start_ms >= extent.end_ms && !spec.fill) return;
     const std::int64_t start_ms = binding.range.start_ms;
     const bool opens = start_ms == INT64_MIN;

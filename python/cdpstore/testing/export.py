@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from cdpstore.model import datetime_of
+from cdpstore.schema import VALUE_TYPES
 from cdpstore.table import Table
 from cdpstore.testing.calendars import Moment, absolute
 from cdpstore.testing.clause_spec import predicate
@@ -18,13 +19,12 @@ from cdpstore.testing.identity import KINDS
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, choice, each, integer, name_of
 from cdpstore.testing.value_tests import at_instant
-from cdpstore.testing.values import typed
+from cdpstore.testing.values import type_name
 from cdpstore.testing.view import resolved
 
 __all__ = ["TYPES", "answer"]
 
-TYPES: Final = ("null", "bool", "int", "float", "string", "datetime", "list", "items")
-_FOREVER_MS: Final = 4_102_444_800_000
+TYPES: Final = VALUE_TYPES
 _CENTURY_MS: Final = 100 * 366 * 86_400_000
 
 Column = tuple[str, Callable[[Mapping[str, Any]], Any]]
@@ -61,7 +61,7 @@ def _events(
         return name in names if names is not None else not name.startswith(("Message ", "Segment "))
 
     start_ms, end_ms = span
-    ever = [row for person in history.people(_FOREVER_MS, None) for row in person.rows if selects(row.name)]
+    ever = [row for row in history.kept_rows(now_ms) if selects(row.name)]
     chosen = _choose([row.properties for row in ever], columns, "property", ["profile_id", "event", "time"])
     rows = [
         [person.profile_id, row.name, datetime_of(row.time_ms), *(value(row.properties) for _, value in chosen)]
@@ -103,7 +103,7 @@ def _choose(
     types: dict[str, set[str]] = {}
     for values in maps:
         for key, value in values.items():
-            types.setdefault(key, set()).add(_type(value))
+            types.setdefault(key, set()).add(type_name(value))
     taken = set(fixed)
     for index, column in enumerate(columns or []):
         if column["as"] in taken:
@@ -139,11 +139,7 @@ def _choose(
 def _getter(key: str, wanted: str | None) -> Callable[[Mapping[str, Any]], Any]:
     if wanted == "null":
         return lambda values: key in values and values[key] is None
-    return lambda values: values[key] if key in values and _type(values[key]) == wanted else None
-
-
-def _type(value: Any) -> str:
-    return TYPES[typed(value)[0]]
+    return lambda values: values[key] if key in values and type_name(values[key]) == wanted else None
 
 
 def _names(node: Any, path: str) -> list[str]:

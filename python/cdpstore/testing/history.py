@@ -5,7 +5,8 @@ duplicate change nothing, though they are records of the log and take a sequence
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from cdpstore.testing.facts import DROPPED, FORMS, FactOperation, FactRecord, fold_facts
@@ -14,12 +15,14 @@ from cdpstore.testing.limits import LIMITS
 from cdpstore.testing.records import EventRecord, GroupRecord, LoggedRecord, PairRecord, TraitsRecord, UnmergeRecord
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.traits import TraitOperation, fold
+from cdpstore.testing.values import type_name
 
 __all__ = ["ACCEPTED", "DUPLICATE", "History", "Outcome"]
 
 Outcome = tuple[str, str]
 ACCEPTED: Final = ("", "")
 DUPLICATE: Final = ("duplicate", "")
+BLOCKED: Final = ("event.name.blocked", "name")
 SUPPRESSED: Final = ("profile.suppressed", "ids")
 SYSTEM: Final = ("Message ", "Segment ")
 
@@ -33,6 +36,11 @@ class History:
         self.book = IdentityBook()
         self.sequence = 0
         self.received_ms = 0
+        self.tick_ms = 0
+        self.blocked: dict[str, int] = {}
+        self.trait_counts: Counter[tuple[str, str]] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._retention: list[tuple[int, Mapping[str, int]]] = []
         self._rows: list[Row] = []
         self._operations: list[TraitOperation] = []
         self._facts: list[FactOperation] = []
@@ -47,6 +55,7 @@ class History:
         """Takes in one record; see the module for what it returns."""
         self.sequence += 1
         self.received_ms = max(self.received_ms, received_ms)
+        self.tick_ms = max(self.tick_ms, received_ms)
         match record:
             case EventRecord():
                 return self._event(record)
@@ -74,7 +83,7 @@ class History:
         links = self._live_links(as_of_ms)
         members = component(origin, links)
         until_ms = now_ms if as_of_ms is None else min(now_ms, as_of_ms)
-        rows = [row for row in self._rows if row.origin in members and row.time_ms <= until_ms]
+        rows = [row for row in self.kept_rows(now_ms) if row.origin in members and row.time_ms <= until_ms]
         operations = self.operations_of(members, now_ms, as_of_ms)
         told = self.facts_of(members, until_ms)
         joined = [link for link in links if link.winner in members]
@@ -90,6 +99,40 @@ class History:
             traits_at=lambda at_ms: fold(members, joined, [each for each in operations if each.time_ms <= at_ms]),
             trait_times=lambda key: {each.time_ms for each in operations if each.key == key},
         )
+
+    def define_retention(self, rules: Mapping[str, int], now_ms: int) -> None:
+        """From here on events stay so long, by name; `*` is every name that has no rule."""
+        self.tick_ms = max(self.tick_ms, now_ms)
+        self._retention.append((self.tick_ms, rules))
+
+    def gone_until_ms(self, name: str, now_ms: int) -> int | None:
+        """Up to when events of the name are past retention: what every rule there was reached while it held."""
+        ends = [began_ms for began_ms, _ in self._retention[1:]] + [max(now_ms, self.tick_ms)]
+        reached = [
+            end_ms - rules.get(name, rules["*"] if "*" in rules else end_ms + 10**15)
+            for (_, rules), end_ms in zip(self._retention, ends, strict=False)
+        ]
+        return max(reached, default=None)
+
+    def kept_rows(self, now_ms: int) -> list[Row]:
+        """Rows that retention leaves at this instant, future ones included."""
+        if not self._retention:
+            return self._rows
+        return [row for row in self._rows if row.time_ms > (self.gone_until_ms(row.name, now_ms) or 0)]
+
+    def block(self, name: str, now_ms: int) -> None:
+        """Events of this name are rejected from here on."""
+        self.tick_ms = max(self.tick_ms, now_ms)
+        self.blocked[name] = self._rejected[name]
+
+    def unblock(self, name: str, now_ms: int) -> None:
+        """Events of this name are taken again."""
+        self.tick_ms = max(self.tick_ms, now_ms)
+        self.blocked.pop(name, None)
+
+    def rows_ever(self) -> list[Row]:
+        """Every row that was accepted."""
+        return self._rows
 
     def operations_of(self, members: Sequence[int], now_ms: int, as_of_ms: int | None) -> list[TraitOperation]:
         """Visible trait operations of these origins by time, then log order."""
@@ -121,6 +164,10 @@ class History:
         return min((self._created_ms[origin] for origin in members if origin in self._created_ms), default=None)
 
     def _event(self, record: EventRecord) -> Outcome:
+        if record.name in self.blocked:
+            self._rejected[record.name] += 1
+            self.blocked[record.name] += 1
+            return BLOCKED
         if not record.name.startswith(SYSTEM) and self._is_suppressed(record.ids):
             return SUPPRESSED
         if not self._is_fresh(record.event_id):
@@ -142,7 +189,12 @@ class History:
     def _traits(self, record: TraitsRecord) -> Outcome:
         if self._is_suppressed(record.ids):
             return SUPPRESSED
-        return self._operate(self._operations, self._resolve(record.ids, record.time_ms), record)
+        outcome = self._operate(self._operations, self._resolve(record.ids, record.time_ms), record)
+        if outcome == ACCEPTED:
+            self.trait_counts.update(
+                (key, type_name(value)) for key, kind, value in record.operations if kind != "unset"
+            )
+        return outcome
 
     def group_created_ms(self, name: tuple[str, str]) -> int | None:
         """The earliest time of a record about the group's traits."""

@@ -18,12 +18,15 @@ import msgpack
 from cdpstore.errors import BadFrame
 from cdpstore.model import Ack, Event, Identity, Operation, Record, Reject
 from cdpstore.query import Question, to_spec
+from cdpstore.rules import Rules
+from cdpstore.schema import Schema
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.testing import export
 from cdpstore.testing.calendars import Moment, absolute
 from cdpstore.testing.clause_spec import common_fields, predicate
 from cdpstore.testing.clauses import holds
 from cdpstore.testing.decode import decode
+from cdpstore.testing.durations import durations
 from cdpstore.testing.event_spec import in_calendar
 from cdpstore.testing.facts import changes_of, consents_of, devices_of, groups_of, lists_of, suppression_of
 from cdpstore.testing.history import ACCEPTED, DUPLICATE, History
@@ -34,6 +37,7 @@ from cdpstore.testing.kinds import profile as profile_kind
 from cdpstore.testing.local_clauses import written_out
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.rows import Person
+from cdpstore.testing.schema import schema_of
 from cdpstore.testing.spec import Fields, bad
 from cdpstore.testing.value_tests import at_instant
 from cdpstore.testing.view import View, resolved
@@ -45,7 +49,7 @@ __all__ = ["ModelStore"]
 Ids = Mapping[str, str | int]
 
 
-class ModelStore(Writes[Ack]):
+class ModelStore(Writes[Ack], Rules[int]):
     """Profiles, events and questions by definition. One thread; `now_ms` must be given and never goes back."""
 
     def __init__(self) -> None:
@@ -93,6 +97,20 @@ class ModelStore(Writes[Ack]):
     def _write(self, records: Sequence[Record], now_ms: int | None) -> Ack:
         assert now_ms is not None, "a model store has no clock"
         return self.append(records, now_ms=now_ms)
+
+    def _define(self, kind: str, name: str, body: Mapping[str, Any] | None, now_ms: int | None) -> int:
+        assert now_ms is not None, "a model store has no clock"
+        if kind == "retention":
+            self._history.define_retention(durations(body or {}), now_ms)
+        elif body is None:
+            self._history.unblock(name, now_ms)
+        else:
+            self._history.block(name, now_ms)
+        return self.watermark
+
+    def schema(self) -> Schema:
+        """What has come in."""
+        return schema_of(self._history)
 
     def query(self, spec: Mapping[str, Any] | Question, *, now_ms: int | None = None) -> Table:
         """The answer to a query, computed from the records; raises `BadQuery` with a path."""

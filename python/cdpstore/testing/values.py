@@ -12,8 +12,9 @@ from typing import Any, TypeAlias, TypeGuard
 import msgpack
 
 from cdpstore.model import milliseconds_of
+from cdpstore.schema import VALUE_TYPES
 
-__all__ = ["Typed", "exact_mean", "exact_sum", "is_number", "rounded", "typed"]
+__all__ = ["Typed", "exact_mean", "exact_sum", "is_number", "rounded", "type_name", "typed"]
 
 Typed: TypeAlias = tuple[int, Any]
 
@@ -40,6 +41,15 @@ def typed(value: Any) -> Typed:
         case list():
             return (7 if any(isinstance(each, dict) for each in value) else 6), _packed(value)
     raise TypeError(f"no value of the product: {value!r}")
+
+
+def type_name(value: Any) -> str:
+    """The value's type as schemas and exports name it.
+
+    >>> type_name([1]), type_name([{"a": 1}]), type_name(None)
+    ('list', 'items', 'null')
+    """
+    return VALUE_TYPES[typed(value)[0]]
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

@@ -4,6 +4,7 @@
             ["query", id, spec, now_ms?]                      ["profile", id, ids | profile_id, events?, as_of_ms?]
             ["watch", id, name, after_cursor]                 ["define", id, kind, name, body | nil]
             ["cancel", id, request_id]                        ["ping", id]                ["stats", id]
+            ["schema", id]
     server  ["reply", id, value]                              ["fault", id, code, message, path, retry_after_ms, family]
             ["push", id, transitions]                         id = that of the watch
 
@@ -32,6 +33,7 @@ __all__ = [
     "Query",
     "ReadGroup",
     "ReadProfile",
+    "ReadSchema",
     "Reply",
     "Stats",
     "Watch",
@@ -95,6 +97,10 @@ class ReadGroup(_Message, frozen=True, tag="group"):
     group_id: str
 
 
+class ReadSchema(_Message, frozen=True, tag="schema"):
+    """What has come in: the fields of `cdpstore.schema.Schema`."""
+
+
 class Watch(_Message, frozen=True, tag="watch"):
     """Transitions of a live segment from a cursor on, pushed as they happen; an empty name means all segments."""
 
@@ -150,13 +156,12 @@ class Fault(_Message, frozen=True, tag="fault"):
         return from_core(self.family, self.code, self.message, self.path, self.retry_after_ms)
 
 
-Message: TypeAlias = (
-    Hello | Append | Query | ReadProfile | ReadGroup | Watch | Define | Cancel | Ping | Stats | Reply | Push | Fault
+_Request: TypeAlias = (
+    Hello | Append | Query | ReadProfile | ReadGroup | ReadSchema | Watch | Define | Cancel | Ping | Stats
 )
+Message: TypeAlias = _Request | Reply | Push | Fault
 
-_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(
-    Hello | Append | Query | ReadProfile | ReadGroup | Watch | Define | Cancel | Ping | Stats | Reply | Push | Fault
-)
+_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(_Request | Reply | Push | Fault)
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
