@@ -8,7 +8,9 @@
 namespace cdp {
 namespace {
 
-constexpr auto kLookAgain = std::chrono::milliseconds(50);
+constexpr std::chrono::milliseconds kLookAgain{50};
+// A store in which nothing happens is looked at ever more seldom: a thousand of them must not keep a core awake.
+constexpr std::chrono::milliseconds kLookAgainMost{1'000};
 constexpr std::chrono::milliseconds kRestMost = std::chrono::seconds(10);
 // Under a stream faster than kTailRows in kSealPause, seals are of more rows, and so each row is merged less often.
 constexpr auto kSealPause = std::chrono::milliseconds(30);
@@ -24,6 +26,20 @@ void insert_sorted(ShardLayers& shard, std::shared_ptr<const Layer> layer) {
   const auto at = std::ranges::upper_bound(shard.layers, layer, before);
   shard.layers.insert(at, std::move(layer));
 }
+
+// How long to wait before the next look.
+class Patience {
+ public:
+  std::chrono::milliseconds next(const VersionPtr& seen) noexcept {
+    wait_ = seen.get() == seen_ ? std::min(2 * wait_, kLookAgainMost) : kLookAgain;
+    seen_ = seen.get();
+    return wait_;
+  }
+
+ private:
+  const Version* seen_ = nullptr;  // compared, never followed: at worst a new version at an old one's place waits once more
+  std::chrono::milliseconds wait_ = kLookAgain;
+};
 
 std::uint64_t tail_rows(const Version& version) {
   std::uint64_t rows = 0;
@@ -96,6 +112,7 @@ void Engine::Impl::rest_after_failure(std::chrono::milliseconds& rest) {
 void Engine::Impl::seal_loop() {
   auto sealed = std::chrono::steady_clock::now() - kSealPause;
   std::chrono::milliseconds rest{0};
+  Patience patience;
   while (true) {
     {
       std::unique_lock lock(publish_mutex);
@@ -103,7 +120,7 @@ void Engine::Impl::seal_loop() {
       const VersionPtr version = current.load();
       const std::uint64_t rows = tail_rows(*version);
       if (rows < limits::kTailRows && version->tail.size() < limits::kTailBatches) {
-        order_wanted.wait_for(lock, kLookAgain);
+        order_wanted.wait_for(lock, patience.next(version));
         if (order_stopping) return;
       } else if (const auto now = std::chrono::steady_clock::now();
                  rows < kTailRowsAtOnce && now < sealed + kSealPause) {
@@ -123,6 +140,7 @@ void Engine::Impl::seal_loop() {
 void Engine::Impl::merge_loop() {
   std::chrono::milliseconds rest{0};
   auto looked = std::chrono::steady_clock::now() - kSplitPause;
+  Patience patience;
   while (true) {
     {
       std::unique_lock lock(publish_mutex);
@@ -139,12 +157,13 @@ void Engine::Impl::merge_loop() {
     rest = {};
     if (tried == Tried::kDone) continue;
     std::unique_lock lock(publish_mutex);
-    if (!order_stopping) order_wanted.wait_for(lock, kLookAgain);
+    if (!order_stopping) order_wanted.wait_for(lock, patience.next(current.load()));
   }
 }
 
 // A full disk is not the end: appends are refused while there is no space, and it is asked for again.
 void Engine::Impl::reserve_loop() {
+  Patience patience;
   while (true) {
     try {
       while (log->reserve_step()) {
@@ -153,7 +172,7 @@ void Engine::Impl::reserve_loop() {
     }
     std::unique_lock lock(publish_mutex);
     if (order_stopping) return;
-    order_wanted.wait_for(lock, kLookAgain);
+    order_wanted.wait_for(lock, patience.next(current.load()));
     if (order_stopping) return;
   }
 }

@@ -261,8 +261,8 @@ std::int32_t partition_of_tier(const Tier& tier) {
   return INT32_MIN;
 }
 
-void replace(Version& version, std::span<const Tier> tiers) {
-  const Tier merged = merge_tiers(tiers, version.placement, *version.links);
+void replace(Version& version, std::span<const Tier> tiers, const Horizon* horizon = nullptr) {
+  const Tier merged = merge_tiers(tiers, version.placement, *version.links, horizon);
   for (std::size_t shard = 0; shard < version.shards.size(); ++shard) {
     auto& layers = version.shards[shard].layers;
     std::erase_if(layers, [&](const auto& layer) {
@@ -445,6 +445,81 @@ TEST("a profile of very many rows moves to another shard") {
   check_merged_equals_sealed(store, all);
   check_all_at_home(store.version);
   check_profile(store, model, Origin{2}, {});
+}
+
+// --- retention
+
+// Of names 0 .. 19, at an instant in the middle of the model's rows.
+Horizon horizon_for(RetentionRules rules, std::int64_t now_ms) {
+  static Dictionary names(1);
+  for (int id = 0; id < 20; ++id) static_cast<void>(names.intern("n" + std::to_string(id)));
+  return Retention::replace(nullptr, std::move(rules), 0)->at(names, now_ms);
+}
+
+// Every profile has the model's rows that the horizon leaves; with `asked` null they are those that are there at all.
+void check_kept(const Store& store, const Model& model, const Horizon& horizon, const Horizon* asked) {
+  std::vector<Row> rows;
+  for (std::uint32_t origin = 0; origin < 60; ++origin) {
+    const Origin home{origin};
+    if (store.version.links->home(home) != home) continue;
+    rows_of(store.version, home, {}, {.horizon = asked}, rows);
+    std::vector<const ModelRow*> expected = model.rows_of(*store.version.links, home);
+    std::erase_if(expected, [&](const ModelRow* row) { return !horizon.has(row->name, row->time_ms); });
+    CHECK_EQ(rows.size(), expected.size());
+    for (std::size_t at = 0; at < std::min(rows.size(), expected.size()); ++at) {
+      CHECK(rows[at].time_ms == expected[at]->time_ms && rows[at].name == expected[at]->name);
+      for (const auto& [key, value] : expected[at]->properties) CHECK(property(rows[at], key) == value);
+    }
+  }
+}
+
+TEST("a merge leaves out rows past retention, moved ones too") {
+  const std::int64_t day_ms = 86'400'000;
+  for (const std::uint32_t shards : {1u, 4u}) {
+    for (int round = 0; round < 4; ++round) {
+      Model model(test::seed() + shards + static_cast<std::uint64_t>(round), {.origins = 60, .late = 0.5});
+      Store store(shards);
+      for (int run = 0; run < 6; ++run) {
+        store.version.tail.push_back(model.add_batch(300));
+        store.seal_tail(1);
+        for (int join = 0; join < 4; ++join) store.links.join(Origin{model.below(60)}, Origin{model.below(60)});
+        store.links.leave(Origin{model.below(60)});
+        store.publish_links();
+      }
+      const std::int64_t now_ms = Shapes{}.start_ms + 50 * day_ms;
+      RetentionRules rules{{{"n1", 1 + model.below(60) * day_ms}, {"n4", 20 * day_ms}}, std::nullopt};
+      if (round % 2 == 1) rules.others = 40 * day_ms;
+      const Horizon horizon = horizon_for(rules, now_ms);
+      check_kept(store, model, horizon, &horizon);
+      std::vector<Tier> tiers = tiers_of(store.version);
+      for (auto first = tiers.begin(); first != tiers.end();) {
+        const auto last = std::find_if(first, tiers.end(), [&](const Tier& tier) {
+          return partition_of_tier(tier) != partition_of_tier(*first);
+        });
+        const std::size_t count = static_cast<std::size_t>(last - first);
+        replace(store.version, std::span(tiers).subspan(static_cast<std::size_t>(first - tiers.begin()), count), &horizon);
+        first = last;
+      }
+      store.check_chunks();
+      check_kept(store, model, horizon, nullptr);
+      check_all_at_home(store.version);
+    }
+  }
+}
+
+TEST("what retention had reached stays gone when longer rules come") {
+  Dictionary names(1);
+  const NameId seen{names.intern("seen")}, other{names.intern("other")};
+  const auto first = Retention::replace(nullptr, {{{"seen", 10}}, 100}, 1'000);
+  CHECK(!first->at(names, 1'000).has(seen, 990) && first->at(names, 1'000).has(seen, 991));
+  CHECK(!first->at(names, 1'000).has(other, 900) && first->at(names, 1'000).has(other, 901));
+  CHECK_EQ(first->at(names, 1'000).end_ms(seen, 991), 1'001);
+  const auto longer = Retention::replace(first.get(), {{}, 500}, 2'000);
+  CHECK(!longer->at(names, 2'000).has(seen, 1'990) && longer->at(names, 2'000).has(seen, 1'991));
+  CHECK(!longer->at(names, 2'000).has(other, 1'900) && longer->at(names, 2'000).has(other, 1'901));
+  const auto none = Retention::replace(longer.get(), {}, 3'000);
+  CHECK(!none->at(names, 9'000).has(seen, 2'500) && none->at(names, 9'000).has(other, 2'501));
+  CHECK_EQ(none->at(names, 9'000).end_ms(seen, 2'501), INT64_MAX);
 }
 
 // --- choice
