@@ -37,7 +37,8 @@ class Patience {
   }
 
  private:
-  const Version* seen_ = nullptr;  // compared, never followed: at worst a new version at an old one's place waits once more
+  const Version* seen_ =
+      nullptr;  // compared, never followed: at worst a new version at an old one's place waits once more
   std::chrono::milliseconds wait_ = kLookAgain;
 };
 

@@ -493,11 +493,11 @@ TEST("a merge leaves out rows past retention, moved ones too") {
       check_kept(store, model, horizon, &horizon);
       std::vector<Tier> tiers = tiers_of(store.version);
       for (auto first = tiers.begin(); first != tiers.end();) {
-        const auto last = std::find_if(first, tiers.end(), [&](const Tier& tier) {
-          return partition_of_tier(tier) != partition_of_tier(*first);
-        });
+        const auto last = std::find_if(
+            first, tiers.end(), [&](const Tier& tier) { return partition_of_tier(tier) != partition_of_tier(*first); });
         const std::size_t count = static_cast<std::size_t>(last - first);
-        replace(store.version, std::span(tiers).subspan(static_cast<std::size_t>(first - tiers.begin()), count), &horizon);
+        replace(store.version, std::span(tiers).subspan(static_cast<std::size_t>(first - tiers.begin()), count),
+                &horizon);
         first = last;
       }
       store.check_chunks();
