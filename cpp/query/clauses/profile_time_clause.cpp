@@ -100,17 +100,23 @@ class ProfileTimeClause final : public FactClause {
     if (!has_names_) return {};
     const std::span<const NameId> names =
         has_system_names_ ? std::span<const NameId>(names_) : std::span<const NameId>();
+    const std::optional<Horizon> horizon = horizon_of(version, now_ms);
+    const Horizon* kept = horizon ? &*horizon : nullptr;
+    const auto end_ms = [&](const Row& row) {
+      return kept == nullptr ? INT64_MAX : kept->end_ms(row.name, row.time_ms);
+    };
     std::vector<Row> rows;
-    rows_of(version, home, names, {INT64_MAX, 1, asked_ == Asked::kLastSeen}, rows);
+    rows_of(version, home, names, {INT64_MAX, 1, asked_ == Asked::kLastSeen, kept}, rows);
     if (rows.empty()) return {};
-    if (rows.front().time_ms <= now_ms) return {rows.front().time_ms, INT64_MAX};
+    if (rows.front().time_ms <= now_ms) return {rows.front().time_ms, end_ms(rows.front())};
     if (asked_ == Asked::kFirstSeen) return {std::nullopt, rows.front().time_ms};
     rows.clear();
-    rows_of(version, home, names, rows);
+    rows_of(version, home, names, {.horizon = kept}, rows);
     const auto later = std::ranges::upper_bound(rows, now_ms, {}, &Row::time_ms);
     Seen seen{std::nullopt, later->time_ms};
-    if (later != rows.begin()) seen.time_ms = std::prev(later)->time_ms;
-    return seen;
+    if (later == rows.begin()) return seen;
+    const Row& last = *std::prev(later);
+    return {last.time_ms, std::min(seen.next_ms, end_ms(last))};
   }
 
   Asked asked_;
