@@ -129,7 +129,7 @@ def test_no_answer_and_no_digest_tells_what_was_dropped(
     strategies.histories(max_batches=4),
     changes,
     cares,
-    st.lists(strategies.predicates(4, zoned=False), min_size=1, max_size=3),
+    st.lists(strategies.predicates(4), min_size=1, max_size=3),
 )
 def test_members_of_live_segments_leave_with_their_rows(history: Any, rules: Any, care: Any, predicates: Any) -> None:
     with Store.open(background=False) as store:
