@@ -90,6 +90,12 @@ def test_evidence_is_the_newest_events(filled: Store) -> None:
     assert line["evidence"][0]["time"] == datetime(2024, 1, 9, tzinfo=UTC)
 
 
+def test_what_retention_has_taken_is_no_evidence(filled: Store) -> None:
+    filled.set_retention({"Charged": "7d"}, now_ms=NOW)
+    (line,) = rows(filled.query(explain(did("Charged"), ids=U1), now_ms=NOW))
+    assert (line["events"], line["valid_until_ms"]) == (2, T + 12 * DAY)
+
+
 def test_nobody_is_explained_by_no_rows(filled: Store) -> None:
     assert filled.query(explain(did("Charged"), ids={"user_id": "nobody"}), now_ms=NOW).rows() == []
 

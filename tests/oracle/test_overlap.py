@@ -87,6 +87,14 @@ def test_the_notes_count_all_changes_whatever_the_limit(filled: Store) -> None:
     assert {key: answer.notes[key] for key in ("entered", "left", "stayed")} == {"entered": 1, "left": 1, "stayed": 1}
 
 
+def test_changes_are_told_of_the_events_that_are_kept(filled: Store) -> None:
+    filled.set_retention({"Charged": "7d"}, now_ms=NOW)
+    assert _told(filled, did("Charged"), 2, 7) == [
+        (1, True, 5.0, "event", "Charged"),
+        (2, True, 6.0, "event", "Charged"),
+    ]
+
+
 @examples(60)
 @given(
     strategies.histories(),

@@ -31,6 +31,7 @@
 #include "store/event_store.hpp"
 #include "store/links.hpp"
 #include "store/profile_store.hpp"
+#include "store/retention.hpp"
 
 namespace cdp {
 namespace {
@@ -88,18 +89,24 @@ class ExplainKind final : public Kind {
     const Origin origin = find_origin(version, who_);
     if (origin != kNoOrigin) {
       const Origin home = version.links->home(origin);
+      const std::optional<Horizon> horizon = horizon_of(version, context.now_ms);
       std::vector<Row> rows;
-      rows_of(version, home, {}, rows);
-      for (const ExplainedClause& clause : clauses_) explain(version, home, rows, clause, context.now_ms, lines);
+      rows_of(version, home, {}, {.horizon = horizon ? &*horizon : nullptr}, rows);
+      for (const ExplainedClause& clause : clauses_)
+        explain(version, home, rows, clause, context.now_ms, horizon ? &*horizon : nullptr, lines);
     }
     return table_of(lines, *version.strings);
   }
 
  private:
   void explain(const Version& version, Origin home, std::span<const Row> rows, const ExplainedClause& clause,
-               std::int64_t now_ms, std::vector<Line>& lines) const {
+               std::int64_t now_ms, const Horizon* horizon, std::vector<Line>& lines) const {
     const Predicate predicate(*clause.spec, version, moment_);
-    const Truth truth = predicate.evaluate(version, home, rows, now_ms);
+    Truth truth = predicate.evaluate(version, home, rows, now_ms);
+    for (const Row& row : rows) {  // what a row counts for ends with the row
+      if (horizon != nullptr && reads(predicate, row.name))
+        truth.valid_until_ms = std::min(truth.valid_until_ms, horizon->end_ms(row.name, row.time_ms));
+    }
     Line line;
     line.path = clause.path;
     line.json = clause.json;

@@ -9,7 +9,7 @@
 //   segment    a row for each profile that was in it at only one of the instants, ascending: `entered` (else it left), `time_ms`,
 //              the last instant at which its truth changed, and what happened then: `cause` "event", "trait", "device", "consent",
 //              "suppress", "membership", "list" with its `name`, or "time" where nothing but time passed. By the joins of now (or
-//              as_of_ms). The notes tell how many `entered`, `left`, `stayed`, whatever the limit.
+//              as_of_ms), over the events that retention keeps at now. The notes tell how many `entered`, `left`, `stayed`, whatever the limit.
 //
 // How: each predicate over the task. Over time: the profiles that differ one by one, from change to change. ~1 us a step.
 #include <algorithm>
@@ -21,9 +21,11 @@
 #include "query/kinds/kinds.hpp"
 #include "query/predicate.hpp"
 #include "query/scan_plan.hpp"
+#include "store/event_store.hpp"
 #include "store/fact_store.hpp"
 #include "store/links.hpp"
 #include "store/profile_store.hpp"
+#include "store/retention.hpp"
 
 namespace cdp {
 namespace {
@@ -182,8 +184,9 @@ class ChangesKind final : public Kind {
 
   void add_rows(const QueryContext& context, Origin home, std::span<const Row>, Partial& partial) const override {
     auto& into = static_cast<ChangesPartial&>(partial);
-    const bool before = evaluate_profile(*context.version, predicate_, home, from_ms_).value;
-    const bool after = evaluate_profile(*context.version, predicate_, home, to_ms_).value;
+    const std::vector<Row> rows = rows_read(context, home);
+    const bool before = predicate_.evaluate(*context.version, home, rows, from_ms_).value;
+    const bool after = predicate_.evaluate(*context.version, home, rows, to_ms_).value;
     into.stayed += before && after;
     if (before != after) into.changes.push_back(change_of(context, home, after));
   }
@@ -236,11 +239,19 @@ class ChangesKind final : public Kind {
     partial.charged_bytes = bytes;
   }
 
+  // Rows that are kept at the question's now, for both instants.
+  [[nodiscard]] std::vector<Row> rows_read(const QueryContext& context, Origin home) const {
+    std::vector<Row> rows;
+    if (!predicate_.reads_rows() || (predicate_.names().empty() && !predicate_.any_name())) return rows;
+    const std::optional<Horizon> horizon = horizon_of(*context.version, context.now_ms);
+    rows_of(*context.version, home, predicate_.any_name() ? std::span<const NameId>() : predicate_.names(),
+            {.horizon = horizon ? &*horizon : nullptr}, rows);
+    return rows;
+  }
+
   [[nodiscard]] Change change_of(const QueryContext& context, Origin home, bool entered) const {
     const Version& version = *context.version;
-    std::vector<Row> rows;
-    if (predicate_.reads_rows())
-      rows_of(version, home, predicate_.any_name() ? std::vector<NameId>() : predicate_.names(), rows);
+    const std::vector<Row> rows = rows_read(context, home);
     Change out{home, entered, from_ms_, "time", {}};
     Truth truth = predicate_.evaluate(version, home, rows, from_ms_);
     for (std::size_t step = 0; truth.valid_until_ms <= to_ms_; ++step) {
