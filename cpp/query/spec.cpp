@@ -86,9 +86,20 @@ std::vector<Literal> parse_constants(Op op, const Node* value, const Path& path)
   return out;
 }
 
+namespace {
+constexpr std::string_view kNumberOps = "a number is compared with eq, ne, in, not_in, lt, le, gt, ge or between";
+
+// `any` and `none` are read as `in` and `not_in`, but a number is no list.
+void refuse_list_ops(Fields& fields) {
+  const Path path = fields.path("op");
+  const Node* op = fields.take("op");
+  if (op != nullptr && (op->text == "any" || op->text == "none")) fail_invalid(path, std::string(kNumberOps));
+}
+}  // namespace
+
 void check_number_test(const Test& test, const Fields& fields) {
   if (is_text(test.op) || test.op == Op::kExists || test.op == Op::kNotExists || test.op == Op::kValueTest) {
-    fail_invalid(fields.path("op"), "a number is compared with eq, ne, in, not_in, lt, le, gt, ge or between");
+    fail_invalid(fields.path("op"), std::string(kNumberOps));
   }
   if (test.missing) fail_invalid(fields.path("missing"), "it belongs to the value, not to a number made of it");
   const auto is_number = [](const Literal& literal) {
@@ -264,6 +275,7 @@ class PredicateParser {
       if (std::optional<Test> operand = take_operand_test(inner)) {
         measure.test = std::move(*operand);
       } else {
+        refuse_list_ops(inner);
         measure.test = parse_test(inner, false);
         check_measure(measure, inner.path("op"), inner.path("value"));
       }
@@ -491,6 +503,7 @@ Selector parse_selector(Fields& fields, std::string_view form, bool operands) {
 }
 
 Test parse_number_test(Fields& fields) {
+  refuse_list_ops(fields);
   Test out = parse_test(fields);
   check_number_test(out, fields);
   return out;

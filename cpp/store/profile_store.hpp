@@ -62,7 +62,7 @@ class ProfileView {
   }
   // Time of the latest operation on the key in the store: at or after it, `trait` and `traits` are what a query sees.
   [[nodiscard]] virtual std::int64_t latest_ms([[maybe_unused]] KeyId key) const noexcept { return INT64_MIN; }
-  // Keys that any profile has.
+  // Keys that some operation told of: of what holds later or no longer, too.
   [[nodiscard]] virtual std::vector<KeyId> keys() const = 0;
   // Every operation of the origins, by (time, order); `members` as in LinkView.
   [[nodiscard]] virtual std::vector<StoredOperation> history(std::span<const Origin> members) const = 0;

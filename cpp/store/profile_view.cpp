@@ -133,7 +133,7 @@ std::vector<KeyId> PinnedProfiles::keys() const {
   std::vector<KeyId> keys;
   for (std::uint32_t key = 0; key < column_count_; ++key) {
     const PinnedColumn* at = column(KeyId{key});
-    if (at != nullptr && at->value_count > 0) keys.push_back(KeyId{key});
+    if (at != nullptr && at->history != nullptr) keys.push_back(KeyId{key});
   }
   return keys;
 }

@@ -211,3 +211,22 @@ def test_a_tie_is_predominant_and_nothing_is_not() -> None:
     assert _holds({"A": [NOON], "B": [NOON + DAY_MS]}, mostly, NOON + 2 * DAY_MS)
     assert not _holds({"A": [NOON], "B": [NOON + DAY_MS, NOON + DAY_MS + 1]}, mostly, NOON + 2 * DAY_MS)
     assert not _holds({"C": [NOON]}, mostly, NOON + 2 * DAY_MS)
+
+
+def test_an_integer_and_the_float_of_its_value_are_two_distinct_values() -> None:
+    twins = Twins()
+    try:
+        records = [
+            {"type": "event", "name": "A", "time_ms": NOON, "ids": {"user_id": "u"}, "properties": {"n": value}}
+            for value in (1, 1.0, 1, "1")
+        ]
+        twins.append(Batch(records, strategies.END_MS))
+        for count, expected in ((3, 1), (2, 0)):
+            spec = {
+                "kind": "profiles",
+                "where": {"did": "A", "distinct": {"property": "n", "op": "eq", "value": count}},
+            }
+            twins.ask(spec)
+            assert len(twins.real.query(spec, now_ms=twins.now_ms).rows()) == expected
+    finally:
+        twins.close()

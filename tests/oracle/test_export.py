@@ -179,6 +179,13 @@ def test_a_column_that_tells_nulls_apart_is_never_null_itself(store: Store) -> N
     assert people["plan:null"].to_pylist() == people["never:null"].to_pylist() == [False]
 
 
+def test_a_trait_that_will_be_unset_has_its_column_until_then(store: Store) -> None:
+    store.set_traits({"user_id": "u1"}, {"plan": "pro"}, now_ms=T, time_ms=T)
+    store.set_traits({"user_id": "u1"}, {"plan": None}, now_ms=T, time_ms=T + 10 * DAY_MS)
+    assert pa.table(store.profiles(now_ms=T + DAY_MS))["plan"].to_pylist() == ["pro"]
+    assert "plan" not in pa.table(store.profiles(now_ms=T + 11 * DAY_MS)).column_names
+
+
 def test_a_name_that_is_taken_makes_way(store: Store) -> None:
     store.append([event("u1", T, event="x", **{"property:event": "y", "time": 5})], now_ms=T)
     table = pa.table(store.events(now_ms=T))

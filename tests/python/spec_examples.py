@@ -299,6 +299,8 @@ ACCEPTED: Final = [
 
 # A spec, and where its fault lies: the map that lacks a field or has one too many, or the value.
 REFUSED: Final[list[tuple[Any, str]]] = [
+    (_who(did="A", sum={"property": "p", "op": "any", "value": [1]}), "$.where.sum.op"),
+    (_who(did="A", count={"op": "none", "value": [1]}), "$.where.count.op"),
     ({"kind": "explain", "ids": {"user_id": "u"}}, "$"),
     ({"kind": "explain", "predicate": {"list": "a"}}, "$"),
     ({"kind": "explain", "profile": 0, "predicate": {"lists": "a"}}, "$.predicate"),

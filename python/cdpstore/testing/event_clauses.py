@@ -129,7 +129,7 @@ def _measured(name: str, test: dict[str, Any], rows: Sequence[Row]) -> Any:
         return len(rows)
     values = [row.properties.get(test["property"]) for row in rows]
     if name == "distinct":
-        return len({_distinct_key(value) for value in values if value is not None})
+        return len({typed(value) for value in values if value is not None})  # 1 and 1.0 are two
     numbers: list[Any] = [value for value in values if is_number(value)]
     if test.get("fill") == "zero":
         numbers = [value if is_number(value) else 0 for value in values]
@@ -150,11 +150,6 @@ def _measured(name: str, test: dict[str, Any], rows: Sequence[Row]) -> Any:
 
 def _exact(value: Any) -> Any:
     return Fraction(value) if is_number(value) else value
-
-
-def _distinct_key(value: Any) -> Any:
-    """1 and 1.0 are one value here; true is another."""
-    return ("number", Fraction(value)) if is_number(value) else typed(value)
 
 
 def _at_end(name: str, rows: Sequence[Row], test: dict[str, Any]) -> Any:
