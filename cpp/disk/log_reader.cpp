@@ -57,8 +57,8 @@ class LogReader::FileView {
   std::uint64_t valid_ = 0;
 };
 
-LogReader::LogReader(DataDirectory& directory) : directory_(directory) {
-  tidy_log_files(directory_);
+LogReader::LogReader(DataDirectory& directory, Files files) : directory_(directory) {
+  if (files == Files::kTidied) tidy_log_files(directory_);
   manifest_ = directory_.manifest();
   files_.resize(manifest_.files.size());
 }

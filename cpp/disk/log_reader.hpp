@@ -48,8 +48,9 @@ class LogReader {
  public:
   using OnPayload = std::function<void(std::uint64_t group, Payload payload)>;
 
-  // Tidies the log files (log_file.hpp).
-  explicit LogReader(DataDirectory& directory);
+  // Tidies the log files (log_file.hpp), unless a writer is at them: what lies half made there is its own.
+  enum class Files { kTidied, kInUse };
+  explicit LogReader(DataDirectory& directory, Files files = Files::kTidied);
   ~LogReader();
 
   // Gives the payloads of all groups behind `after_group` (0: all), in order. The spans live for the call.

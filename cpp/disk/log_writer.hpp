@@ -48,6 +48,8 @@ class LogWriter {
   // One small step towards the next file; false when it is ready. Throws log.space when the disk refuses: the next call
   // begins anew. log_failed when only a new open can help.
   bool reserve_step();
+  // While it is held no file is half listed: who reads the log beside its writer takes its list of files under it.
+  [[nodiscard]] std::unique_lock<std::mutex> hold_reserve() { return std::unique_lock(reserve_mutex_); }
   // Steps until a group of that many bytes fits. What was refused for a file still small, or a worker behind.
   void reserve_for(std::uint64_t group_bytes);
 

@@ -1,6 +1,7 @@
 #include "engine/durable_log.hpp"
 
 #include <filesystem>
+#include <optional>
 
 #include "base/error.hpp"
 #include "disk/data_directory.hpp"
@@ -69,11 +70,17 @@ bool DurableLog::reserve_step() { return state_->writer->needs_reserve() && stat
 
 void DurableLog::mark() { state_->writer->write_mark(); }
 
-void DurableLog::close() { state_->writer->close(); }
+void DurableLog::close() {
+  if (state_->writer != nullptr) state_->writer->close();  // not there when recovery has failed
+}
 
 void DurableLog::verify() const {
-  LogReader reader(*state_->directory);
-  static_cast<void>(reader.read(0, [](std::uint64_t, Payload) {}));
+  std::optional<LogReader> reader;
+  {
+    const auto no_file_half_listed = state_->writer->hold_reserve();
+    reader.emplace(*state_->directory, LogReader::Files::kInUse);
+  }
+  static_cast<void>(reader->read(0, [](std::uint64_t, Payload) {}));
 }
 
 std::uint64_t DurableLog::size_bytes() const {

@@ -64,6 +64,26 @@ TEST("a whole group of a newer version is refused, not dropped") {
   CHECK_EQ(code_of([&] { static_cast<void>(parse_group(framed.bytes, {}, 0)); }), code::kStoreFormat);
 }
 
+TEST("a log is read beside its writer at every step of a file that is being made ready, and opens again") {
+  FaultyEnv env;
+  std::uint64_t next = 0;
+  for (int life = 0; life < 4; ++life) {
+    OpenStore store = open_store(env);
+    CHECK_EQ(count_of(store.read), next);
+    for (int group = 0; group < 12; ++group) {
+      store.append(next, 2);
+      for (bool more = true; more;) {
+        std::uint64_t payloads = 0;
+        LogReader reader(*store.directory, LogReader::Files::kInUse);
+        static_cast<void>(reader.read(0, [&](std::uint64_t, Payload) { ++payloads; }));
+        CHECK_EQ(payloads, next);
+        more = store.writer->reserve_step();
+      }
+    }
+    if (life % 2 == 0) store.writer->close();
+  }
+}
+
 TEST("what is appended is read back over many files, clean closes and unclean ends") {
   FaultyEnv env;
   std::uint64_t next = 0;
