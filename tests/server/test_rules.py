@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from cdpstore.client import AsyncClient, Client
 from cdpstore.errors import Forbidden, InvalidRequest
 from cdpstore.model import event, traits
+from cdpstore.server import cli
 from cdpstore.server.access import KeyFile
 from cdpstore.server.cli import main
 from cdpstore.testing.server_process import ServerProcess
@@ -70,19 +72,21 @@ def test_reading_the_registry_takes_the_right_to_read(server: ServerProcess, dat
         client.schema()
 
 
-def test_the_command_shows_a_table_that_aligns(server: ServerProcess) -> None:
+def test_the_command_shows_a_table_that_aligns(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_console", Console(width=120))
     with Client("127.0.0.1", server.port, server.key) as client:
         client.append([event("A rather long event name", ids=USER, properties={"n": n}) for n in range(1_200)])
     options = ["--server", f"127.0.0.1:{server.port}", "--key", server.key]
-    result = CliRunner().invoke(main, ["schema", *options], env={"COLUMNS": "120"})
+    result = CliRunner().invoke(main, ["schema", *options])
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     head = next(line for line in lines if "first (UTC)" in line)
-    row = next(line for line in lines if line.startswith("A rather long event name"))
+    row = next((line for line in lines if line.startswith("A rather long event name")), "")
+    assert row, result.output
     assert row.index("1,200") + len("1,200") == head.index("events") + len("events")
     assert row[head.index("property") :].startswith("n ")
     assert "int 1,200" in row
     assert any(line.startswith("plan") and "string 1" in line for line in lines)
     assert any(line.startswith("Debug") for line in lines)
-    one = CliRunner().invoke(main, ["schema", "--event", "Charged", *options], env={"COLUMNS": "120"})
+    one = CliRunner().invoke(main, ["schema", "--event", "Charged", *options])
     assert "A rather long" not in one.output
