@@ -76,6 +76,8 @@ def test_the_command_shows_a_table_that_aligns(server: ServerProcess, monkeypatc
     monkeypatch.setattr(cli, "_console", Console(width=120))
     with Client("127.0.0.1", server.port, server.key) as client:
         client.append([event("A rather long event name", ids=USER, properties={"n": n}) for n in range(1_200)])
+        client.block("Debug")
+        client.append([traits({"user_id": "u2"}, set={"size": 5}), event("Debug", ids=USER)])
     options = ["--server", f"127.0.0.1:{server.port}", "--key", server.key]
     result = CliRunner().invoke(main, ["schema", *options])
     assert result.exit_code == 0, result.output
@@ -86,7 +88,7 @@ def test_the_command_shows_a_table_that_aligns(server: ServerProcess, monkeypatc
     assert row.index("1,200") + len("1,200") == head.index("events") + len("events")
     assert row[head.index("property") :].startswith("n ")
     assert "int 1,200" in row
-    assert any(line.startswith("plan") and "string 1" in line for line in lines)
+    assert any(line.startswith("size") and "int 1" in line for line in lines)
     assert any(line.startswith("Debug") for line in lines)
     one = CliRunner().invoke(main, ["schema", "--event", "Charged", *options])
     assert "A rather long" not in one.output
