@@ -156,7 +156,9 @@ struct ChangesPartial final : Partial {
 class ChangesKind final : public Kind {
  public:
   ChangesKind(const PredicateSpec& segment, std::int64_t from_ms, std::int64_t to_ms, const Binding& binding)
-      : predicate_(segment, binding.version, {Moment::kUnset, &binding.zone}),
+      : predicate_(segment, binding.version, {Moment::kUnset, &binding.zone, binding.unknown}),
+        before_(segment, binding.version, {from_ms, &binding.zone}),
+        after_(segment, binding.version, {to_ms, &binding.zone}),
         from_ms_(from_ms),
         to_ms_(to_ms),
         limit_(binding.common.limit) {}
@@ -168,8 +170,8 @@ class ChangesKind final : public Kind {
     auto& into = static_cast<ChangesPartial&>(partial);
     const Words candidates = candidates_of(context, task);
     Words before{}, after{}, both{}, differ{};
-    predicate_.evaluate_task(task, from_ms_, scratch, candidates, before);
-    predicate_.evaluate_task(task, to_ms_, scratch, candidates, after);
+    before_.evaluate_task(task, from_ms_, scratch, candidates, before);
+    after_.evaluate_task(task, to_ms_, scratch, candidates, after);
     for (std::uint32_t word = 0; word < kStripeWords; ++word) {
       both[word] = before[word] & after[word];
       differ[word] = before[word] ^ after[word];
@@ -293,7 +295,8 @@ class ChangesKind final : public Kind {
     }
   }
 
-  Predicate predicate_;
+  Predicate predicate_;  // of any instant: for one profile
+  Predicate before_, after_;
   std::int64_t from_ms_;
   std::int64_t to_ms_;
   std::optional<std::int64_t> limit_;
