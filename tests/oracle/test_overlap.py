@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cdpstore.errors import BadQuery
 from cdpstore.query import changes, did, overlap, trait
 from cdpstore.store import Store
-from cdpstore.testing import strategies
+from cdpstore.testing import ModelStore, strategies
 from tests.oracle.scale import examples
 from tests.oracle.test_ways_of_answering import row_by_row
 from tests.oracle.twins import CARE, Twins
@@ -50,6 +50,12 @@ def test_combinations_are_those_of_the_model(history: Any, care: Any, segments: 
         assert row_by_row(twins.real, spec, twins.now_ms) == twins.answer(spec)
     finally:
         twins.close()
+
+
+def test_the_model_refuses_changes_by_name() -> None:
+    with pytest.raises(BadQuery) as raised:
+        ModelStore.open().query(changes(did("Charged"), from_ms=T, to_ms=NOW), now_ms=NOW)
+    assert (raised.value.code, raised.value.path) == ("query.unsupported", "segment")
 
 
 @pytest.fixture(name="filled")

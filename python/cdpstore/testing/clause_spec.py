@@ -12,11 +12,11 @@ from cdpstore.testing.spec import (
     boolean,
     choice,
     condition,
-    duration,
     each,
     geo,
     integer,
     name_of,
+    one_duration,
     operand,
     operand_test,
     parse_test,
@@ -108,7 +108,7 @@ def _trait_test(fields: Fields) -> dict[str, Any]:
     if compared is not None:
         return {**compared, "missing": fields.take("missing", boolean) or False}
     test = value_condition(fields)
-    has_been = fields.take("has_been", _has_been)
+    has_been = fields.take("has_been", one_duration("at_least", "less_than"))
     if has_been is not None and _is_timed(test):
         bad(fields.path("has_been"), "it takes no test relative to now")
     return test if has_been is None else {**test, "has_been": has_been}
@@ -116,16 +116,6 @@ def _trait_test(fields: Fields) -> dict[str, Any]:
 
 def _is_timed(test: Mapping[str, Any]) -> bool:
     return test.get("op") in ("within", "anniversary") or any(map(_is_timed, test.get("any_element", ())))
-
-
-def _has_been(node: Any, path: str) -> dict[str, int]:
-    fields = Fields(node, path)
-    found = {name: fields.take(name, duration) for name in ("at_least", "less_than")}
-    given = {name: span for name, span in found.items() if span is not None}
-    if len(given) != 1:
-        bad(path, "expected at_least or less_than")
-    fields.done()
-    return given
 
 
 def _bucket(node: Any, path: str) -> dict[str, Any]:

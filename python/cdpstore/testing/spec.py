@@ -334,7 +334,7 @@ def _value_of_test(op: str, node: Any, path: str) -> Any:
             if not _is_date(node):
                 bad(path, "expected a date")
         case "within":
-            return _within(node, path)
+            return one_duration("last", "next")(node, path)
         case "anniversary":
             return _anniversary(node, path)
         case "size":
@@ -360,14 +360,19 @@ def _is_date(node: Any) -> bool:
         return False
 
 
-def _within(node: Any, path: str) -> dict[str, int]:
-    fields = Fields(node, path)
-    found = {name: fields.take(name, duration) for name in ("last", "next")}
-    given = {name: span for name, span in found.items() if span is not None}
-    if len(given) != 1:
-        bad(path, "expected last or next")
-    fields.done()
-    return given
+def one_duration(first: str, second: str) -> Callable[[Any, str], dict[str, int]]:
+    """A duration under one of two names."""
+
+    def parse(node: Any, path: str) -> dict[str, int]:
+        fields = Fields(node, path)
+        found = {name: fields.take(name, duration) for name in (first, second)}
+        given = {name: span for name, span in found.items() if span is not None}
+        if len(given) != 1:
+            bad(path, f"expected {first} or {second}")
+        fields.done()
+        return given
+
+    return parse
 
 
 def _anniversary(node: Any, path: str) -> dict[str, Any]:
