@@ -46,6 +46,8 @@ class Kind {
   virtual void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows,
                         Partial& partial) const = 0;
   [[nodiscard]] virtual std::vector<NameId> names() const = 0;
+  // Since when rows matter to it: also in front of the range.
+  [[nodiscard]] virtual std::int64_t looks_from_ms(const QueryContext& context) const { return context.range.start_ms; }
   virtual void merge(Partial& into, Partial&& from) const = 0;
   // A kind to look at everything once more in place of this one, whose total says what to look for; null when the total is
   // enough.

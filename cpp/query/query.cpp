@@ -181,7 +181,7 @@ void note_horizon(const Version& version, const Kind& kind, const QueryContext& 
   const std::vector<NameId> names = kind.names();
   std::int64_t cut_ms = names.empty() ? horizon->latest_cut_ms() : INT64_MIN;
   for (const NameId name : names) cut_ms = std::max(cut_ms, horizon->cut_ms(name));
-  if (cut_ms != INT64_MIN && context.range.start_ms <= cut_ms)
+  if (cut_ms != INT64_MIN && kind.looks_from_ms(context) <= cut_ms)
     table.notes.emplace_back("retained_since_ms", cut_ms + 1);
 }
 

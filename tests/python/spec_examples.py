@@ -89,6 +89,9 @@ _TRENDS: Final = [
     _trend(interval=["hour", "day", "week", "month", "quarter", "year", {"days": 36_600}], fill=True),
     _trend(interval="day", cumulative=True, formula=["A * 2"]),
     _trend(interval={"days": 7}, rolling=366),
+    _trend(interval="day", moving_mean=7, fill=True),
+    *(_trend(range={"last": "7d"}, previous=each) for each in ("period", "week", "year", {"days": 364})),
+    _trend(range={"start_ms": 0}, interval="day", previous="month"),
 ]
 _FUNNELS: Final = [
     _funnel(steps=["A", {"event": "B", "where": [], "optional": True}, None], window=None),

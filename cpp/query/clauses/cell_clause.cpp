@@ -189,6 +189,7 @@ std::shared_ptr<const RowClauseSpec> parse_cell(Fields& fields) {
     fail_invalid(question_path.field("kind"), "expected a funnel, retention or trend");
   if (common.limit) fail_invalid(question_path.field("limit"), "a cell is of a group, not of the rest of a limit");
   if (common.as_of_ms) fail_unsupported(question_path.field("as_of_ms"), "a cell is of the question's own instant");
+  question->kind->check_cells(question_path);
   Fields at(fields.require("at", "which cell"), at_path);
   parse_place(at, *question, out->at);
   out->question = std::move(question);

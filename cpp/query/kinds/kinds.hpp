@@ -32,6 +32,8 @@ struct KindSpec {
   virtual ~KindSpec() = default;
   // Resolves names and keys against the version. Names the store has never seen select nothing.
   [[nodiscard]] virtual std::unique_ptr<Kind> bind(const Binding& binding) const = 0;
+  // Throws BadQuery under the question's path when its cells are no counts of profiles.
+  virtual void check_cells([[maybe_unused]] const Path& question) const {}
 };
 
 struct KindEntry {

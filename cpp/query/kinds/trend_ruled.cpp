@@ -10,23 +10,27 @@
 //   rolling n    a line measures its bucket and the n - 1 before it, of rows before the range too; cumulative: all from the start
 //                of the range on. Distinct profiles and values are counted over all of them. There is a line for every bucket
 //                of the range, up to now, in whose buckets there are rows.
+//   moving_mean n  in place of each number its mean over the bucket and the n - 1 before, each measured by itself: also of rows
+//                before the range; what has no number (a mean of no values) takes no part.
+//   previous     the same of the range before (previous_range.hpp), line by line: the first with the first, and so on.
 //   fill         every bucket of the range has a line (without a start: from the first line of any series on).
 //   formula      in place of the measures, columns of arithmetic over the series' cells (trend_formula.hpp).
 //
 // How: rows gathered by profile (matched_rows); what needs a profile's rows together (distinct profiles, rows a profile) is decided
 // there, as what changes from bucket to bucket; values are kept. ~40 ns a row and interval, 16 bytes a value kept.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
-#include <unordered_map>
+#include <set>
 
 #include "query/budget.hpp"
-#include "query/calendar.hpp"
 #include "query/exact_sum.hpp"
 #include "query/kinds/breakdown.hpp"
-#include "query/kinds/bucket_plan.hpp"
 #include "query/kinds/matched_rows.hpp"
 #include "query/kinds/measure_cells.hpp"
+#include "query/kinds/trend_axis.hpp"
+#include "query/kinds/trend_cells.hpp"
 #include "query/kinds/trend_spec.hpp"
 
 namespace cdp {
@@ -34,106 +38,6 @@ namespace {
 
 using Type = TrendMeasure::Type;
 using Statistic = TrendMeasure::Statistic;
-
-// The buckets of one interval, those before the range included that a window reaches back to.
-class Axis {
- public:
-  Axis(const TrendSpec& spec, const Binding& binding, const std::optional<Unit>& unit) : rows_(binding.range) {
-    const TimeRange extent = kept_extent_of(binding.version);
-    if (extent.start_ms >= extent.end_ms && !spec.fill) return;
-    const std::int64_t start_ms = binding.range.start_ms;
-    const bool opens = start_ms == INT64_MIN;
-    const bool goes_on = unit && (spec.window != 1 || spec.fill);
-    std::int64_t first_ms = opens || !(unit && spec.fill) ? std::max(start_ms, extent.start_ms) : start_ms;
-    const std::int64_t last_ms = (goes_on ? binding.range.end_ms : std::min(binding.range.end_ms, extent.end_ms)) - 1;
-    if (opens && extent.start_ms >= extent.end_ms) return;
-    if (!unit) {
-      if (first_ms <= last_ms) single_ms_ = first_ms;
-      return;
-    }
-    const Calendar calendar(binding.zone, *unit, binding.common.week_start, std::max<std::int64_t>(start_ms, 0));
-    const std::int64_t line_ms = opens ? INT64_MIN : calendar.bucket_start(start_ms);
-    if (spec.window > 1 && !opens) {
-      std::int64_t reach_ms = line_ms;
-      for (std::int64_t i = 1; i < spec.window && reach_ms > extent.start_ms; ++i)
-        reach_ms = calendar.bucket_start(reach_ms - 1);
-      rows_.start_ms = reach_ms;
-      first_ms = std::min(first_ms, std::max(reach_ms, extent.start_ms));
-    }
-    if (first_ms > last_ms) return;
-    buckets_.emplace(calendar, first_ms, last_ms);
-    while (first_line_ < buckets_->size() && buckets_->start_ms(first_line_) < line_ms) ++first_line_;
-  }
-
-  [[nodiscard]] std::uint32_t size() const noexcept { return buckets_ ? buckets_->size() : single_ms_ ? 1 : 0; }
-  // The first bucket that has a line.
-  [[nodiscard]] std::uint32_t first_line() const noexcept { return first_line_; }
-  [[nodiscard]] std::int64_t start_ms(std::uint32_t bucket) const noexcept { return buckets_->start_ms(bucket); }
-  [[nodiscard]] const TimeRange& rows() const noexcept { return rows_; }
-  // None: it does not count.
-  [[nodiscard]] std::optional<std::uint32_t> bucket_of(std::int64_t time_ms) const noexcept {
-    if (size() == 0 || !rows_.contains(time_ms)) return std::nullopt;
-    return buckets_ ? buckets_->bucket_of(time_ms) : 0;
-  }
-
- private:
-  TimeRange rows_;
-  std::optional<Buckets> buckets_;
-  std::optional<std::int64_t> single_ms_;  // without unit
-  std::uint32_t first_line_ = 0;
-};
-
-struct At {
-  std::uint32_t series, axis, group;
-  friend auto operator<=>(const At&, const At&) = default;
-  // With its bucket in 64 bits: 5, 4, 32 and 17 of them.
-  [[nodiscard]] std::uint64_t key(std::uint32_t bucket) const noexcept {
-    return (((std::uint64_t{series} << 4 | axis) << 32 | group) << 17) | bucket;
-  }
-  static At of(std::uint64_t key) noexcept {
-    return {static_cast<std::uint32_t>(key >> 53), static_cast<std::uint32_t>(key >> 49) & 15,
-            static_cast<std::uint32_t>(key >> 17)};
-  }
-  static std::uint32_t bucket_of(std::uint64_t key) noexcept { return static_cast<std::uint32_t>(key) & 0x1FFFF; }
-};
-
-struct RuledTrendPartial final : Partial {
-  RuledTrendPartial(std::size_t operands, std::vector<NumberCells> of_numbers, std::size_t kept_keys)
-      : groups(operands), numbers(std::move(of_numbers)), values(kept_keys) {}
-
-  std::uint32_t at(std::uint64_t key) {
-    const auto [found, is_new] = cell_of.try_emplace(key, static_cast<std::uint32_t>(total.size()));
-    if (is_new) {
-      total.push_back(0);
-      entered.push_back(0);
-      counts.emplace_back();
-      if (total.size() > room_) {
-        room_ = std::max<std::size_t>(2 * room_, 64);
-        for (NumberCells& each : numbers) each.resize(room_);
-      }
-      for (auto& of_key : values) of_key.emplace_back();
-    }
-    return found->second;
-  }
-  [[nodiscard]] std::uint64_t size_bytes() const noexcept {
-    std::uint64_t bytes = groups.size_bytes() + total.size() * (64 + 24 * (values.size() + 1)) + kept * sizeof(Value);
-    for (const NumberCells& each : numbers) bytes += each.size_bytes();
-    return bytes;
-  }
-
-  Groups groups;
-  std::unordered_map<std::uint64_t, std::uint32_t> cell_of;
-  std::vector<std::uint64_t> total;   // rows of a cell
-  std::vector<std::int64_t> entered;  // profiles in the window that ends here, less those in the one before
-  std::vector<std::vector<std::uint32_t>> counts;       // of each of these profiles its rows in it
-  std::vector<NumberCells> numbers;                     // one a key
-  std::vector<std::vector<std::vector<Value>>> values;  // one a key that is kept, a cell
-  std::uint64_t kept = 0;
-  std::uint64_t charged_bytes = 0;
-
- private:
-  std::size_t room_ = 0;
-};
 
 // A property that some measure reads.
 struct Key {
@@ -150,6 +54,20 @@ Number distinct_of(std::vector<Value>&& values) {
     return left.type != right.type ? left.type < right.type : left.bits < right.bits;
   });
   return Number::of(static_cast<__int128>(std::unique(values.begin(), values.end()) - values.begin()));
+}
+
+// The exact mean of the numbers in one column, rounded once; of none, and of what is beyond the floats, nothing.
+Number mean_of(std::span<const std::vector<Number>* const> lines, std::size_t column) {
+  ExactSum sum;
+  std::uint64_t count = 0;
+  for (const std::vector<Number>* line : lines) {
+    const Number& number = (*line)[column];
+    if (number.type == Number::Type::kNone) continue;
+    if (number.type == Number::Type::kFloat && !std::isfinite(number.real)) return {};
+    ++count;
+    number.type == Number::Type::kInt ? sum.add_int(number.integer) : sum.add_float(number.real);
+  }
+  return count == 0 ? Number{} : Number::of(sum.mean(count));
 }
 
 Number quantile_of_values(std::vector<Value>&& values, Quantile quantile) {
@@ -175,15 +93,17 @@ class RuledTrendKind final : public Kind {
       selectors.push_back(bind_selector({series.selector.names, {}}, binding.version, binding.moment()));
     }
     matcher_ = RowMatcher(std::move(selectors));
-    for (const Unit& unit : spec_.intervals) axes_.emplace_back(spec_, binding, unit);
-    if (spec_.intervals.empty()) axes_.emplace_back(spec_, binding, std::nullopt);
+    add_axes(binding, binding.range);
+    if (spec_.previous) {
+      before_ = previous_range(*spec_.previous, binding.common.range, binding.range, binding.zone);
+      add_axes(binding, *before_);
+    }
     if (limit_ || !breakdown_.empty()) {  // what groups are ranked by: all of the range
       whole_ = axes_.size();
-      TrendSpec whole;
-      axes_.emplace_back(whole, binding, std::nullopt);
+      axes_.emplace_back(binding, binding.range, std::nullopt, TrendAxisRules{});
     }
     seen_ = binding.range;
-    for (const Axis& axis : axes_) seen_.start_ms = std::min(seen_.start_ms, axis.rows().start_ms);
+    for (const TrendAxis& axis : axes_) seen_.start_ms = std::min(seen_.start_ms, axis.rows().start_ms);
     if (looks_back_) seen_ = {INT64_MIN, binding.now_ms + 1};
     for (TrendMeasure& measure : spec_.measures) bind_measure(measure, binding.version);
   }
@@ -196,6 +116,7 @@ class RuledTrendKind final : public Kind {
     return out;
   }
   [[nodiscard]] std::vector<NameId> names() const override { return matcher_.names(); }
+  [[nodiscard]] std::int64_t looks_from_ms(const QueryContext&) const override { return seen_.start_ms; }
 
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<RuledTrendPartial&>(partial);
@@ -224,9 +145,9 @@ class RuledTrendKind final : public Kind {
       group = right.groups.merge_into(left.groups);
     }
     for (const auto& [key, cell] : right.cell_of) {
-      At at = At::of(key);
+      TrendCell at = TrendCell::of(key);
       at.group = group[at.group];
-      const std::uint32_t to = left.at(at.key(At::bucket_of(key)));
+      const std::uint32_t to = left.at(at.key(TrendCell::bucket_of(key)));
       left.total[to] += right.total[cell];
       left.entered[to] += right.entered[cell];
       left.counts[to].insert(left.counts[to].end(), right.counts[cell].begin(), right.counts[cell].end());
@@ -262,28 +183,41 @@ class RuledTrendKind final : public Kind {
     } else {
       groups = ranked_groups(total, strings);
     }
-    std::map<At, std::map<std::uint32_t, std::uint32_t>> cells;  // by bucket
-    for (const auto& [key, cell] : total.cell_of) cells[At::of(key)].emplace(At::bucket_of(key), cell);
+    std::map<TrendCell, std::map<std::uint32_t, std::uint32_t>> cells;  // by bucket
+    for (const auto& [key, cell] : total.cell_of) cells[TrendCell::of(key)].emplace(TrendCell::bucket_of(key), cell);
     std::vector<std::vector<Value>> keys;
     for (const std::uint32_t group : groups)
       keys.push_back(is_rest(group) ? std::vector<Value>() : total.groups.key(group));
-    return spec_.formulas.empty() ? table_of_series(total, cells, groups, keys, strings)
-                                  : table_of_formulas(total, cells, groups, keys, strings);
+    return table_of(total, cells, groups, keys, strings);
   }
 
  private:
   using CellsByBucket = std::map<std::uint32_t, std::uint32_t>;
-  using AllCells = std::map<At, CellsByBucket>;
-  using Measured = std::vector<Number>;  // one a measure
+  using AllCells = std::map<TrendCell, CellsByBucket>;
+  using Measured = std::vector<Number>;               // one a measure, or a formula
+  using LineMap = std::map<std::uint32_t, Measured>;  // by bucket
   struct Lines {
     std::vector<const TrendSeries*> series;
     std::vector<std::int64_t> axis, start_ms;
-    std::vector<const std::vector<Value>*> key;  // null: other
-    std::vector<std::vector<Number>> numbers;    // one a column
+    std::vector<std::optional<std::int64_t>> before_ms;  // start of the bucket that a line is compared with
+    std::vector<const std::vector<Value>*> key;          // null: other
+    std::vector<std::vector<Number>> numbers;            // one a column
   };
 
   [[nodiscard]] bool is_rest(std::uint32_t group) const noexcept { return shown_ && group == shown_->size(); }
-  [[nodiscard]] std::size_t asked_axes() const noexcept { return axes_.size() - (whole_ ? 1 : 0); }
+  [[nodiscard]] std::size_t asked_axes() const noexcept { return std::max<std::size_t>(spec_.intervals.size(), 1); }
+
+  void add_axes(const Binding& binding, const TimeRange& range) {
+    const bool is_whole = spec_.previous || (spec_.fill && !spec_.intervals.empty());
+    const bool goes_on = is_whole || (reach() != 1 && !spec_.intervals.empty());
+    const TrendAxisRules rules{reach(), goes_on, is_whole};
+    for (const Unit& unit : spec_.intervals) axes_.emplace_back(binding, range, unit, rules);
+    if (spec_.intervals.empty()) axes_.emplace_back(binding, range, std::nullopt, rules);
+  }
+  // As of TrendAxisRules.
+  [[nodiscard]] std::int64_t reach() const noexcept {
+    return spec_.moving_mean != 0 ? spec_.moving_mean : spec_.window;
+  }
 
   [[nodiscard]] std::vector<NumberCells> empty_numbers() const {
     std::vector<NumberCells> out;
@@ -352,7 +286,7 @@ class RuledTrendKind final : public Kind {
         const auto bucket = axes_[axis].bucket_of(rows[at].time_ms);
         if (!bucket) continue;
         for (std::uint64_t left = series; left != 0; left &= left - 1) {
-          const At where{static_cast<std::uint32_t>(__builtin_ctzll(left)), axis, group};
+          const TrendCell where{static_cast<std::uint32_t>(__builtin_ctzll(left)), axis, group};
           const std::uint64_t key = where.key(*bucket);
           add_row(partial.at(key), values, partial);
           if (uniques_) touched.push_back(key);
@@ -364,7 +298,7 @@ class RuledTrendKind final : public Kind {
 
   [[nodiscard]] bool counts_anywhere(std::int64_t time_ms) const noexcept {
     return std::any_of(axes_.begin(), axes_.end(),
-                       [&](const Axis& axis) { return axis.bucket_of(time_ms).has_value(); });
+                       [&](const TrendAxis& axis) { return axis.bucket_of(time_ms).has_value(); });
   }
 
   [[nodiscard]] std::uint32_t group_of(const QueryContext& context, Origin home, const Row& row, Groups& groups) const {
@@ -391,11 +325,11 @@ class RuledTrendKind final : public Kind {
     };
     std::vector<Held> held;
     for (std::size_t begin = 0; begin < touched.size();) {
-      const At at = At::of(touched[begin]);
+      const TrendCell at = TrendCell::of(touched[begin]);
       held.clear();
       std::size_t end = begin;
-      for (; end < touched.size() && At::of(touched[end]) == at; ++end) {
-        const std::uint32_t bucket = At::bucket_of(touched[end]);
+      for (; end < touched.size() && TrendCell::of(touched[end]) == at; ++end) {
+        const std::uint32_t bucket = TrendCell::bucket_of(touched[end]);
         if (held.empty() || held.back().bucket != bucket) held.push_back({bucket, 0});
         ++held.back().rows;
       }
@@ -432,7 +366,7 @@ class RuledTrendKind final : public Kind {
     std::vector<Number> rank(total.groups.size());
     std::vector<bool> holds(total.groups.size());
     std::vector<std::vector<Value>> keys;
-    for (const auto& [key, cell] : total.cell_of) holds[At::of(key).group] = true;
+    for (const auto& [key, cell] : total.cell_of) holds[TrendCell::of(key).group] = true;
     std::vector<std::uint32_t> out;
     const auto axis = static_cast<std::uint32_t>(*whole_);
     for (std::uint32_t group = 0; group < rank.size(); ++group) {
@@ -440,7 +374,7 @@ class RuledTrendKind final : public Kind {
       if (!holds[group]) continue;
       out.push_back(group);
       Window window(*this, total);
-      const auto found = total.cell_of.find(At{0, axis, group}.key(0));
+      const auto found = total.cell_of.find(TrendCell{0, axis, group}.key(0));
       if (found != total.cell_of.end()) window.add(found->second);
       rank[group] = window.measured(found == total.cell_of.end() ? kNone : found->second)[spec_.order];
     }
@@ -521,14 +455,14 @@ class RuledTrendKind final : public Kind {
     std::vector<NumberCells> sums_;
   };
 
-  // The buckets that have a line, with what each measures.
-  template <class Visit>
-  void each_line(const RuledTrendPartial& total, std::uint32_t axis, const CellsByBucket& cells,
-                 std::uint32_t first_filled, Visit&& visit) const {
+  // The buckets from `first` on in whose window there are rows, or that are filled, with what each measures.
+  [[nodiscard]] LineMap measured_lines(const RuledTrendPartial& total, std::uint32_t axis, const CellsByBucket& cells,
+                                       std::uint32_t first, std::uint32_t first_filled) const {
+    LineMap out;
     std::int64_t profiles = 0;
     auto from = cells.begin(), to = cells.begin();  // of the window
     std::optional<Window> window(std::in_place, *this, total);
-    for (std::uint32_t bucket = axes_[axis].first_line(); bucket < axes_[axis].size(); ++bucket) {
+    for (std::uint32_t bucket = first; bucket < axes_[axis].size(); ++bucket) {
       if (spec_.window != 0) {
         while (from != cells.end() && std::int64_t{from->first} + spec_.window <= std::int64_t{bucket}) ++from;
         window.emplace(*this, total);
@@ -540,10 +474,34 @@ class RuledTrendKind final : public Kind {
       if (spec_.window != 0) {
         for (auto at = from; at != to; ++at) window->add(at->second);
       }
-      if (!window->holds_rows() && !(spec_.fill && bucket >= first_filled)) continue;
+      if (!window->holds_rows() && bucket < first_filled) continue;
       const bool has_last = to != cells.begin() && std::prev(to)->first == bucket;
-      visit(bucket, window->measured(has_last ? std::prev(to)->second : kNone, profiles));
+      out.emplace(bucket, window->measured(has_last ? std::prev(to)->second : kNone, profiles));
     }
+    return out;
+  }
+
+  // Each column's mean over the buckets of each line. What a range with a start reaches back to before any rows counts as nothing
+  // measured; one without begins with its first bucket that holds rows.
+  [[nodiscard]] LineMap smoothed(const LineMap& values, std::uint32_t axis, std::uint32_t first_filled,
+                                 const Measured& nothing) const {
+    LineMap out;
+    const auto is_there = [&](std::int64_t bucket) { return !axes_[axis].is_open() || bucket >= first_filled; };
+    for (std::uint32_t bucket = axes_[axis].first_line(); bucket < axes_[axis].size(); ++bucket) {
+      const std::int64_t first = std::int64_t{bucket} - spec_.moving_mean + 1;
+      const auto from = values.lower_bound(static_cast<std::uint32_t>(std::max<std::int64_t>(first, 0)));
+      const auto to = values.upper_bound(bucket);
+      if (from == to && !(spec_.fill && is_there(bucket))) continue;
+      std::vector<const Measured*> window;
+      for (auto each = from; each != to; ++each) window.push_back(&each->second);
+      for (std::int64_t at = first; at <= bucket; ++at) {
+        const bool is_measured = at >= 0 && values.contains(static_cast<std::uint32_t>(at));
+        if (is_there(at) && !is_measured) window.push_back(&nothing);
+      }
+      Measured& means = out[bucket];
+      for (std::size_t column = 0; column < nothing.size(); ++column) means.push_back(mean_of(window, column));
+    }
+    return out;
   }
 
   // The first bucket that is filled: of an open range the first that holds rows.
@@ -560,85 +518,132 @@ class RuledTrendKind final : public Kind {
     return first;
   }
 
-  [[nodiscard]] static const CellsByBucket& cells_of(const AllCells& all, const At& at) {
+  [[nodiscard]] static const CellsByBucket& cells_of(const AllCells& all, const TrendCell& at) {
     static const CellsByBucket kNone;
     const auto found = all.find(at);
     return found == all.end() ? kNone : found->second;
   }
 
-  void add_start(Lines& lines, std::uint32_t axis, std::uint32_t bucket) const {
-    lines.axis.push_back(axis);
-    lines.start_ms.push_back(spec_.intervals.empty() ? 0 : axes_[axis].start_ms(bucket));
+  // What a line measures of a group: of one series, or with formulas of all.
+  [[nodiscard]] LineMap lines_of(const RuledTrendPartial& total, const AllCells& cells, std::uint32_t series,
+                                 std::uint32_t axis, std::uint32_t group) const {
+    const std::uint32_t filled = spec_.fill ? first_filled(total, cells, axis) : UINT32_MAX;
+    const std::uint32_t first = spec_.moving_mean != 0 ? 0 : axes_[axis].first_line();
+    const auto of_series = [&](std::uint32_t each) {
+      return measured_lines(total, axis, cells_of(cells, {each, axis, group}), first,
+                            spec_.moving_mean != 0 ? UINT32_MAX : filled);
+    };
+    LineMap out;
+    if (spec_.formulas.empty()) {
+      out = of_series(series);
+    } else {
+      std::map<std::uint32_t, std::vector<Measured>> by_bucket;  // of each series
+      for (std::uint32_t each = 0; each < spec_.series.size(); ++each) {
+        for (auto& [bucket, numbers] : of_series(each)) {
+          const auto [found, is_new] = by_bucket.try_emplace(bucket);
+          if (is_new) found->second.resize(spec_.series.size(), Window(*this, total).measured(kNone));
+          found->second[each] = std::move(numbers);
+        }
+      }
+      for (const auto& [bucket, all] : by_bucket) out.emplace(bucket, evaluated(all));
+    }
+    if (spec_.moving_mean == 0) return out;
+    return smoothed(out, axis, first_filled(total, cells, axis), nothing(total));
+  }
+  [[nodiscard]] Measured evaluated(const std::vector<Measured>& of_series) const {
+    Measured out;
+    for (const TrendFormula& formula : spec_.formulas) {
+      out.push_back(
+          formula.evaluate([&](std::size_t series, std::size_t measure) { return of_series[series][measure]; }));
+    }
+    return out;
+  }
+  // The columns of a line without rows.
+  [[nodiscard]] Measured nothing(const RuledTrendPartial& total) const {
+    const Measured none = Window(*this, total).measured(kNone);
+    return spec_.formulas.empty() ? none : evaluated(std::vector<Measured>(spec_.series.size(), none));
   }
 
-  [[nodiscard]] Table table_of_series(const RuledTrendPartial& total, const AllCells& cells,
-                                      std::span<const std::uint32_t> groups, std::span<const std::vector<Value>> keys,
-                                      const Dictionary& strings) const {
+  // The lines of one series (with formulas: all) and group on one axis, in order.
+  void add_lines(const RuledTrendPartial& total, const AllCells& cells, const TrendCell& at,
+                 const std::vector<Value>* key, Lines& lines) const {
+    Measured none = nothing(total);
+    if (spec_.moving_mean != 0) {
+      const std::vector<const Measured*> only{&none};
+      Measured means;
+      for (std::size_t column = 0; column < none.size(); ++column) means.push_back(mean_of(only, column));
+      none = std::move(means);
+    }
+    const auto add = [&](std::uint32_t bucket, const Measured& numbers) {
+      lines.series.push_back(&spec_.series[at.series]);
+      lines.axis.push_back(at.axis);
+      lines.start_ms.push_back(spec_.intervals.empty() ? 0 : axes_[at.axis].start_ms(bucket));
+      lines.key.push_back(key);
+      for (std::size_t i = 0; i < none.size(); ++i) lines.numbers[i].push_back(numbers[i]);
+    };
+    LineMap own = lines_of(total, cells, at.series, at.axis, at.group);
+    const bool is_single = spec_.intervals.empty();
+    if (is_single && breakdown_.empty() && own.empty())
+      own.emplace(0, none);  // a line of nothing, as a plain trend has
+    if (!before_) {
+      for (const auto& [bucket, numbers] : own) add(bucket, numbers);
+      return;
+    }
+    const auto other = at.axis + static_cast<std::uint32_t>(asked_axes());
+    const TrendAxis &axis = axes_[at.axis], &before = axes_[other];
+    LineMap compared = lines_of(total, cells, at.series, other, at.group);
+    std::set<std::uint32_t> places;  // counted from the first line
+    for (const auto& [bucket, numbers] : own) places.insert(bucket - axis.first_line());
+    for (const auto& [bucket, numbers] : compared) {
+      const std::uint32_t place = bucket - before.first_line();
+      if (place < axis.line_count()) places.insert(place);
+    }
+    for (const std::uint32_t place : places) {
+      const auto found = own.find(place + axis.first_line());
+      add(place + axis.first_line(), found == own.end() ? none : found->second);
+      const bool exists = is_single || place < before.line_count();
+      const auto there = compared.find(place + before.first_line());
+      lines.before_ms.push_back(exists && !is_single ? std::optional(before.start_ms(place + before.first_line()))
+                                                     : std::nullopt);
+      for (std::size_t i = 0; i < none.size(); ++i) {
+        lines.numbers[none.size() + i].push_back(!exists                   ? Number{}
+                                                 : there == compared.end() ? none[i]
+                                                                           : there->second[i]);
+      }
+    }
+  }
+
+  [[nodiscard]] Table table_of(const RuledTrendPartial& total, const AllCells& cells,
+                               std::span<const std::uint32_t> groups, std::span<const std::vector<Value>> keys,
+                               const Dictionary& strings) const {
+    std::vector<std::string> titles;
+    for (const TrendFormula& formula : spec_.formulas) titles.push_back(formula.text());
+    if (spec_.formulas.empty()) {
+      for (const TrendMeasure& measure : spec_.measures) titles.push_back(measure.title());
+    }
     Lines lines;
-    lines.numbers.resize(spec_.measures.size());
-    for (std::uint32_t series = 0; series < spec_.series.size(); ++series) {
+    lines.numbers.resize(titles.size() * (before_ ? 2 : 1));
+    const std::size_t tellings = spec_.formulas.empty() ? spec_.series.size() : 1;
+    for (std::uint32_t series = 0; series < tellings; ++series) {
       for (std::uint32_t axis = 0; axis < asked_axes(); ++axis) {
-        const std::uint32_t filled = first_filled(total, cells, axis);
-        for (std::size_t g = 0; g < groups.size(); ++g) {
-          const auto add = [&](std::uint32_t bucket, const Measured& numbers) {
-            lines.series.push_back(&spec_.series[series]);
-            add_start(lines, axis, bucket);
-            lines.key.push_back(is_rest(groups[g]) ? nullptr : &keys[g]);
-            for (std::size_t i = 0; i < numbers.size(); ++i) lines.numbers[i].push_back(numbers[i]);
-          };
-          const CellsByBucket& of_group = cells_of(cells, {series, axis, groups[g]});
-          if (of_group.empty() && spec_.intervals.empty() && breakdown_.empty()) {
-            add(0, Window(*this, total).measured(kNone));  // a line of nothing, as a plain trend has it
-          } else {
-            each_line(total, axis, of_group, filled, add);
-          }
-        }
+        for (std::size_t g = 0; g < groups.size(); ++g)
+          add_lines(total, cells, {series, axis, groups[g]}, is_rest(groups[g]) ? nullptr : &keys[g], lines);
       }
     }
     Table table;
-    if (spec_.lists_series) {
+    if (spec_.lists_series && spec_.formulas.empty()) {
       TableColumn& column = table.add("series", ColumnType::kString);
       for (const TrendSeries* each : lines.series) column.push_string(each->name);
     }
     add_places(table, lines, strings);
-    for (std::size_t i = 0; i < spec_.measures.size(); ++i)
-      add_number_column(table, spec_.measures[i].title(), lines.numbers[i]);
-    return table;
-  }
-
-  [[nodiscard]] Table table_of_formulas(const RuledTrendPartial& total, const AllCells& cells,
-                                        std::span<const std::uint32_t> groups, std::span<const std::vector<Value>> keys,
-                                        const Dictionary& strings) const {
-    Lines lines;
-    lines.numbers.resize(spec_.formulas.size());
-    const Measured nothing = Window(*this, total).measured(kNone);
-    for (std::uint32_t axis = 0; axis < asked_axes(); ++axis) {
-      const std::uint32_t filled = first_filled(total, cells, axis);
-      for (std::size_t g = 0; g < groups.size(); ++g) {
-        std::map<std::uint32_t, std::vector<Measured>> by_bucket;  // of each series
-        if (spec_.intervals.empty() && breakdown_.empty()) by_bucket[0].resize(spec_.series.size(), nothing);
-        for (std::uint32_t series = 0; series < spec_.series.size(); ++series) {
-          each_line(total, axis, cells_of(cells, {series, axis, groups[g]}), filled,
-                    [&](std::uint32_t bucket, Measured&& numbers) {
-                      const auto [found, is_new] = by_bucket.try_emplace(bucket);
-                      if (is_new) found->second.resize(spec_.series.size(), nothing);
-                      found->second[series] = std::move(numbers);
-                    });
-        }
-        for (const auto& [bucket, of_series] : by_bucket) {
-          add_start(lines, axis, bucket);
-          lines.key.push_back(is_rest(groups[g]) ? nullptr : &keys[g]);
-          for (std::size_t i = 0; i < spec_.formulas.size(); ++i) {
-            lines.numbers[i].push_back(spec_.formulas[i].evaluate(
-                [&](std::size_t series, std::size_t measure) { return of_series[series][measure]; }));
-          }
-        }
-      }
+    for (std::size_t i = 0; i < lines.numbers.size(); ++i) {
+      const std::string& title = titles[i % titles.size()];
+      add_number_column(table, i < titles.size() ? title : "previous(" + title + ")", lines.numbers[i]);
     }
-    Table table;
-    add_places(table, lines, strings);
-    for (std::size_t i = 0; i < spec_.formulas.size(); ++i)
-      add_number_column(table, spec_.formulas[i].text(), lines.numbers[i]);
+    if (before_) {
+      table.notes.emplace_back("previous_start_ms", before_->start_ms);
+      table.notes.emplace_back("previous_end_ms", before_->end_ms);
+    }
     return table;
   }
 
@@ -649,6 +654,11 @@ class RuledTrendKind final : public Kind {
     };
     if (spec_.lists_intervals) add("interval", lines.axis);
     if (!spec_.intervals.empty()) add("start_ms", lines.start_ms);
+    if (before_ && !spec_.intervals.empty()) {
+      TableColumn& column = table.add("previous_start_ms", ColumnType::kInt64);
+      for (const std::optional<std::int64_t>& value : lines.before_ms)
+        value ? column.push_int(*value) : column.push_null();
+    }
     breakdown_.add_columns(table, lines.key, strings);
   }
 
@@ -658,7 +668,8 @@ class RuledTrendKind final : public Kind {
   RowMatcher matcher_;
   std::map<std::ptrdiff_t, std::size_t> named_bit_;  // of a series: the selector of its names alone
   bool looks_back_ = false;
-  std::vector<Axis> axes_;
+  std::vector<TrendAxis> axes_;       // as asked; the same of the range before; the one that ranks
+  std::optional<TimeRange> before_;   // what the range is compared with
   std::optional<std::size_t> whole_;  // the axis that ranks
   TimeRange seen_;
   std::vector<Key> keys_;

@@ -5,7 +5,8 @@
 //   "measures"?: ["total"] of "total" | "unique" | {"sum" | "mean" | "min" | "max" | "median" | "p90" .. | "distinct": key}
 //                | {"per_profile": "mean" | "min" | "max" | "median" | "p90" ..}
 //   "interval"?: unit | [unit, ..] | null, "order"?: index of the measure that ranks the breakdown
-//   "cumulative"?: bool | "rolling"?: buckets (2 to 366), "fill"?: bool, "formula"?: [text, ..] (1 to 16)
+//   "cumulative"?: bool | "rolling"?: buckets (2 to 366) | "moving_mean"?: buckets (2 to 366), "fill"?: bool
+//   "previous"?: "period" | unit but an hour, "formula"?: [text, ..] (1 to 16)
 #include "query/kinds/trend_spec.hpp"
 
 #include <algorithm>
@@ -126,10 +127,15 @@ void parse_window(Fields& fields, TrendSpec& out) {
   const bool is_cumulative = out.window == 0;
   if (const auto buckets = fields.integer("rolling", 2, kRollingMax)) out.window = *buckets;
   if (is_cumulative && out.window != 0) fail_invalid(rolling, "either cumulative or rolling, not both");
+  const Path moving = fields.path("moving_mean");
+  out.moving_mean = fields.integer("moving_mean", 2, kRollingMax).value_or(0);
+  if (out.moving_mean != 0 && out.window != 1)
+    fail_invalid(moving, "the buckets of a moving mean stand alone: no rolling");
   if (const Node* node = fields.take("fill")) out.fill = read_bool(*node, fill);
   if (!out.intervals.empty()) return;
   if (is_cumulative) fail_invalid(cumulative, "a running total needs an interval");
   if (out.window != 1) fail_invalid(rolling, "a rolling measure needs an interval");
+  if (out.moving_mean != 0) fail_invalid(moving, "a moving mean needs an interval");
   if (out.fill) fail_invalid(fill, "only the buckets of an interval are filled");
 }
 
@@ -166,8 +172,8 @@ std::string TrendMeasure::title() const {
 bool TrendSpec::is_plain() const noexcept {
   const bool adds_up = std::all_of(measures.begin(), measures.end(),
                                    [](const TrendMeasure& measure) { return measure.type < Type::kQuantile; });
-  return adds_up && !lists_series && series.front().first == TrendSeries::First::kNo && window == 1 && !fill &&
-         formulas.empty();
+  return adds_up && !lists_series && series.front().first == TrendSeries::First::kNo && window == 1 &&
+         moving_mean == 0 && !fill && !previous && formulas.empty();
 }
 
 std::unique_ptr<Kind> TrendSpec::bind(const Binding& binding) const {
@@ -175,7 +181,12 @@ std::unique_ptr<Kind> TrendSpec::bind(const Binding& binding) const {
   return is_plain() ? make_plain_trend(*this, binding) : make_ruled_trend(*this, binding);
 }
 
-std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec&) {
+void TrendSpec::check_cells(const Path& question) const {
+  if (moving_mean != 0) fail_invalid(question.field("moving_mean"), "a cell counts, it is no mean");
+  if (previous) fail_invalid(question.field("previous"), "a cell is of one range; ask for that of the other by itself");
+}
+
+std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec& common) {
   auto spec = std::make_unique<TrendSpec>();
   parse_all_series(fields, *spec);
   parse_measures(fields, *spec);
@@ -183,6 +194,10 @@ std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec&) {
   const auto last = static_cast<std::int64_t>(spec->measures.size()) - 1;
   spec->order = static_cast<std::size_t>(fields.integer("order", 0, last).value_or(0));
   parse_window(fields, *spec);
+  if (const Node* node = fields.take("previous")) {
+    spec->previous = parse_previous(*node, fields.path("previous"));
+    if (!has_start(common.range)) fail_invalid(fields.path("previous"), "only a range that has a start is compared");
+  }
   parse_formulas(fields, *spec);
   return spec;
 }

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/previous_range.hpp"
 #include "query/kinds/trend_formula.hpp"
 #include "query/quantile.hpp"
 
@@ -38,13 +40,16 @@ struct TrendSpec final : KindSpec {
   std::vector<Unit> intervals;  // empty: null
   bool lists_intervals = false;
   std::size_t order = 0;
-  std::int64_t window = 1;  // buckets a line measures, its own the last; 0: all from the range's start on
+  std::int64_t window = 1;       // buckets a line measures, its own the last; 0: all from the range's start on
+  std::int64_t moving_mean = 0;  // buckets whose numbers a line is the mean of; 0: not asked for. Then window is 1
   bool fill = false;
+  std::optional<PreviousSpec> previous;
   std::vector<TrendFormula> formulas;
 
   // One event, and measures of cells that stand alone and add up.
   [[nodiscard]] bool is_plain() const noexcept;
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;
+  void check_cells(const Path& question) const override;
 };
 
 [[nodiscard]] std::unique_ptr<Kind> make_plain_trend(const TrendSpec& spec, const Binding& binding);

@@ -93,6 +93,14 @@ class Trend(BrokenDown):
         """Each row measures everything from the start of the range on."""
         return self._own(cumulative=True)
 
+    def moving_mean(self, buckets: int) -> Self:
+        """Each number becomes its mean over so many trailing buckets, each measured by itself: a smoother line."""
+        return self._own(moving_mean=buckets)
+
+    def compared(self, previous: str | dict[str, int] = "period") -> Self:
+        """Each row beside that of the range before: as long right before ("period"), or a "week", "year" .. earlier."""
+        return self._own(previous=previous)
+
     def filled(self) -> Self:
         """A row for every bucket of the range, with or without events."""
         return self._own(fill=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from cdpstore.model import datetime_of
 from cdpstore.zones import zone_info
 
-__all__ = ["WEEKDAYS", "Calendar", "Moment", "absolute", "utc_of_local"]
+__all__ = ["WEEKDAYS", "Calendar", "Moment", "absolute", "local_of", "utc_of_local", "utc_of_local_time"]
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HOUR: Final = 3_600_000
@@ -145,6 +145,33 @@ def utc_of_local(zone: str, day: int) -> int:
         middle = (low + first) // 2
         low, first = (low, middle) if middle + _offset_ms(zone, middle) >= local_ms else (middle, first)
     return first
+
+
+def local_of(zone: str, time_ms: int) -> tuple[date, int]:
+    """What the wall clock shows: the day, and the milliseconds of it."""
+    local_ms = time_ms + _offset_ms(zone, time_ms)
+    return datetime_of(local_ms).date(), local_ms % _DAY
+
+
+def utc_of_local_time(zone: str, day: date, of_day_ms: int) -> int:
+    """The earliest instant at which the wall clock shows this time of this day or a later one.
+
+    >>> spring = date(2026, 3, 29)
+    >>> utc_of_local_time("Europe/London", spring, 5_400_000) == utc_of_local_time("UTC", spring, 3_600_000)
+    True
+    """
+    local_ms = (day - _EPOCH).days * _DAY + of_day_ms
+    near = range(local_ms - 27 * _HOUR, local_ms + 27 * _HOUR, _HOUR // 4)
+    exact = [local_ms - offset for offset in {_offset_ms(zone, time) for time in near}]
+    shown = [time for time in exact if time + _offset_ms(zone, time) == local_ms]
+    if shown:
+        return min(shown)
+    high = next(time for time in near if time + _offset_ms(zone, time) >= local_ms)
+    low = high - _HOUR // 4
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle + _offset_ms(zone, middle) >= local_ms else (middle, high)
+    return high
 
 
 @lru_cache(maxsize=100_000)

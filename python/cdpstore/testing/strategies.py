@@ -418,7 +418,8 @@ def ruled_trends() -> st.SearchStrategy[dict[str, Any]]:
         lambda several: {"events": several}, st.lists(series, min_size=2, max_size=2)
     )
     interval = _units() | st.lists(_units(), min_size=1, max_size=2, unique_by=str)
-    windows = st.sampled_from([{"cumulative": True}, {"rolling": 2}, {"rolling": 7}, {}, {"fill": True}])
+    means: list[dict[str, Any]] = [{"moving_mean": 3}, {"moving_mean": 2, "fill": True}]
+    windows = st.sampled_from([{"cumulative": True}, {"rolling": 2}, {"rolling": 7}, {}, {"fill": True}, *means])
     laid: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.builds(
         lambda unit, window: {"interval": unit, **window}, interval, windows
     )
@@ -434,6 +435,7 @@ def ruled_trends() -> st.SearchStrategy[dict[str, Any]]:
                 "limit": st.integers(0, 3),
                 "order": st.integers(0, 1),
                 "formula": st.lists(formulas, min_size=1, max_size=2, unique=True),
+                "previous": st.sampled_from(["period", "period", "month", "year"]) | _units(),
             },
         ),
     )

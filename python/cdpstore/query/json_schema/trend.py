@@ -61,7 +61,11 @@ _MEASURE: Final[Schema] = {
     ),
 }
 _NO_BUCKETS: Final[Schema] = {
-    "properties": {"cumulative": {"const": False}, "fill": {"const": False}, "rolling": NEVER}
+    "properties": {"cumulative": {"const": False}, "fill": {"const": False}, "rolling": NEVER, "moving_mean": NEVER}
+}
+_HAS_START: Final[Schema] = {
+    "required": ["range"],
+    "properties": {"range": {"anyOf": [has("last"), has("this"), has("start_ms")]}},
 }
 _HAS_INTERVAL: Final[Schema] = {"required": ["interval"], "properties": {"interval": {"not": {"type": "null"}}}}
 
@@ -91,6 +95,15 @@ TREND: Final = kind(
         "order": integer(0, 63, "Index of the measure that ranks the breakdown; default 0, the first."),
         "cumulative": may("A row measures everything from the start of the range on. Needs an interval."),
         "rolling": integer(2, 366, "A row measures so many buckets up to its own. Needs an interval; not cumulative."),
+        "moving_mean": integer(
+            2,
+            366,
+            "A number is its mean over so many buckets up to its own. Needs an interval; not rolling, not cumulative.",
+        ),
+        "previous": {
+            "description": "Rows beside those of the range before: as long right before it, or that unit earlier.",
+            **chosen([({"const": "period"}, {}), ({"const": "hour"}, NEVER)], ref("unit")),
+        },
         "fill": may("Every bucket of the range has a row. Needs an interval."),
         "formula": array(
             text(1, 500), 1, 16, "In place of the measures: arithmetic over the series, `B / A * 100`, `A.sum(price)`."
@@ -104,10 +117,12 @@ TREND: Final = kind(
             [
                 (
                     {"required": ["cumulative"], "properties": {"cumulative": {"const": True}}},
-                    {"properties": {"rolling": NEVER}},
+                    {"properties": {"rolling": NEVER, "moving_mean": NEVER}},
                 )
             ],
             {},
         ),
+        chosen([(has("rolling"), {"properties": {"moving_mean": NEVER}})], {}),
+        chosen([(has("previous"), _HAS_START)], {}),
     ],
 )

@@ -1,11 +1,14 @@
 """Trend: rows of each series in the range, by bucket and breakdown, each line measured on the rows of its window."""
 
+import dataclasses
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cdpstore.table import Table
 from cdpstore.testing.calendars import Calendar
+from cdpstore.testing.kinds import previous_range
 from cdpstore.testing.kinds.trend_formula import formula
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.quantiles import is_quantile, quantile
@@ -22,8 +25,8 @@ _OPEN_MS = -(10**14)
 Hit = tuple[Person, Row]
 
 
-def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - the contract of kinds
-    """Series, measures, interval, order, window, formulas."""
+def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
+    """Series, measures, interval, order, window, what to compare with, formulas."""
     several = fields.has("events")
     if several and fields.has("event"):
         bad(fields.path("events"), "either event or events, not both")
@@ -43,9 +46,16 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:  # noqa: AR
     fill = fields.take("fill", boolean) or False
     if cumulative and rolling:
         bad(fields.path("rolling"), "either cumulative or rolling, not both")
-    for name, given in (("cumulative", cumulative), ("rolling", rolling), ("fill", fill)):
+    moving_mean = fields.take("moving_mean", integer(2, 366))
+    if moving_mean and (cumulative or rolling):
+        bad(fields.path("moving_mean"), "the buckets of a moving mean stand alone")
+    windows = {"cumulative": cumulative, "rolling": rolling, "moving_mean": moving_mean, "fill": fill}
+    for name, given in windows.items():
         if given and interval is None:
             bad(fields.path(name), "needs an interval")
+    previous = fields.take("previous", previous_range.parse)
+    if previous is not None and not previous_range.has_start(common["range"]):
+        bad(fields.path("previous"), "only a range that has a start is compared")
     texts = fields.take("formula", each(lambda node, path: (node, path), 1, 16)) or []
     formulas = [(text, formula(text, path, len(series), [*map(_title, measures)])) for text, path in texts]
     return {
@@ -55,6 +65,8 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:  # noqa: AR
         "interval": interval,
         "order": order,
         "window": 0 if cumulative else rolling or 1,
+        "moving_mean": moving_mean,
+        "previous": previous,
         "fill": fill,
         "formulas": formulas,
     }
@@ -62,40 +74,80 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:  # noqa: AR
 
 def answer(view: View, spec: dict[str, Any]) -> Table:
     """Every line whose window holds rows (or that is filled); what ranks below a limit becomes one exact `other`."""
-    breakdown, interval = spec["breakdown"], spec["interval"]
+    breakdown, interval, formulas = spec["breakdown"], spec["interval"], spec["formulas"]
     units = interval if isinstance(interval, list) else [interval]
     hits = [_hits(view, series) for series in spec["series"]]
     axes = [_Axis(view, spec, each_unit, hits) for each_unit in units]
-    groups = _groups(view, hits, axes, spec)
-    head = [*(["interval"] if isinstance(interval, list) else []), *(["start_ms"] if interval else [])]
-    head += operand_names(breakdown)
+    earlier = [*_earlier(view, spec)]
+    befores = [_Axis(each_view, spec, each_unit, hits) for each_view in earlier for each_unit in units]
+    groups = _groups(view, hits, [*axes, *befores], spec)
+    titles = [text for text, _ in formulas] or [*map(_title, spec["measures"])]
     rows: list[list[Any]] = []
-
-    def place(index: int, start_ms: int | None, values: list[Any]) -> list[Any]:
-        of_unit = [index] if isinstance(interval, list) else []
-        return [*of_unit, *([] if start_ms is None else [start_ms]), *values]
-
-    if spec["formulas"]:
+    for at in [None] if formulas else range(len(hits)):
         for index, axis in enumerate(axes):
             for values, keys in groups:
-                lines: dict[int | None, list[Any]] = {}
-                nothing = [_measured(measure, []) for measure in spec["measures"]]
-                for at, of_series in enumerate(hits):
-                    for start_ms, held in axis.lines(_of_group(of_series, breakdown, keys), spec):
-                        line = lines.setdefault(start_ms, [nothing] * len(hits))
-                        line[at] = [_measured(measure, held) for measure in spec["measures"]]
-                for start_ms in sorted(lines, key=lambda start: start or 0):
-                    numbers = [compute(lines[start_ms]) for _, compute in spec["formulas"]]
-                    rows.append([*place(index, start_ms, values), *numbers])
-        return view.table([*head, *(text for text, _ in spec["formulas"])], rows)
-    for series, of_series in zip(spec["series"], hits, strict=True):
-        for index, axis in enumerate(axes):
-            for values, keys in groups:
-                for start_ms, held in axis.lines(_of_group(of_series, breakdown, keys), spec):
-                    cells = [_measured(measure, held) for measure in spec["measures"]]
-                    named = [series["name"]] if spec["lists_series"] else []
-                    rows.append([*named, *place(index, start_ms, values), *cells])
-    return view.table([*(["series"] if spec["lists_series"] else []), *head, *map(_title, spec["measures"])], rows)
+                of_series = [_of_group(each, breakdown, keys) for each in (hits if at is None else [hits[at]])]
+                nothing = _columns(spec, [[] for _ in of_series])
+                nothing = [_mean([number]) for number in nothing] if spec["moving_mean"] else nothing
+                own = _lines(axis, of_series, spec)
+                compared = _lines(befores[index], of_series, spec) if befores else {}
+                if interval is None and not breakdown:
+                    own.setdefault(0, nothing)
+                for place in sorted(own.keys() | {place for place in compared if place < axis.count}):
+                    line = [spec["series"][at]["name"]] if at is not None and spec["lists_series"] else []
+                    line += [index] if isinstance(interval, list) else []
+                    line += [axis.start(place)] if interval else []
+                    exists = bool(befores) and (interval is None or place < befores[index].count)
+                    line += [befores[index].start(place) if exists else None] if befores and interval else []
+                    line += [*values, *own.get(place, nothing)]
+                    if befores:
+                        line += compared.get(place, nothing) if exists else [None] * len(titles)
+                    rows.append(line)
+    head = ["series"] if spec["lists_series"] and not formulas else []
+    head += ["interval"] if isinstance(interval, list) else []
+    head += ["start_ms", *(["previous_start_ms"] if befores else [])] if interval else []
+    before_titles = [f"previous({title})" for title in titles] if befores else []
+    notes = {"previous_start_ms": earlier[0].start_ms, "previous_end_ms": earlier[0].end_ms} if earlier else {}
+    return view.table([*head, *operand_names(breakdown), *titles, *before_titles], rows, **notes)
+
+
+def _earlier(view: View, spec: dict[str, Any]) -> Iterator[View]:
+    """The view of the range that is compared with, if any."""
+    if spec["previous"] is not None:
+        start_ms, end_ms = previous_range.previous_range(spec["previous"], spec["range"], view)
+        yield dataclasses.replace(view, start_ms=start_ms, end_ms=end_ms)
+
+
+def _columns(spec: dict[str, Any], of_series: Sequence[Sequence[Hit]]) -> list[Any]:
+    """What these rows, a list a series, measure: a number a measure of the only series, or a number a formula."""
+    measured = [[_measured(measure, rows) for measure in spec["measures"]] for rows in of_series]
+    return [compute(measured) for _, compute in spec["formulas"]] or measured[0]
+
+
+def _lines(axis: "_Axis", of_series: Sequence[Sequence[Hit]], spec: dict[str, Any]) -> dict[int, list[Any]]:
+    """The columns of every line, by its place from the first."""
+    lines: dict[int, list[Any]] = {}
+    placed = [[(axis.place(hit), hit) for hit in axis.held(rows)] for rows in of_series]
+
+    def rows(first: int, last: int) -> list[list[Hit]]:
+        return [[hit for place, hit in each if first <= place <= last] for each in placed]
+
+    for place in range(axis.count):
+        if spec["moving_mean"]:
+            first = place - spec["moving_mean"] + 1
+            buckets = [rows(at, at) for at in range(max(first, 0) if axis.is_open else first, place + 1)]
+            if spec["fill"] or any(any(each) for each in buckets):
+                lines[place] = [*map(_mean, zip(*(_columns(spec, each) for each in buckets), strict=True))]
+            continue
+        window = rows(place - spec["window"] + 1 if spec["window"] else 0, place)
+        if spec["fill"] or any(window):
+            lines[place] = _columns(spec, window)
+    return lines
+
+
+def _mean(numbers: Iterable[int | float | None]) -> float | None:
+    kept = [number for number in numbers if number is not None]
+    return exact_mean(kept) if all(map(math.isfinite, kept)) else None
 
 
 def _series(node: Any, path: str, *, may_be_named: bool = True) -> dict[str, Any]:
@@ -159,48 +211,36 @@ class _Axis:
 
     def __init__(self, view: View, spec: dict[str, Any], unit: Any, hits: Sequence[Sequence[Hit]]) -> None:
         self._view, self._calendar = view, view.calendar(unit) if unit else None
-        self._counts_before = spec["window"] > 1
-        everything = [row for of_series in hits for _, row in of_series if row.time_ms < view.end_ms]
-        is_open = view.start_ms < _OPEN_MS
+        self._reach = spec["moving_mean"] or spec["window"]
+        self.is_open = view.start_ms < _OPEN_MS
         if self._calendar is None:
-            self._starts: list[int] = []
-            self._first = 0
+            self.count = 1
             return
-        times = [row.time_ms for row in everything]
-        if not is_open:
-            times.append(view.start_ms)
+        times = [row.time_ms for of_series in hits for _, row in of_series if row.time_ms < view.end_ms]
         last_ms = view.end_ms - 1
-        if spec["window"] == 1 and not spec["fill"]:
-            last_ms = max((row.time_ms for row in everything), default=view.start_ms - 1)
-        self._starts = list(_buckets(self._calendar, min(times), last_ms)) if times and min(times) <= last_ms else []
-        first_ms = self._calendar.start(min(times) if is_open and times else view.start_ms) if times else 0
+        if self._reach == 1 and not spec["fill"] and spec["previous"] is None:
+            last_ms = max(times, default=view.start_ms - 1)
+        times += [] if self.is_open else [view.start_ms]
+        exist = view.start_ms < view.end_ms and bool(times) and min(times) <= last_ms
+        self._starts = list(_buckets(self._calendar, min(times), last_ms)) if exist else []
+        first_ms = self._calendar.start(min(times) if self.is_open and times else view.start_ms) if times else 0
         self._first = sum(start < first_ms for start in self._starts)
-        self._window = spec["window"]
+        self.count = len(self._starts) - self._first
+        self._index = {start: index for index, start in enumerate(self._starts)}
+
+    def start(self, place: int) -> int:
+        """Where the bucket of a line begins."""
+        return self._starts[self._first + place]
+
+    def place(self, hit: Hit) -> int:
+        """Which line's bucket a row lies in; below 0 before the first."""
+        return self._index[self._calendar.start(hit[1].time_ms)] - self._first if self._calendar else 0
 
     def held(self, hits: Sequence[Hit]) -> list[Hit]:
         """The rows that count for some line."""
-        if self._calendar is None:
-            return [hit for hit in hits if self._view.in_range(hit[1])]
-        reach = self._starts[max(self._first - self._window + 1, 0)] if self._counts_before and self._starts else None
-        return [
-            hit
-            for hit in hits
-            if self._view.in_range(hit[1]) or (reach is not None and reach <= hit[1].time_ms < self._view.start_ms)
-        ]
-
-    def lines(self, hits: Sequence[Hit], spec: dict[str, Any]) -> Iterator[tuple[int | None, list[Hit]]]:
-        """(start, rows of its window) of every line."""
-        held = self.held(hits)
-        if self._calendar is None:
-            if held or not spec["breakdown"]:
-                yield None, held
-            return
-        bucket_of = [(self._calendar.start(hit[1].time_ms), hit) for hit in held]
-        for index in range(self._first, len(self._starts)):
-            first = 0 if self._window == 0 else max(index - self._window + 1, 0)
-            window = [hit for start, hit in bucket_of if self._starts[first] <= start <= self._starts[index]]
-            if window or spec["fill"]:
-                yield self._starts[index], window
+        looks_back = self._calendar is not None and self._reach > 1 and bool(self._starts)
+        reach = self._starts[max(self._first - self._reach + 1, 0)] if looks_back else self._view.start_ms
+        return [hit for hit in hits if reach <= hit[1].time_ms < self._view.end_ms]
 
 
 def _buckets(calendar: Calendar, first_ms: int, last_ms: int) -> Iterator[int]:
