@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace cdp {
 namespace {
@@ -49,7 +50,16 @@ int compare(const Binary& left, const Binary& right) noexcept {
 Binary product(const Value& right, const Value& factor) noexcept {
   const Binary one = binary_of(right), other = binary_of(factor);
   // At most 64 bits each: 2^63 of the least integer twice still fits.
-  return {one.magnitude * other.magnitude, one.exponent + other.exponent, one.negative != other.negative};
+  Binary out{one.magnitude * other.magnitude, one.exponent + other.exponent, one.negative != other.negative};
+  const bool whole = right.type == ValueType::kInt && factor.type == ValueType::kInt;
+  const int spare = bit_width(out.magnitude) - std::numeric_limits<double>::digits;
+  if (whole || spare <= 0) return out;
+  const unsigned __int128 rest = out.magnitude & ((static_cast<unsigned __int128>(1) << spare) - 1);
+  const unsigned __int128 half = static_cast<unsigned __int128>(1) << (spare - 1);
+  out.magnitude >>= spare;
+  out.exponent += spare;
+  if (rest > half || (rest == half && (out.magnitude & 1) != 0)) ++out.magnitude;  // a tie goes to the even one
+  return out;
 }
 
 }  // namespace

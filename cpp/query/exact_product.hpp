@@ -1,4 +1,5 @@
-// A number against another times a factor, exactly: no rounding anywhere.
+// A number against another times a factor. The product of two integers is exact, any other is the exact one rounded once to the
+// 53 bits of a float: 0.8 times 100 is 80, as everywhere, though 0.8 in binary is a little more. The comparison is exact.
 #pragma once
 
 #include "base/value.hpp"

@@ -1,4 +1,4 @@
-// A comparison whose right side is a trait of the same profile, times an exact factor.
+// A comparison whose right side is a trait of the same profile, times a factor (exact_product.hpp).
 //
 //   "op": "eq" | "ne" | "lt" | "le" | "gt" | "ge", "value": {"trait": key, "times"?: number}
 //

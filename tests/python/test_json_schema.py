@@ -122,7 +122,8 @@ def _cases() -> Iterator[tuple[str, dict[str, Any]]]:
         for index, each in enumerate(json.loads(path.read_text())["ask"]):
             name = f"{path.parent.name}/{path.stem}[{index}]"
             if "spec" in each:
-                yield name, {"kind": path.parent.name, **each["spec"]}
+                kind = path.parent.name if path.parent.name in ("trend", "funnel", "retention") else "profiles"
+                yield name, {"kind": kind, **_with_instants(each["spec"])}
             else:  # of one value
                 yield name, {"kind": "profiles", "where": {"trait": "t", **_with_instants(each["test"])}}
 

@@ -88,7 +88,7 @@ def item(key: str, *, ignore_case: bool = False, missing: bool = False) -> Compa
 
 
 def trait_value(key: str, *, times: float | None = None) -> dict[str, Any]:
-    """The right side of a comparison: a trait of the same profile, times an exact factor.
+    """The right side of a comparison: a trait of the same profile, times a factor (rounded once).
 
     >>> from cdpstore.query import trait
     >>> trait("spent").ge(trait_value("limit", times=0.5)).spec()["value"]

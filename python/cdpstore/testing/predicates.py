@@ -90,7 +90,7 @@ def _passes(element: Any, op: str, other: Any, times: Any) -> bool:
     if isinstance(element, bool) and op not in ("eq", "ne"):
         return False
     if times is not None and is_number(element):
-        left, right = _comparable(element), Fraction(other) * Fraction(times)
+        left, right = _comparable(element), _product(other, times)
         return int(left > right) - int(left < right) in (_ORDERED[op] if op != "ne" else (0,))
     return times is None and compares(element, other) in (_ORDERED[op] if op != "ne" else (0,))
 
@@ -102,6 +102,17 @@ def with_traits(clause: Any, traits: Mapping[str, Any]) -> Any:
         value = clause.get("value")
         return {**known, "traits": traits} if isinstance(value, dict) and "trait" in value else known
     return [with_traits(each, traits) for each in clause] if isinstance(clause, list) else clause
+
+
+def _product(number: int | float, factor: int | float) -> Fraction:
+    """Of integers exact, any other rounded once to the 53 bits of a float, whatever its exponent."""
+    exact = Fraction(number) * Fraction(factor)
+    if (isinstance(number, int) and isinstance(factor, int)) or exact == 0:
+        return exact
+    unit = Fraction(2) ** -1100
+    while abs(exact) / unit >= 2**53:
+        unit *= 2
+    return round(exact / unit) * unit
 
 
 def _comparable(number: int | float) -> Fraction | float:

@@ -127,7 +127,7 @@ EVENTS: Final[dict[str, Schema]] = {
     "trait_operand": closed(
         "Another trait",
         {"trait": ref("key", "Key of the other trait.")},
-        {"times": {"type": "number", "description": "Times this factor, exactly; then both have to be numbers."}},
+        {"times": {"type": "number", "description": "Times this factor, rounded once; then both have to be numbers."}},
         description="Another trait of the same profile; false where it is missing.",
     ),
     "conditions": array(ref("condition"), 0, _CONDITIONS_MOST, "All must hold."),
