@@ -1,7 +1,7 @@
 // cell: the profiles behind a cell of an answer.
 //
 //   {"cell": question, "at": {..}}    question: a funnel, retention or trend, without limit and fill; its `where` counts too
-//     of a funnel     "reached": step | "lost": step (from 2)
+//     of a funnel     "reached": step | "lost": step (from 2); "start_ms"? (with an interval)
 //     of a retention  "cohort_ms"?, "period"?
 //     of a trend      "start_ms"?, "series"?
 //     of each         "group"?: [value or null, ..], one a breakdown
@@ -103,7 +103,7 @@ class Cell final : public RowClause {
     }
     return !is_empty(table, row);
   }
-  // A trend of nothing has a row all the same.
+  // A trend of nothing has a row all the same, and a period that nobody returned in when all are asked for.
   [[nodiscard]] bool is_empty(const Table& table, std::size_t row) const {
     return !counted_.empty() && table.find(counted_)->int_at(row) == 0;
   }
@@ -124,6 +124,7 @@ class Cell final : public RowClause {
     if (at_.lost) require("step_" + std::to_string(*at_.lost), "lost");
     for (const auto& [name, value] : at_.numbers) require(name, name);
     if (at_.series) require("series", "series");
+    if (question_->common.kind == "retention") counted_ = "profiles";
     if (question_->common.kind != "trend") return;
     for (const char* name : {"total", "unique"}) {
       if (table.find(name) != nullptr) counted_ = name;
@@ -141,7 +142,7 @@ class Cell final : public RowClause {
   std::unique_ptr<Kind> kind_;
   std::optional<Predicate> where_;
   std::vector<std::string> breakdown_;
-  std::string counted_;  // of a trend: the column that tells whether the row counts something
+  std::string counted_;  // of a trend and a retention: the column that tells whether the row counts something
 };
 
 std::unique_ptr<const RowClause> CellSpec::bind(const Version& version, const Moment& at) const {
@@ -155,6 +156,8 @@ void parse_place(Fields& fields, const Spec& question, CellPlace& out) {
     out.lost = fields.integer("lost", 2, 32);
     if (out.reached.has_value() == out.lost.has_value())
       fail_invalid(fields.path("reached"), "expected reached or lost");
+    if (const auto value = fields.integer("start_ms", INT64_MIN, INT64_MAX))
+      out.numbers.emplace_back("start_ms", *value);
   } else if (common.kind == "retention") {
     for (const char* name : {"cohort_ms", "period"}) {
       if (const auto value = fields.integer(name, INT64_MIN, INT64_MAX)) out.numbers.emplace_back(name, *value);

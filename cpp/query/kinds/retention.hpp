@@ -27,11 +27,13 @@ struct RetentionSpec final : KindSpec {
   bool count_birth = false;  // the start is a return too
   bool share_value = false;  // returns have the start's values of the breakdown's properties
   std::int64_t periods = INT64_MAX;
+  bool ignores_order = false;  // returns of period 0 may lie before the start
+  bool fill = false;           // a row for every period of a cohort that has begun
 
   // By the calendar, on a period, one return enough, the start counted where it is its own return: the fast kind answers.
   [[nodiscard]] bool is_plain() const noexcept {
     return population != Population::kEveryPeriod && alignment == Alignment::kCalendar && criterion == Criterion::kOn &&
-           min_count == 1 && count_birth == !returned && is_whole;
+           min_count == 1 && count_birth == !returned && is_whole && !ignores_order && !fill;
   }
   bool is_whole = true;  // no breakdown
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;

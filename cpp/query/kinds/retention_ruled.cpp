@@ -2,11 +2,13 @@
 //
 // Meaning. A *birth* is the start event with which a profile enters a cohort: its first in the range, its first ever when that
 // lies in the range, or the first in each calendar period of the range. The cohort is the calendar period of the birth. A
-// return is a return event behind the birth in event order, up to now; with `count_birth` the birth is one itself. Its period
+// return is a return event behind the birth in event order, up to now; with the order `ignored` any other one since period 0
+// began. With `count_birth` the birth is one itself. Its period
 // is counted by the calendar, or rolling: how many whole lengths (hour, 24 h, 7, 30, 90, 365 days) have passed since the birth,
 // with rolling_hour since the local hour the birth lies in. A cell counts the births with at least `min_count` returns: on the
 // period, on it or after, on it or before (as far as the period has begun by now), in the bracket; a streak needs so many in
-// every period up to it, of which period 0 is given.
+// every period up to it, of which period 0 is given. With `fill` a cohort has a row for every period that has begun for any of
+// it, and for every bracket.
 // `eligible` is the size of the cohort, `elapsed` how many of it have the period behind them.
 //
 // How: rows gathered by profile (matched_rows). ~20 ns a matched row and birth.
@@ -30,7 +32,8 @@ using Population = RetentionSpec::Population;
 
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::int64_t kDayMs = 24 * kHourMs;
-constexpr std::int64_t kPeriodsMost = 65'534;  // of a cohort in the answer
+constexpr std::int64_t kPeriodsMost = 65'534;                   // of a cohort in the answer
+constexpr std::int64_t kLongBefore = -(std::int64_t{1} << 60);  // in front of all calendars
 constexpr std::uint64_t kStart = 1, kReturn = 2;
 
 std::int64_t rolling_ms(const Unit& unit) {
@@ -86,6 +89,8 @@ class RuledRetentionKind final : public Kind {
     matcher_ = RowMatcher({start, returned});
     const std::int64_t first = spec.population == Population::kFirstEver ? INT64_MIN : binding.range.start_ms;
     seen_ = {first, binding.now_ms + 1};
+    if (spec.ignores_order && first > kLongBefore)
+      seen_.start_ms = std::min(calendar_.bucket_start(first), hours_.bucket_start(first));
   }
 
   [[nodiscard]] std::unique_ptr<Partial> make_partial() const override {
@@ -196,8 +201,14 @@ class RuledRetentionKind final : public Kind {
     };
     std::vector<std::int64_t> returns;
     if (spec_.count_birth) returns.push_back(0);
-    for (std::size_t at = birth + 1; at < rows.size(); ++at) {
-      if ((rows[at].selectors & kReturn) == 0 || (spec_.share_value && !shares(row, rows[at], home))) continue;
+    std::size_t at = birth + 1;
+    if (spec_.ignores_order) {
+      const std::int64_t since_ms = spec_.alignment == Alignment::kCalendar ? cohort_ms : from_ms;
+      while (at > 0 && rows[at - 1].time_ms >= since_ms) --at;
+    }
+    for (; at < rows.size(); ++at) {
+      if (at == birth || (rows[at].selectors & kReturn) == 0) continue;
+      if (spec_.share_value && !shares(row, rows[at], home)) continue;
       returns.push_back(period_of(rows[at].time_ms));
     }
     std::sort(returns.begin(), returns.end());
@@ -286,15 +297,49 @@ class RuledRetentionKind final : public Kind {
 
   void add_cells(const QueryContext& context, std::int64_t start_ms, Cohort& cohort, std::vector<Cell>& out) const {
     std::sort(cohort.births.begin(), cohort.births.end());
+    const std::size_t before = out.size();
+    if (spec_.fill) {
+      add_all_cells(context, start_ms, cohort, out);
+    } else {
+      add_counted_cells(context, start_ms, cohort, out);
+    }
+    if (context.budget != nullptr) context.budget->charge((out.size() - before) * sizeof(Cell));
+  }
+
+  // With `fill`: every period that has begun for any of the cohort.
+  void add_all_cells(const QueryContext& context, std::int64_t start_ms, const Cohort& cohort,
+                     std::vector<Cell>& out) const {
+    std::int64_t end = static_cast<std::int64_t>(spec_.brackets.size());
+    if (end == 0) {
+      const std::int64_t last = spec_.alignment == Alignment::kCalendar
+                                    ? calendar_.distance(start_ms, calendar_.bucket_start(context.now_ms))
+                                    : (context.now_ms - cohort.births.front()) / length_ms_;
+      end = std::min(last + 1, spec_.periods);
+    }
+    check_periods(end);
+    std::int64_t profiles = 0;
+    auto change = cohort.change.begin();
+    for (std::int64_t period = 0; period < end; ++period) {
+      for (; change != cohort.change.end() && change->first <= period; ++change) profiles += change->second;
+      out.push_back({start_ms, period, profiles, static_cast<std::int64_t>(cohort.size),
+                     elapsed(context, start_ms, cohort, period)});
+    }
+  }
+
+  static void check_periods(std::int64_t count) {
+    if (count <= kPeriodsMost) return;
+    throw Error(Family::kLimitExceeded, code::kQueryInvalid,
+                "over 65,534 periods; say how many in periods, or take a longer interval", "periods");
+  }
+
+  void add_counted_cells(const QueryContext& context, std::int64_t start_ms, const Cohort& cohort,
+                         std::vector<Cell>& out) const {
     std::int64_t profiles = 0;
     for (auto at = cohort.change.begin(); at != cohort.change.end(); ++at) {
       profiles += at->second;
       if (profiles == 0) continue;
       const std::int64_t end = std::min(std::next(at)->first, spec_.periods);  // the last change leaves nobody
-      if (end - at->first > kPeriodsMost) {
-        throw Error(Family::kLimitExceeded, code::kQueryInvalid,
-                    "over 65,534 periods; say how many in periods, or take a longer interval", "periods");
-      }
+      check_periods(end - at->first);
       for (std::int64_t period = at->first; period < end; ++period) {
         out.push_back({start_ms, period, profiles, static_cast<std::int64_t>(cohort.size),
                        elapsed(context, start_ms, cohort, period)});

@@ -5,8 +5,10 @@
 //   "alignment"?: "calendar" | "rolling" | "rolling_hour"
 //   "criterion"?: "on" | "on_or_after" | "on_or_before" | "streak" | {"brackets": [[first, last], ..]}
 //   "min_count"?: int, "count_birth"?: bool, "share_value"?: bool, "periods"?: int
+//   "order"?: "later" | "ignored", "fill"?: bool
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "query/kinds/retention.hpp"
 
@@ -17,19 +19,45 @@ constexpr std::int64_t kPeriodsMax = 65'534;
 constexpr std::size_t kBracketsMax = 100;
 constexpr std::int64_t kCountMax = 1'000'000'000;
 
-bool same_condition(const Condition& left, const Condition& right) {
-  const auto same_literal = [](const Literal& a, const Literal& b) {
-    return a.type == b.type && a.bits == b.bits && a.text == b.text;
-  };
-  return left.property == right.property && left.test.op == right.test.op &&
-         left.test.ignore_case == right.test.ignore_case &&
-         std::equal(left.test.values.begin(), left.test.values.end(), right.test.values.begin(),
-                    right.test.values.end(), same_literal);
+const Node* field_of(const Node& map, std::string_view name) {
+  const auto found =
+      std::find_if(map.fields.begin(), map.fields.end(), [&](const auto& field) { return field.first == name; });
+  return found == map.fields.end() ? nullptr : &found->second;
 }
 
-bool same_selector(const Selector& left, const Selector& right) {
+// Says as much as if it were left out.
+bool is_default(std::string_view name, const Node& value) {
+  if (value.type == Node::Type::kNull) return true;
+  return value.type == Node::Type::kBool && value.integer == 0 && (name == "ignore_case" || name == "missing");
+}
+
+// Whether two conditions are written alike, whatever the order of their fields. Compared as sent: what a test means is spread
+// over many forms of it, and one forgotten here would be a wrong answer.
+bool same_node(const Node& left, const Node& right) {
+  if (left.type != right.type) return false;
+  const auto in = [](const Node& map) {
+    return [&map](const auto& field) {
+      const Node* other = field_of(map, field.first);
+      return is_default(field.first, field.second) ? other == nullptr || is_default(field.first, *other)
+                                                   : other != nullptr && same_node(field.second, *other);
+    };
+  };
+  return left.integer == right.integer && left.number == right.number && left.text == right.text &&
+         std::equal(left.items.begin(), left.items.end(), right.items.begin(), right.items.end(), same_node) &&
+         std::all_of(left.fields.begin(), left.fields.end(), in(right)) &&
+         std::all_of(right.fields.begin(), right.fields.end(), in(left));
+}
+
+std::span<const Node> conditions_of(const Node& selector) {
+  const Node* where = selector.type == Node::Type::kMap ? field_of(selector, "where") : nullptr;
+  return where == nullptr ? std::span<const Node>() : std::span<const Node>(where->items);
+}
+
+// The names as they were understood, the conditions as they were sent.
+bool same_selector(const Selector& left, const Node& left_node, const Selector& right, const Node& right_node) {
+  const std::span<const Node> of_left = conditions_of(left_node), of_right = conditions_of(right_node);
   return left.names == right.names &&
-         std::equal(left.where.begin(), left.where.end(), right.where.begin(), right.where.end(), same_condition);
+         std::equal(of_left.begin(), of_left.end(), of_right.begin(), of_right.end(), same_node);
 }
 
 void parse_brackets(const Node& node, const Path& path, RetentionSpec& out) {
@@ -68,10 +96,11 @@ std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& comm
   constexpr std::array<std::string_view, 3> kAlignments = {"calendar", "rolling", "rolling_hour"};
   auto spec = std::make_unique<RetentionSpec>();
   RetentionSpec& own = *spec;
-  own.start = parse_selector(fields.require("start", "a selector"), fields.path("start"));
+  const Node& start = fields.require("start", "a selector");
+  own.start = parse_selector(start, fields.path("start"));
   if (const Node* node = fields.take("return")) {
     own.returned = parse_selector(*node, fields.path("return"));
-    if (same_selector(*own.returned, own.start)) own.returned.reset();
+    if (same_selector(*own.returned, *node, own.start, start)) own.returned.reset();
   }
   own.unit = parse_unit(fields.require("interval", "a unit of time"), fields.path("interval"));
   own.population = static_cast<RetentionSpec::Population>(fields.choice("population", kPopulations, 0));
@@ -83,6 +112,9 @@ std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& comm
   const Path share = fields.path("share_value");
   if (const Node* node = fields.take("share_value")) own.share_value = read_bool(*node, share);
   if (const auto periods = fields.integer("periods", 1, kPeriodsMax)) own.periods = *periods;
+  constexpr std::array<std::string_view, 2> kOrders = {"later", "ignored"};
+  own.ignores_order = fields.choice("order", kOrders, 0) == 1;
+  if (const Node* node = fields.take("fill")) own.fill = read_bool(*node, fields.path("fill"));
   const bool reads = std::any_of(common.breakdown.begin(), common.breakdown.end(),
                                  [](const Operand& operand) { return !operand.is_trait; });
   if (own.share_value && !reads) fail_invalid(share, "says to compare a breakdown's property, but there is none");

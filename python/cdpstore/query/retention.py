@@ -67,6 +67,14 @@ class Retention(BrokenDown):
         """Only returns with the start's values of the breakdown's properties count."""
         return self._own(share_value=True)
 
+    def in_any_order(self) -> Self:
+        """A return of period 0 may also lie before the start."""
+        return self._own(order="ignored")
+
+    def filled(self) -> Self:
+        """Every period of a cohort that has begun has a row, also when nobody returned in it."""
+        return self._own(fill=True)
+
     def periods(self, count: int) -> Self:
         """Only so many periods, period 0 included."""
         return self._own(periods=count)

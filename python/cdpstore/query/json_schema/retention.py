@@ -59,6 +59,8 @@ RETENTION: Final = kind(
         "min_count": integer(1, 1_000_000_000, "So many returns are needed; default 1."),
         "count_birth": may("The start counts as a return of period 0; default true where return is start."),
         "share_value": may("Only returns with the start's values of the breakdown's properties count."),
+        "order": enum("Whether a return of period 0 may also lie before the start.", "later", "ignored"),
+        "fill": may("Every period that has begun for a cohort has a row, also when nobody returned in it."),
         "periods": integer(1, 65_534, "Only periods below this number; not with brackets."),
         **COMMON,
     },

@@ -26,6 +26,7 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     """Start, return, interval, and every rule; which of them go together."""
     start = fields.require("start", selector)
     returned = fields.take("return", selector) or start
+    order = fields.take("order", choice(["later", "ignored"])) or "later"
     own = {
         "start": start,
         "return": returned,
@@ -38,6 +39,7 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     }
     count_birth = fields.take("count_birth", boolean)
     own["count_birth"] = repr(returned) == repr(start) if count_birth is None else count_birth
+    own["order"], own["fill"] = order, fields.take("fill", boolean) or False
     own["share_value"] = fields.take("share_value", boolean) or False
     own["periods"] = fields.take("periods", integer(1, 65_534))
     if own["share_value"] and not any("property" in operand for operand in common["breakdown"]):
@@ -95,6 +97,11 @@ class _Ends:
             case _:
                 self._length = _DAYS[self._unit] * 24 * _HOUR
 
+    def has_begun(self, row: Row, birth: Row) -> bool:
+        """Whether another row lies in period 0 or behind it."""
+        start_ms = self._from_ms if self._rolls else self._calendar.start(birth.time_ms)
+        return row is not birth and row.time_ms >= start_ms
+
     def period(self, time_ms: int) -> int:
         """Of an instant at or behind the birth."""
         if self._rolls:
@@ -145,7 +152,7 @@ def _member(view: View, person: Person, birth: Row, spec: dict[str, Any]) -> _Me
     later = [
         row
         for row in person.rows
-        if row.event_order > birth.event_order
+        if (row.event_order > birth.event_order or (spec["order"] == "ignored" and ends.has_begun(row, birth)))
         and row.time_ms <= view.now_ms
         and selects(spec["return"], row)
         and not (spec["share_value"] and any(_differs(row, birth, key) for key in keys))
@@ -166,7 +173,7 @@ def _cells(cohort: _Cohort, spec: dict[str, Any]) -> Iterator[tuple[int, int, in
         first, end = brackets[period] if brackets else (period, period)
         count = sum(_counts(member, first, end, spec) for member in cohort.members)
         over = sum(member.now_period > end for member in cohort.members)
-        if count:
+        if count or spec["fill"]:
             yield period, count, len(cohort.members), over
 
 
