@@ -1,7 +1,7 @@
 """Stories by the book (`tests/cases/segments`, `identity`, `calendars`): what happened, and what is then answered,
 worked out by hand, for the engine and for the model.
 
-A file: `records`, one after the other: `[name, time, {"who": user id, or "~anonymous id", property: value}]` is an event,
+A file: `records` in their order: `[name, time, {"who": user id or "~anonymous id", property: value}]` is an event,
 a map is a record with `time` and `$time` in words, an unmerge `of` the record of that number (from 0); `now`; `ask`:
 `spec`, and `members` (user ids) or `columns` and `rows`, instants in words where a column's name ends in `_ms`.
 """

@@ -42,6 +42,11 @@ def test_a_case_of_the_book(store: Any, path: Path) -> None:
         assert [list(row) for row in answer.rows()] == ask["rows"], ask["why"]
 
 
+_dense_windows = st.sampled_from(
+    [None, 10, 20, 50, 100, {"step": 10}, {"step": 20}, {"step": 30}, {"session": 10}, {"session": 20}]
+)
+
+
 @pytest.mark.timeout(900)
 @examples(40)
 @given(
@@ -73,11 +78,28 @@ _dense_events = st.lists(
     max_size=14,
 )
 _some = _names | st.just({"event": ["A", "B"]}) | st.just({"event": None}) | st.just({"event": ["B", "C"]})
-_dense_steps = st.lists(_some, min_size=2, max_size=4) | st.builds(
-    lambda first, middle, last: [first, *({"event": name, "optional": True} for name in middle), last],
-    _some,
-    st.lists(_names, max_size=2),
-    _some,
+_dense_steps = (
+    st.lists(_some, min_size=2, max_size=4)
+    | st.builds(
+        lambda first, middle, last: [first, *({"event": name, "optional": True} for name in middle), last],
+        _some,
+        st.lists(_names, max_size=2),
+        _some,
+    )
+    | st.lists(
+        _some
+        | st.builds(
+            lambda event, which: {
+                "event": event,
+                "where": [{"property": "t", "op": "eq", "value": True}],
+                "first": which,
+            },
+            st.sampled_from("ABC"),
+            st.sampled_from(["event", "matching"]),
+        ),
+        min_size=1,
+        max_size=3,
+    )
 )
 _excluded = st.builds(
     lambda name, first: {"event": name, **({"between": [first, first + 1]} if first else {})},
@@ -88,7 +110,7 @@ _excluded = st.builds(
 
 def _dense_specs() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
-        {"kind": st.just("funnel"), "steps": _dense_steps, "window": st.sampled_from([None, 10, 20, 50, 100])},
+        {"kind": st.just("funnel"), "steps": _dense_steps, "window": _dense_windows},
         optional={
             "order": st.sampled_from(["in_order", "strict_steps", "strict_all", "any_order"]),
             "attempt": st.sampled_from(["longest", "first_entry"]),
@@ -97,7 +119,9 @@ def _dense_specs() -> st.SearchStrategy[dict[str, Any]]:
             "exclude": st.lists(_excluded, min_size=1, max_size=2),
             "exclude_mode": st.sampled_from(["drop", "remove", "any_clean_path"]),
             "hold": st.sampled_from([["s"], ["s", "t"]]),
-            "times": st.just(["mean", "p25", "max"]),
+            "times": st.just(["mean", "p25", "max", {"within": 20}]),
+            "event_fills": st.just("several_steps"),
+            "interval": st.sampled_from(["hour", "day"]),
             "attribution": st.sampled_from(["entry", "first_touch", "last_touch", "every_step", {"step": 2}]),
             "breakdown": st.sampled_from([[{"property": "s"}], [{"property": "s"}, {"property": "t"}]]),
             "limit": st.integers(0, 3),
@@ -147,7 +171,21 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"steps": ["A", {"event": "B", "optional": True}, "C"], "order": "any_order"}, "query.invalid", "steps"),
     ({"steps": ["A", {"event": "B", "between": [1, 2]}]}, "query.field.unknown", "steps[1].between"),
     ({"window": {"calendar": "fortnight"}}, "query.invalid", "window.calendar"),
-    ({"window": {"days": 3}}, "query.invalid", "window.calendar"),
+    ({"window": {"days": 3}}, "query.invalid", "window"),
+    ({"window": {}}, "query.invalid", "window"),
+    ({"window": {"step": "1h", "session": "1h"}}, "query.field.unknown", "window.session"),
+    ({"window": {"session": 0}}, "query.invalid", "window.session"),
+    ({"window": {"step": "1h"}, "order": "any_order"}, "query.invalid", "window.step"),
+    ({"window": {"step": "1h"}, "same_time": {"grace": 1}}, "query.invalid", "window.step"),
+    ({"event_fills": "two"}, "query.invalid", "event_fills"),
+    ({"event_fills": "several_steps", "same_time": "later"}, "query.invalid", "event_fills"),
+    ({"interval": "minute"}, "query.invalid", "interval"),
+    ({"steps": []}, "query.invalid", "steps"),
+    ({"steps": [{"event": "A", "first": "ever"}]}, "query.invalid", "steps[0].first"),
+    ({"steps": [{"event": "A", "first": "event"}] * 16}, "query.invalid", "steps[15].first"),
+    ({"times": [{"within": "0s"}]}, "query.invalid", "times[0].within"),
+    ({"times": [{"in": "1d"}]}, "query.invalid", "times[0].within"),
+    ({"times": [{"within": "1d"}, {"within": "24h"}]}, "query.invalid", "times[1]"),
     ({"window": -5}, "query.invalid", "window"),
     ({"exclude": []}, "query.invalid", "exclude"),
     ({"exclude": ["X"] * 17}, "query.invalid", "exclude"),

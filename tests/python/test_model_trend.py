@@ -132,8 +132,8 @@ def test_a_trait_splits_by_its_present_value() -> None:
         ({"kind": "trend", "event": "E", "limit": -1}, "query.invalid", "limit"),
         ({"kind": "trend", "event": "E", "where": {"did": "E", "trait": "x"}}, "query.invalid", "where.did"),
         ({"kind": "trend", "event": "E", "where": {"not": {"trait": "x"}}}, "query.invalid", "where.not.op"),
-        ({"kind": "funnel", "steps": ["A", "B"]}, "query.invalid", "window"),
-        ({"kind": "funnel", "steps": ["A"], "window": None}, "query.invalid", "steps"),
+        ({"kind": "funnel", "steps": ["A", "B"], "window": {}}, "query.invalid", "window"),
+        ({"kind": "funnel", "steps": [], "window": None}, "query.invalid", "steps"),
         ({"kind": "profiles"}, "query.invalid", "where"),
     ],
 )

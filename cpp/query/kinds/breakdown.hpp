@@ -75,6 +75,7 @@ class Groups {
  public:
   explicit Groups(std::size_t operands) : levels_(operands) {}
   [[nodiscard]] std::uint32_t size() const noexcept { return levels_.empty() ? 1 : levels_.back().size(); }
+  [[nodiscard]] std::size_t operands() const noexcept { return levels_.size(); }
   [[nodiscard]] std::vector<Value> key(std::uint32_t group) const;
   [[nodiscard]] std::size_t size_bytes() const noexcept;
   GroupTable& level(std::size_t operand) noexcept { return levels_[operand]; }

@@ -14,9 +14,10 @@ namespace cdp {
 
 // A statistic of times, named as it was asked for.
 struct TimeStatistic {
-  enum class Type : std::uint8_t { kMean, kMin, kMax, kQuantile };
+  enum class Type : std::uint8_t { kMean, kMin, kMax, kQuantile, kWithin };
   Type type = Type::kMean;
   Quantile quantile;
+  std::int64_t within_ms = 0;  // kWithin: how many took no longer
   std::string name;
 };
 
@@ -27,14 +28,20 @@ struct Attribution {
   std::uint32_t step = 0;  // kStep
 };
 
+// Which rows of a step's events take it: any, only the profile's first ever of these names, or the first that meets the
+// conditions.
+enum class StepFirst : std::uint8_t { kNo, kEvent, kMatching };
+
 struct FunnelSpec final : KindSpec {
   std::vector<Selector> steps;
+  std::vector<StepFirst> first;     // of each step
   std::vector<Selector> excluded;   // of rules.exclusions
   FunnelRules rules;                // but the calendar and the range
   std::optional<Unit> window_unit;  // the window is the entry's bucket
   std::vector<std::string> hold;    // properties whose values an attempt must share
   std::vector<TimeStatistic> times;
   Attribution attribution;
+  std::optional<Unit> interval;  // lines by the bucket of the entry
 
   // In order, the deepest attempt of each profile, and nothing else to know: the fast kind answers.
   [[nodiscard]] bool is_plain() const noexcept;

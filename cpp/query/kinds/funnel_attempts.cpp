@@ -35,7 +35,11 @@ class Walk {
         if (((rules.optional >> to) & 1) == 0) break;
       }
     }
-    by_steps_ = rules.order == Order::kInOrder && rules.optional == 0 && rules.grace == 0 &&
+    for (std::size_t i = 0; rules.session_gap != 0 && i < rows.size(); ++i) {
+      const bool goes_on = i != 0 && rows[i].time_ms - rows[i - 1].time_ms <= rules.session_gap;
+      sessions_.push_back(i == 0 ? 0 : sessions_.back() + (goes_on ? 0 : 1));
+    }
+    by_steps_ = rules.order == Order::kInOrder && rules.optional == 0 && rules.grace == 0 && rules.step_window == 0 &&
                 (rules.exclusions.empty() || rules.exclusion_mode != Mode::kAnyCleanPath);
     if (!by_steps_) return;
     places_.resize(rules.steps);
@@ -97,10 +101,15 @@ class Walk {
   [[nodiscard]] bool in_window(std::size_t entry, std::size_t row) const noexcept {
     const std::int64_t start = rows_[entry].time_ms, time = rows_[row].time_ms;
     if (rules_.calendar) return rules_.calendar->bucket_start(time) == rules_.calendar->bucket_start(start);
+    if (!sessions_.empty()) return sessions_[row] == sessions_[entry];
     return time - start <= rules_.window;
   }
   // The first row behind the entry that no row of its window follows.
   [[nodiscard]] std::size_t window_end(std::size_t entry) const noexcept {
+    if (!sessions_.empty()) {
+      const auto from = sessions_.begin() + static_cast<std::ptrdiff_t>(entry);
+      return static_cast<std::size_t>(std::upper_bound(from, sessions_.end(), *from) - sessions_.begin());
+    }
     std::int64_t last = rows_[entry].time_ms + rules_.window;
     if (rules_.calendar) {
       // A day that comes back does so within the day after.
@@ -134,7 +143,7 @@ class Walk {
 
   // The plain funnel, in one pass.
   [[nodiscard]] bool is_chain() const noexcept {
-    return by_steps_ && rules_.exclusions.empty() && !rules_.calendar &&
+    return by_steps_ && rules_.exclusions.empty() && !rules_.calendar && sessions_.empty() && !rules_.several &&
            rules_.attempt == FunnelRules::Attempt::kLongest;
   }
   [[nodiscard]] std::vector<FunnelAttempt> chained() {
@@ -191,20 +200,30 @@ class Walk {
     std::array<std::size_t, kStepsMax> filled;
     filled.fill(SIZE_MAX);
     std::uint32_t done = 0;
+    std::uint64_t seen = 0;
     const std::size_t end = window_end(entry);
     out.next = end;
     for (std::size_t row = entry; row < end && done < rules_.steps; ++row) {
       count_row();
       if (row != entry && !in_window(entry, row)) continue;
       std::uint32_t tried = 0;
-      if (!fill(row, filled, tried)) {
+      std::uint32_t more = 0;
+      if (rules_.several) {
+        more = static_cast<std::uint32_t>(std::popcount(steps_at(row) & ~seen));
+        seen |= steps_at(row);
+      } else {
+        more = fill(row, filled, tried) ? 1 : 0;
+      }
+      if (more == 0) {
         if (exclusions_at(row) == 0) continue;
         out.excluded = true;
         out.next = row + 1;
         break;
       }
-      out.row[done] = static_cast<std::uint32_t>(row);
-      out.taken |= 1u << done++;
+      for (; more != 0; --more) {
+        out.row[done] = static_cast<std::uint32_t>(row);
+        out.taken |= 1u << done++;
+      }
       if (done == rules_.steps) out.next = row + 1;
     }
     return out;
@@ -230,7 +249,8 @@ class Walk {
     for (std::uint32_t step = 1; step < rules_.steps; ++step) {
       const std::uint32_t before = out.row[step - 1];
       const std::vector<std::uint32_t>& places = places_[step];
-      auto next = std::upper_bound(places.begin(), places.end(), before);
+      auto next = rules_.several ? std::lower_bound(places.begin(), places.end(), before)
+                                 : std::upper_bound(places.begin(), places.end(), before);
       if (rules_.strictly_later) {
         const auto at_or_before = [&](std::uint32_t row) { return rows_[row].time_ms <= rows_[before].time_ms; };
         next = std::partition_point(next, places.end(), at_or_before);
@@ -248,15 +268,20 @@ class Walk {
     states_.clear();
     live_.assign(pairs_.size(), kNoState);
     waiting_.assign(pairs_.size(), kNoState);
+    held_.assign(rules_.step_window != 0 ? pairs_.size() : 0, {});
     states_.push_back({with_step({}, 0), 0, static_cast<std::uint32_t>(entry), kNoState});
-    offer(0);
+    if (rules_.several) extend(entry, 0);
     std::uint32_t best = 0;
+    for (std::uint32_t state = 0; state < states_.size(); ++state) {
+      if (states_[best].worth < states_[state].worth) best = state;
+      offer(state);
+    }
     const std::size_t end = window_end(entry);
     for (std::size_t row = entry + 1; row < end; ++row) {
       count_row();
       if (rows_[row].time_ms != rows_[row - 1].time_ms) settle();
       const auto found = static_cast<std::uint32_t>(states_.size());
-      if (in_window(entry, row)) extend(row);
+      if (in_window(entry, row)) extend(row, found);
       if (!block(row) && states_.size() == found) break;  // nothing waits any more
       for (std::uint32_t state = found; state < states_.size(); ++state) {
         if (states_[best].worth < states_[state].worth) best = state;
@@ -273,8 +298,34 @@ class Walk {
   // A path may be gone on with by later rows; where only later times count, from the next millisecond on.
   void offer(std::uint32_t state) {
     for (std::size_t pair = 0; pair < pairs_.size(); ++pair) {
-      if (pairs_[pair].from == states_[state].step) better((rules_.strictly_later ? waiting_ : live_)[pair], state);
+      if (pairs_[pair].from != states_[state].step) continue;
+      if (held_.empty()) {
+        better((rules_.strictly_later ? waiting_ : live_)[pair], state);
+      } else {
+        held_[pair].push_back(state);
+      }
     }
+  }
+  // With a window of each step: of the paths that wait for the pair, the best that is near enough to the row. A later one may
+  // reach further, so all of them wait, in order of their rows.
+  [[nodiscard]] std::uint32_t nearest(std::size_t pair, std::size_t row) {
+    std::vector<std::uint32_t>& states = held_[pair];
+    const std::int64_t time = rows_[row].time_ms;
+    const auto time_of = [&](std::uint32_t state) { return rows_[states_[state].row].time_ms; };
+    const auto gone = std::find_if(states.begin(), states.end(),
+                                   [&](std::uint32_t state) { return time - time_of(state) <= rules_.step_window; });
+    states.erase(states.begin(), gone);
+    std::uint32_t best = kNoState;
+    for (const std::uint32_t state : states) {
+      count_row();
+      if (rules_.strictly_later && time_of(state) >= time) break;
+      better(best, state);
+    }
+    return best;
+  }
+  // The path that waits for this pair and that the row may go on with.
+  [[nodiscard]] std::uint32_t waits(std::size_t pair, std::size_t row) {
+    return held_.empty() ? live_[pair] : nearest(pair, row);
   }
   void better(std::uint32_t& into, std::uint32_t state) const noexcept {
     if (state == kNoState) return;
@@ -286,17 +337,23 @@ class Walk {
       waiting_[pair] = kNoState;
     }
   }
-  // New states of this row: for each step it can take, the best path that waits for it.
-  void extend(std::size_t row) {
+  // New states of this row: for each step it can take, the best path that waits for it. `own`: the first state of this row; a
+  // row that may fill several steps goes on with those as well.
+  void extend(std::size_t row, std::uint32_t own) {
     for (std::uint64_t mask = steps_at(row) & ~std::uint64_t{1}; mask != 0; mask &= mask - 1) {
       const auto step = static_cast<std::uint32_t>(std::countr_zero(mask));
       std::uint32_t best = kNoState;
-      for (std::size_t pair = 0; pair < pairs_.size(); ++pair) {
-        if (pairs_[pair].to != step || live_[pair] == kNoState) continue;
-        const std::uint32_t state = live_[pair];
+      const auto take = [&](std::uint32_t state) {
         const bool wins = best == kNoState || states_[best].worth < states_[state].worth ||
                           (states_[best].worth == states_[state].worth && states_[state].row < states_[best].row);
         if (wins) best = state;
+      };
+      for (std::size_t pair = 0; pair < pairs_.size(); ++pair) {
+        if (pairs_[pair].to != step) continue;
+        if (const std::uint32_t state = waits(pair, row); state != kNoState) take(state);
+        for (std::uint32_t state = own; rules_.several && state < states_.size(); ++state) {
+          if (states_[state].step == pairs_[pair].from) take(state);
+        }
       }
       if (best == kNoState) continue;
       states_.push_back({with_step(states_[best].worth, step), step, static_cast<std::uint32_t>(row), best});
@@ -306,10 +363,17 @@ class Walk {
   bool block(std::size_t row) {
     bool any = false;
     for (std::size_t pair = 0; pair < pairs_.size(); ++pair) {
-      if (forbids(pairs_[pair], row) || (breaks_clean(pairs_[pair], row))) live_[pair] = waiting_[pair] = kNoState;
-      any |= live_[pair] != kNoState || waiting_[pair] != kNoState;
+      if (forbids(pairs_[pair], row) || (breaks_clean(pairs_[pair], row))) {
+        live_[pair] = waiting_[pair] = kNoState;
+        if (!held_.empty()) held_[pair].clear();
+      }
+      any |= live_[pair] != kNoState || waiting_[pair] != kNoState || (!held_.empty() && is_waiting(pair, row));
     }
     return any;
+  }
+  [[nodiscard]] bool is_waiting(std::size_t pair, std::size_t row) const noexcept {
+    const std::vector<std::uint32_t>& states = held_[pair];
+    return !states.empty() && rows_[row].time_ms - rows_[states_[states.back()].row].time_ms <= rules_.step_window;
   }
   [[nodiscard]] bool breaks_clean(const Pair& pair, std::size_t row) const noexcept {
     return rules_.exclusion_mode == Mode::kAnyCleanPath && (exclusions_at(row) & pair.exclusions) != 0;
@@ -330,7 +394,7 @@ class Walk {
       attempt.next = attempt.row[last] + std::size_t{1};
       return;
     }
-    const std::size_t end = window_end(entry);
+    const std::size_t end = rules_.step_window != 0 ? behind(attempt.row[last]) : window_end(entry);
     const Pair waits{last, last + 1, exclusions_between(last, last + 1)};
     const bool drops = rules_.exclusion_mode != Mode::kAnyCleanPath && waits.exclusions != 0;
     attempt.next = end;
@@ -346,6 +410,13 @@ class Walk {
       attempt.next = row;
       return;
     }
+  }
+  // The first row too far behind this one for the window of a step.
+  [[nodiscard]] std::size_t behind(std::size_t row) const noexcept {
+    const auto later = [](std::int64_t time, const MatchedRow& each) { return time < each.time_ms; };
+    const std::int64_t last = rows_[row].time_ms + rules_.step_window;
+    return static_cast<std::size_t>(
+        std::upper_bound(rows_.begin() + static_cast<std::ptrdiff_t>(row), rows_.end(), last, later) - rows_.begin());
   }
   // Whether a path that stands at this step survives the row by some pair.
   [[nodiscard]] bool waits_for_more(std::uint32_t step, std::size_t row) const {
@@ -425,6 +496,9 @@ class Walk {
   bool by_steps_ = false;
   std::vector<Pair> pairs_;
   std::vector<std::vector<std::uint32_t>> places_;  // rows of each step, when by_steps_
+  std::vector<std::uint32_t> sessions_;             // of each row, when the window is one
+  std::vector<std::vector<std::uint32_t>>
+      held_;  // of each pair, with a window of each step: the paths that wait for it
   std::vector<State> states_;
   std::vector<std::uint32_t> live_;     // of each pair: the best path that waits for it
   std::vector<std::uint32_t> waiting_;  // the same of this millisecond

@@ -9,6 +9,9 @@
 // best path ends in front of the first one, and an attempt that waits for its next step ends with it. `remove`: where an
 // attempt would end so, the whole profile is left out.
 // any_order: the number of steps that rows of the window can fill, each row one.
+// A row may fill `several` steps when the rules say so: the next one, and so on, with the row that took the one before.
+// The window is of the entry, of each step and the next (`step_window`), or the entry's session: rows of the profile no further
+// than `session_gap` from one another.
 //
 // Threads: rules are immutable. A walk of one profile costs ~10 ns a row and entry at worst; plain paths take ~30 ns a step.
 #pragma once
@@ -44,7 +47,10 @@ struct FunnelRules {
   Attempt attempt = Attempt::kLongest;
   Count count = Count::kProfiles;
   std::int64_t window = kNoWindow;
-  std::optional<Calendar> calendar;  // the window instead: the entry's bucket
+  std::optional<Calendar> calendar;  // the window instead: the entry's bucket,
+  std::int64_t step_window = 0;      // or of each step, from the one before (0: no such),
+  std::int64_t session_gap = 0;      // or the entry's session; the rows are then all of the profile's
+  bool several = false;              // a row may fill several steps
   bool strictly_later = false;
   std::int64_t grace = 0;                   // a step may lie so many milliseconds before the one it follows
   std::vector<FunnelExclusion> exclusions;  // selector of the first: number `steps`

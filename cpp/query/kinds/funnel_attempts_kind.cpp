@@ -4,7 +4,8 @@
 // `hold` the rows of a profile are told apart by the values of those properties, a list by each of its elements, and each
 // tuple of values makes attempts of its own; rows that lack one take no part. Times are from the step taken before, and
 // from the first to the last. A breakdown by properties reads the row of a step of the attempt (null where it was not taken),
-// or the first or last value that a row of it has, or for each step that step's own row.
+// or the first or last value that a row of it has, or for each step that step's own row. With an interval a line is of the
+// entry's bucket, as the first value of its key.
 //
 // How: rows of a task gathered by profile (matched_rows), then attempts_of each. ~20 ns a matched row and ~1 us a profile.
 #include <algorithm>
@@ -44,8 +45,13 @@ class AttemptsFunnelKind final : public Kind {
         times_(spec.times),
         attribution_(spec.attribution),
         breakdown_(binding.common.breakdown, binding.version, binding.now_ms),
-        limit_(binding.common.limit) {
+        limit_(binding.common.limit),
+        first_(spec.first) {
     rules_.range = binding.range;
+    if (spec.interval) {
+      buckets_.emplace(binding.zone, *spec.interval, binding.common.week_start,
+                       std::max<std::int64_t>(binding.range.start_ms, 0));
+    }
     if (spec.window_unit) {
       rules_.calendar.emplace(binding.zone, *spec.window_unit, binding.common.week_start,
                               std::max<std::int64_t>(binding.range.start_ms, 0));
@@ -54,8 +60,19 @@ class AttemptsFunnelKind final : public Kind {
     for (const Selector& step : spec.steps) selectors.push_back(bind_selector(step, binding.version, binding.moment()));
     for (const Selector& each : spec.excluded)
       selectors.push_back(bind_selector(each, binding.version, binding.moment()));
-    if (rules_.order == FunnelRules::Order::kStrictAll)
+    if (rules_.order == FunnelRules::Order::kStrictAll || rules_.session_gap != 0)
       selectors.push_back(bind_selector({}, binding.version, binding.moment()));
+    for (std::size_t step = 0; step < first_.size(); ++step) {
+      looks_back_ |= first_[step] != StepFirst::kNo;
+      if (first_[step] == StepFirst::kEvent) {
+        first_of_.push_back(selectors.size());
+        selectors.push_back(bind_selector({spec.steps[step].names, {}}, binding.version, binding.moment()));
+      } else {
+        first_of_.push_back(step);
+      }
+    }
+    kept_ = (std::uint64_t{1} << (spec.steps.size() + spec.excluded.size())) - 1;
+    if (rules_.order == FunnelRules::Order::kStrictAll || rules_.session_gap != 0) kept_ = kept_ * 2 + 1;
     matcher_ = RowMatcher(std::move(selectors));
     for (const std::string& key : spec.hold) {
       binding.note_property(key);
@@ -65,11 +82,12 @@ class AttemptsFunnelKind final : public Kind {
     // A grace may reach in front of the entry, step by step.
     constexpr std::int64_t kFar = std::int64_t{1} << 60;
     const std::int64_t back = rules_.grace * rules_.steps;
-    seen_ = {binding.range.start_ms < -kFar ? INT64_MIN : binding.range.start_ms - back, binding.now_ms + 1};
+    const bool open = looks_back_ || binding.range.start_ms < -kFar;
+    seen_ = {open ? INT64_MIN : binding.range.start_ms - back, binding.now_ms + 1};
   }
 
   [[nodiscard]] std::unique_ptr<Partial> make_partial() const override {
-    return std::make_unique<AttemptsPartial>(breakdown_.size());
+    return std::make_unique<AttemptsPartial>(breakdown_.size() + (buckets_ ? 1 : 0));
   }
   [[nodiscard]] std::vector<NameId> names() const override { return matcher_.names(); }
 
@@ -99,22 +117,29 @@ class AttemptsFunnelKind final : public Kind {
   [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
     auto& total = static_cast<AttemptsPartial&>(*partial);
     const Dictionary& strings = *context.version->strings;
-    if (breakdown_.empty()) static_cast<void>(at(total, 0));
+    if (total.groups.operands() == 0) static_cast<void>(at(total, 0));
     std::vector<Line> lines;
     for (std::uint32_t group = 0; group < total.steps.size(); ++group) {
       const GroupSteps& of_group = total.steps[group];
       const bool any = std::any_of(of_group.reached.begin(), of_group.reached.end(), [](auto n) { return n != 0; });
-      if (any || breakdown_.empty()) lines.push_back({total.groups.key(group), std::move(total.steps[group]), false});
+      if (!any && total.groups.operands() != 0) continue;
+      std::vector<Value> key = total.groups.key(group);
+      const std::int64_t bucket_ms = buckets_ ? key.front().as_int() : 0;
+      if (buckets_) key.erase(key.begin());
+      lines.push_back({std::move(key), bucket_ms, std::move(total.steps[group]), false});
     }
-    std::sort(lines.begin(), lines.end(),
-              [&](const Line& left, const Line& right) { return compare_keys(left.key, right.key, strings) < 0; });
-    cut(lines);
+    std::sort(lines.begin(), lines.end(), [&](const Line& left, const Line& right) {
+      if (left.bucket_ms != right.bucket_ms) return left.bucket_ms < right.bucket_ms;
+      return compare_keys(left.key, right.key, strings) < 0;
+    });
+    cut(lines, strings);
     return table_of(lines, strings);
   }
 
  private:
   struct Line {
     std::vector<Value> key;
+    std::int64_t bucket_ms = 0;  // of the entry, with an interval
     GroupSteps steps;
     bool is_rest = false;
   };
@@ -141,8 +166,28 @@ class AttemptsFunnelKind final : public Kind {
     partial.charged_bytes = bytes;
   }
 
-  void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> rows,
+  // Rows of a step that is a profile's first event stand for it no more, but for that first one.
+  [[nodiscard]] std::vector<MatchedRow> with_firsts(std::span<const MatchedRow> rows) const {
+    std::vector<MatchedRow> out;
+    std::uint64_t gone = 0;  // a bit a step whose first row has been
+    for (const MatchedRow& row : rows) {
+      std::uint64_t selectors = row.selectors & ~gone;
+      for (std::size_t step = 0; step < first_.size(); ++step) {
+        if (first_[step] != StepFirst::kNo && ((row.selectors >> first_of_[step]) & 1) != 0)
+          gone |= std::uint64_t{1} << step;
+      }
+      selectors &= kept_;
+      if (selectors == 0) continue;
+      out.push_back(row);
+      out.back().selectors = selectors;
+    }
+    return out;
+  }
+
+  void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> all,
                    AttemptsPartial& partial) const {
+    const std::vector<MatchedRow> firsts = looks_back_ ? with_firsts(all) : std::vector<MatchedRow>();
+    const std::span<const MatchedRow> rows = looks_back_ ? std::span<const MatchedRow>(firsts) : all;
     if (held_.empty()) return add_unit(context, home, rows, partial);
     for (const std::vector<MatchedRow>& unit : units_of(context, home, rows)) add_unit(context, home, unit, partial);
   }
@@ -185,11 +230,12 @@ class AttemptsFunnelKind final : public Kind {
   void add_attempt(const Version& version, Origin home, std::span<const MatchedRow> rows, const FunnelAttempt& attempt,
                    AttemptsPartial& partial) const {
     const bool every_step = attribution_.type == Attribution::Type::kEveryStep;
-    std::uint32_t group = every_step ? 0 : group_of(version, home, rows, attempt, partial.groups);
+    const std::int64_t bucket = buckets_ ? buckets_->bucket_start(rows[attempt.row[0]].time_ms) : 0;
+    std::uint32_t group = every_step ? 0 : group_of(version, home, rows, attempt, bucket, partial.groups);
     std::uint32_t before = 0;
     for (std::uint32_t step = 0; step < rules_.steps; ++step) {
       if (!attempt.has(step)) continue;
-      if (every_step) group = group_of_row(version, home, rows[attempt.row[step]], partial.groups);
+      if (every_step) group = group_of_row(version, home, rows[attempt.row[step]], bucket, partial.groups);
       GroupSteps& into = at(partial, group);
       ++into.reached[step];
       if (step != 0 && !times_.empty()) {
@@ -204,21 +250,30 @@ class AttemptsFunnelKind final : public Kind {
     }
   }
 
+  // The number of a tuple of values, of the bucket where lines have one.
+  [[nodiscard]] std::uint32_t number_of(std::vector<Value> values, std::int64_t bucket, Groups& groups) const {
+    if (buckets_) values.insert(values.begin(), Value{ValueType::kInt, static_cast<std::uint64_t>(bucket)});
+    return groups.find_or_add(values);
+  }
   [[nodiscard]] std::uint32_t group_of_row(const Version& version, Origin home, const MatchedRow& matched,
-                                           Groups& groups) const {
+                                           std::int64_t bucket, Groups& groups) const {
     const Row row = row_of(matched, home);
-    return breakdown_.group_of(version, home, &row, groups);
+    if (!buckets_) return breakdown_.group_of(version, home, &row, groups);
+    std::vector<Value> values;
+    for (std::size_t i = 0; i < breakdown_.size(); ++i) values.push_back(breakdown_.value_of(i, version, home, &row));
+    return number_of(std::move(values), bucket, groups);
   }
 
   [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, std::span<const MatchedRow> rows,
-                                       const FunnelAttempt& attempt, Groups& groups) const {
-    if (!breakdown_.reads_properties()) return breakdown_.group_of(version, home, nullptr, groups);
+                                       const FunnelAttempt& attempt, std::int64_t bucket, Groups& groups) const {
+    if (!breakdown_.reads_properties() && !buckets_) return breakdown_.group_of(version, home, nullptr, groups);
     std::vector<Value> values(breakdown_.size());
     const auto touch = [&](std::uint32_t step) {
       if (!attempt.has(step)) return;
       const Row row = row_of(rows[attempt.row[step]], home);
       for (std::size_t i = 0; i < values.size(); ++i) {
-        if (values[i].type == ValueType::kNull) values[i] = breakdown_.value_of(i, version, home, &row);
+        if (values[i].type == ValueType::kNull && !breakdown_.is_trait(i))
+          values[i] = breakdown_.value_of(i, version, home, &row);
       }
     };
     switch (attribution_.type) {
@@ -233,25 +288,50 @@ class AttemptsFunnelKind final : public Kind {
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (breakdown_.is_trait(i)) values[i] = breakdown_.value_of(i, version, home, nullptr);
     }
-    return groups.find_or_add(values);
+    return number_of(std::move(values), bucket, groups);
   }
 
-  // Leaves the lines of most entries, best first, and adds up the rest.
-  void cut(std::vector<Line>& lines) const {
-    if (!limit_ || breakdown_.empty() || lines.size() <= static_cast<std::uint64_t>(*limit_)) return;
-    std::stable_sort(lines.begin(), lines.end(), [](const Line& left, const Line& right) {
-      return left.steps.reached[0] > right.steps.reached[0];
+  // Leaves the groups of most entries, best first, and adds up the rest. Of several buckets groups are ranked over all of them,
+  // and each has a rest of its own.
+  void cut(std::vector<Line>& lines, const Dictionary& strings) const {
+    if (!limit_ || breakdown_.empty()) return;
+    const auto shown = static_cast<std::uint64_t>(*limit_);
+    const auto less = [&](const std::vector<Value>& left, const std::vector<Value>& right) {
+      return compare_keys(left, right, strings) < 0;
+    };
+    std::map<std::vector<Value>, std::uint64_t, decltype(less)> of_key(less);  // entries, then the rank
+    for (const Line& line : lines) of_key[line.key] += line.steps.reached[0];
+    if (of_key.size() <= shown) return;
+    std::vector<decltype(of_key)::value_type*> ranked;
+    for (auto& each : of_key) ranked.push_back(&each);
+    std::stable_sort(ranked.begin(), ranked.end(),
+                     [](const auto* left, const auto* right) { return left->second > right->second; });
+    for (std::size_t rank = 0; rank < ranked.size(); ++rank)
+      ranked[rank]->second = std::min<std::uint64_t>(rank, shown);
+    std::stable_sort(lines.begin(), lines.end(), [&](const Line& left, const Line& right) {
+      return std::pair(left.bucket_ms, of_key.at(left.key)) < std::pair(right.bucket_ms, of_key.at(right.key));
     });
-    const auto shown = static_cast<std::size_t>(*limit_);
-    Line rest{{}, std::move(lines[shown].steps), true};
-    for (std::size_t line = shown + 1; line < lines.size(); ++line) add_up(rest.steps, lines[line].steps);
-    lines.resize(shown);
-    lines.push_back(std::move(rest));
+    std::vector<Line> kept;
+    for (Line& line : lines) {
+      line.is_rest = of_key.at(line.key) == shown;
+      const bool joins =
+          line.is_rest && !kept.empty() && kept.back().is_rest && kept.back().bucket_ms == line.bucket_ms;
+      if (joins) {
+        add_up(kept.back().steps, line.steps);
+      } else {
+        kept.push_back(std::move(line));
+      }
+    }
+    lines = std::move(kept);
   }
 
   [[nodiscard]] Table table_of(std::vector<Line>& lines, const Dictionary& strings) const {
     Table table;
     std::vector<const std::vector<Value>*> keys;
+    if (buckets_) {
+      TableColumn& column = table.add("start_ms", ColumnType::kInt64);
+      for (const Line& line : lines) column.push_int(line.bucket_ms);
+    }
     for (const Line& line : lines) keys.push_back(line.is_rest ? nullptr : &line.key);
     breakdown_.add_columns(table, keys, strings);
     for (std::uint32_t step = 0; step < rules_.steps; ++step) {
@@ -259,7 +339,7 @@ class AttemptsFunnelKind final : public Kind {
       for (const Line& line : lines) column.push_int(static_cast<std::int64_t>(line.steps.reached[step]));
     }
     for (const TimeStatistic& statistic : times_) {
-      for (std::uint32_t step = 1; step <= rules_.steps; ++step) {
+      for (std::uint32_t step = 1; step <= rules_.steps && rules_.steps > 1; ++step) {
         const std::string name = step == rules_.steps ? "total" : "step_" + std::to_string(step + 1);
         std::vector<Number> numbers;
         for (Line& line : lines) numbers.push_back(statistic_of(statistic, line.steps.times[step - 1]));
@@ -270,11 +350,16 @@ class AttemptsFunnelKind final : public Kind {
   }
 
   [[nodiscard]] static Number statistic_of(const TimeStatistic& statistic, std::vector<std::int64_t>& times) {
+    if (statistic.type == TimeStatistic::Type::kWithin) {
+      return Number::of(__int128{
+          std::count_if(times.begin(), times.end(), [&](std::int64_t took) { return took <= statistic.within_ms; })});
+    }
     if (times.empty()) return {};
     switch (statistic.type) {
       case TimeStatistic::Type::kMin: return Number::of(__int128{*std::min_element(times.begin(), times.end())});
       case TimeStatistic::Type::kMax: return Number::of(__int128{*std::max_element(times.begin(), times.end())});
       case TimeStatistic::Type::kQuantile: return Number::of(quantile_of(times, statistic.quantile));
+      case TimeStatistic::Type::kWithin:
       case TimeStatistic::Type::kMean: break;
     }
     ExactSum sum;
@@ -289,6 +374,11 @@ class AttemptsFunnelKind final : public Kind {
   std::optional<std::int64_t> limit_;
   RowMatcher matcher_;
   std::vector<std::optional<KeyId>> held_;
+  std::optional<Calendar> buckets_;    // of the interval
+  std::vector<StepFirst> first_;       // of each step
+  std::vector<std::size_t> first_of_;  // the selector whose first row that is
+  bool looks_back_ = false;            // some step is a first one
+  std::uint64_t kept_ = 0;             // selectors that walks look at
   TimeRange seen_;
 };
 

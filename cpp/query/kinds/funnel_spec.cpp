@@ -1,14 +1,15 @@
 // The fields of a funnel and which of them go together. Steps are numbered from 1, as the columns of the answer are.
 //
-//   "steps": [selector | {selector's fields, "optional"?: bool}, ..] (2 to 32)
-//   "window": duration | {"calendar": unit} | null
+//   "steps": [selector | {selector's fields, "optional"?: bool, "first"?: "event" | "matching"}, ..] (1 to 32)
+//   "window"?: duration ("7d") | {"calendar": unit} | {"step": duration} | {"session": gap} | null
 //   "order"?: "in_order" | "strict_steps" | "strict_all" | "any_order"
 //   "attempt"?: "longest" | "first_entry"          "count"?: "profiles" | "totals" | "all_entries"
-//   "same_time"?: "counts" | "later" | {"grace": duration}
+//   "same_time"?: "counts" | "later" | {"grace": duration}          "event_fills"?: "one_step" | "several_steps"
 //   "exclude"?: [{selector's fields, "between"?: [step, step]}, ..] (up to 16)
 //   "exclude_mode"?: "drop" | "remove" | "any_clean_path"
 //   "hold"?: [property, ..] (up to 3)
-//   "times"?: ["mean" | "min" | "max" | "median" | "p90" .., ..]
+//   "times"?: ["mean" | "min" | "max" | "median" | "p90" .. | {"within": duration}, ..]
+//   "interval"?: unit
 //   "attribution"?: "entry" | "first_touch" | "last_touch" | "every_step" | {"step": number}
 #include <algorithm>
 #include <array>
@@ -23,16 +24,29 @@ using Order = FunnelRules::Order;
 
 constexpr std::size_t kExclusionsMax = 16;
 constexpr std::size_t kHoldMax = 3;
-constexpr std::size_t kTimesMax = 16;
-static_assert(kStepsMax + kExclusionsMax + 1 <= RowMatcher::kSelectorsMax);
+constexpr std::size_t kTimesMax = 64;
+constexpr std::int64_t kWindowMs = std::int64_t{7} * 86'400'000;
+// Steps that are a first event of names take a selector more.
+constexpr std::size_t kFirstsMax = RowMatcher::kSelectorsMax - kStepsMax - kExclusionsMax - 1;
 
 void parse_steps(Fields& fields, FunnelSpec& out) {
   const Path path = fields.path("steps");
-  const std::vector<Node>& steps = read_array(fields.require("steps", "2 to 32 selectors"), path, 2, kStepsMax);
+  constexpr std::array<std::string_view, 2> kFirst = {"event", "matching"};
+  const std::vector<Node>& steps = read_array(fields.require("steps", "1 to 32 selectors"), path, 1, kStepsMax);
+  std::size_t firsts = 0;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Path item = path.item(i);
-    const Extended step = take_field(steps[i], "optional");
+    const Extended own = take_field(steps[i], "first");
+    const Extended step = take_field(own.rest, "optional");
     out.steps.push_back(parse_selector(step.rest, item));
+    out.first.push_back(StepFirst::kNo);
+    if (own.extra != nullptr && own.extra->type != Node::Type::kNull) {
+      const Path first = item.field("first");
+      const std::string_view text = read_string(*own.extra, first);
+      if (text != kFirst[0] && text != kFirst[1]) fail_expected(first, "\"event\" or \"matching\"", *own.extra);
+      out.first.back() = text == kFirst[0] ? StepFirst::kEvent : StepFirst::kMatching;
+      if (text == kFirst[0] && ++firsts > kFirstsMax) fail_invalid(first, "expected at most 15 steps of first events");
+    }
     if (step.extra == nullptr || step.extra->type == Node::Type::kNull) continue;
     const Path optional = item.field("optional");
     if (!read_bool(*step.extra, optional)) continue;
@@ -45,16 +59,23 @@ void parse_steps(Fields& fields, FunnelSpec& out) {
 void parse_window(Fields& fields, FunnelSpec& out) {
   const Path path = fields.path("window");
   const Node* window = fields.take_nil("window");
-  if (window == nullptr)
-    fail_invalid(path, "missing; expected a duration, {\"calendar\": unit}, or null for no window");
-  if (window->type == Node::Type::kNull) return;
+  if (window == nullptr) out.rules.window = kWindowMs;
+  if (window == nullptr || window->type == Node::Type::kNull) return;
   if (window->type != Node::Type::kMap) {
     out.rules.window = parse_duration(*window, path);
     return;
   }
   Fields inner(*window, path);
-  const Path unit = inner.path("calendar");
-  out.window_unit = parse_unit(inner.require("calendar", "a unit of the calendar"), unit);
+  const Path step = inner.path("step"), session = inner.path("session"), unit = inner.path("calendar");
+  if (const Node* node = inner.take("step")) {
+    out.rules.step_window = parse_duration(*node, step);
+  } else if (const Node* gap = inner.take("session")) {
+    out.rules.session_gap = parse_duration(*gap, session);
+  } else if (const Node* calendar = inner.take("calendar")) {
+    out.window_unit = parse_unit(*calendar, unit);
+  } else {
+    fail_invalid(path, "expected a duration, {\"calendar\": unit}, {\"step\": duration}, {\"session\": gap} or null");
+  }
   inner.done();
 }
 
@@ -119,15 +140,26 @@ void parse_times(Fields& fields, FunnelSpec& out) {
   const std::vector<Node>& items = read_array(*node, path, 1, kTimesMax);
   for (std::size_t i = 0; i < items.size(); ++i) {
     using Type = TimeStatistic::Type;
-    const std::string_view text = read_string(items[i], path.item(i));
-    TimeStatistic statistic{Type::kMean, {}, std::string(text)};
-    if (text == "min") {
+    const bool is_map = items[i].type == Node::Type::kMap;
+    const std::string_view text = is_map ? std::string_view("within") : read_string(items[i], path.item(i));
+    TimeStatistic statistic{Type::kMean, {}, 0, std::string(text)};
+    if (is_map) {
+      const Path item = path.item(i);
+      Fields inner(items[i], item);
+      const Path within = inner.path("within");
+      statistic.type = Type::kWithin;
+      statistic.within_ms = parse_duration(inner.require("within", "a duration"), within);
+      statistic.name += '_' + std::to_string(statistic.within_ms);
+      inner.done();
+    } else if (text == "min") {
       statistic.type = Type::kMin;
     } else if (text == "max") {
       statistic.type = Type::kMax;
     } else if (text != "mean") {
       const auto quantile = parse_quantile(text);
-      if (!quantile) fail_expected(path.item(i), "\"mean\", \"min\", \"max\", \"median\" or \"p90\"", items[i]);
+      if (!quantile)
+        fail_expected(path.item(i), "\"mean\", \"min\", \"max\", \"median\", \"p90\" or {\"within\": duration}",
+                      items[i]);
       statistic.type = Type::kQuantile;
       statistic.quantile = *quantile;
     }
@@ -172,6 +204,10 @@ void check_together(const FunnelSpec& spec, const Fields& fields) {
     if (rules.optional != 0) fail_unsupported(path, "a grace does not go with optional steps yet");
     if (!rules.exclusions.empty()) fail_unsupported(path, "a grace does not go with exclusions yet");
   }
+  if (rules.step_window != 0 && (rules.order == Order::kAnyOrder || rules.grace != 0))
+    fail_invalid(fields.path("window").field("step"), "the window of a step is for steps that follow one another");
+  if (rules.several && (rules.strictly_later || rules.grace != 0))
+    fail_invalid(fields.path("event_fills"), "an event that fills several steps does so at one time");
   if (rules.strictly_later && rules.order == Order::kAnyOrder)
     fail_invalid(fields.path("same_time"), "steps in any order need not be later");
   if (rules.attempt == FunnelRules::Attempt::kFirstEntry && rules.count != FunnelRules::Count::kProfiles)
@@ -184,6 +220,8 @@ void check_together(const FunnelSpec& spec, const Fields& fields) {
 bool FunnelSpec::is_plain() const noexcept {
   return rules.order == Order::kInOrder && rules.optional == 0 && rules.attempt == FunnelRules::Attempt::kLongest &&
          rules.count == FunnelRules::Count::kProfiles && rules.grace == 0 && rules.exclusions.empty() && !window_unit &&
+         rules.step_window == 0 && rules.session_gap == 0 && !rules.several && !interval && rules.steps > 1 &&
+         std::all_of(first.begin(), first.end(), [](StepFirst each) { return each == StepFirst::kNo; }) &&
          hold.empty() && times.empty() && attribution.type == Attribution::Type::kStep && attribution.step == 0;
 }
 
@@ -197,6 +235,10 @@ void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& o
   out.rules.attempt = static_cast<FunnelRules::Attempt>(fields.choice("attempt", kAttempts, 0));
   out.rules.count = static_cast<FunnelRules::Count>(fields.choice("count", kCounts, 0));
   parse_same_time(fields, out);
+  constexpr std::array<std::string_view, 2> kFills = {"one_step", "several_steps"};
+  out.rules.several = fields.choice("event_fills", kFills, 0) == 1;
+  const Path interval = fields.path("interval");
+  if (const Node* node = fields.take("interval")) out.interval = parse_unit(*node, interval);
   parse_exclusions(fields, out);
   parse_hold(fields, out);
   parse_times(fields, out);

@@ -24,14 +24,18 @@ Window = str | int | Mapping[str, Any] | None
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Step:
-    """A step and whether attempts may leave it out."""
+    """A step, whether attempts may leave it out, and whether only a profile's first event takes it."""
 
     selector: Selector
     optional: bool = False
+    first: Literal["event", "matching"] | None = None
 
     def spec(self) -> str | dict[str, Any]:
-        """The step as a spec: its selector, with one field more when it is optional."""
-        return {**_map_of(self.selector), "optional": True} if self.optional else self.selector.spec()
+        """The step as a spec: its selector, with a field more for each that it says of itself."""
+        own: Spec = {"optional": True} if self.optional else {}
+        if self.first is not None:
+            own["first"] = self.first
+        return {**_map_of(self.selector), **own} if own else self.selector.spec()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,14 @@ class Funnel(BrokenDown):
         """A step also counts when it lies at most so long before the one it follows."""
         return self._own(same_time={"grace": duration})
 
+    def several_steps(self) -> Self:
+        """One event may take several steps, one after the other."""
+        return self._own(event_fills="several_steps")
+
+    def every(self, interval: str | dict[str, int]) -> Self:
+        """A row for each hour, day .. of entries."""
+        return self._own(interval=interval)
+
     def first_entry(self) -> Self:
         """Only the first entry of a profile counts, not its best."""
         return self._own(attempt="first_entry")
@@ -95,7 +107,11 @@ class Funnel(BrokenDown):
 
     def times(self, *statistics: str) -> Self:
         """Columns of how long the steps took: `mean`, `min`, `max`, `median`, `p90` and the like, in ms."""
-        return self._own(times=list(statistics))
+        return self._own(times=[*dict(self.own).get("times", []), *statistics])
+
+    def within(self, *durations: str | int) -> Self:
+        """Columns of how many took each step, and all of them, in no more than these times."""
+        return self._own(times=[*dict(self.own).get("times", []), *({"within": each} for each in durations)])
 
     def attributed(self, to: Literal["entry", "first_touch", "last_touch", "every_step"] | int) -> Self:
         """Which event a breakdown by a property reads; a number is that step."""
@@ -110,14 +126,18 @@ class Funnel(BrokenDown):
         return dataclasses.replace(self, own=tuple({**dict(self.own), **fields}.items()))
 
 
-def funnel(*steps: str | Selector | Step, window: Window) -> Funnel:
-    """Profiles that reached each of the steps. `window`: a duration, `{"calendar": unit}`, or None."""
+def funnel(*steps: str | Selector | Step, window: Window = "7d") -> Funnel:
+    """Profiles that reached each of the steps. `window`: a duration, None, or one of `{"calendar": unit}`,
+    `{"step": duration}` from each step to the next, `{"session": gap}`.
+    """
     return Funnel(steps=tuple(each if isinstance(each, Step) else step(each) for each in steps), window=window)
 
 
-def step(event: str | Selector, *, optional: bool = False) -> Step:
-    """A step of a funnel."""
-    return Step(to_selector(event), optional)
+def step(event: str | Selector, *, optional: bool = False, first: Literal["event", "matching"] | None = None) -> Step:
+    """A step of a funnel. `first`: only a profile's first ever event of these names takes it, if it meets the
+    conditions; or the first ever that meets them (`matching`).
+    """
+    return Step(to_selector(event), optional, first)
 
 
 def _map_of(selector: Selector) -> dict[str, Any]:

@@ -463,8 +463,12 @@ def funnels() -> st.SearchStrategy[dict[str, Any]]:
 def ruled_funnels() -> st.SearchStrategy[dict[str, Any]]:
     """Funnels by every rule but the plain ones; some contradict themselves and must be refused."""
     optional = st.builds(lambda event: {**_as_map(event), "optional": True}, selectors())
-    middle = st.lists(selectors() | selectors() | optional, max_size=2)
-    steps = st.builds(lambda first, inner, last: [first, *inner, last], selectors(), middle, selectors())
+    first = st.builds(
+        lambda event, which: {**_as_map(event), "first": which}, selectors(), st.sampled_from(["event", "matching"])
+    )
+    end = selectors() | selectors() | selectors() | first
+    middle = st.lists(selectors() | selectors() | optional | first, max_size=2)
+    steps = st.builds(lambda first, inner, last: [first, *inner, last], end, middle, end) | end.map(lambda one: [one])
     between = st.tuples(st.integers(1, 2), st.integers(2, 4)).map(list)
     excluded = selectors() | st.builds(lambda event, pair: {**_as_map(event), "between": pair}, selectors(), between)
     own = st.fixed_dictionaries(
@@ -478,8 +482,13 @@ def ruled_funnels() -> st.SearchStrategy[dict[str, Any]]:
             "exclude_mode": st.sampled_from(["drop", "remove", "any_clean_path"]),
             "hold": st.lists(st.sampled_from(KEYS), min_size=1, max_size=2, unique=True),
             "times": st.lists(
-                st.sampled_from(["mean", "min", "max", "median", "p90", "p99.9"]), min_size=1, max_size=3, unique=True
+                st.sampled_from(["mean", "min", "max", "median", "p90", "p99.9", {"within": 1}, {"within": "1d"}]),
+                min_size=1,
+                max_size=3,
+                unique_by=str,
             ),
+            "event_fills": st.sampled_from(["one_step", "several_steps", "several_steps"]),
+            "interval": _units(),
             "attribution": st.sampled_from(["entry", "first_touch", "last_touch", "every_step", {"step": 2}]),
             "breakdown": _breakdowns(("property", "trait")),
             "limit": st.integers(0, 3),
@@ -499,12 +508,17 @@ def mostly_sound(spec: dict[str, Any]) -> dict[str, Any]:
         unsound.add("attempt")
     if isinstance(spec.get("same_time"), dict):
         unsound |= {"order", "exclude", "exclude_mode"}
+    if spec.get("same_time", "counts") != "counts":
+        unsound.add("event_fills")
     return {name: value for name, value in spec.items() if name not in unsound}
 
 
 def _windows() -> st.SearchStrategy[Any]:
     calendar = st.sampled_from([{"calendar": "day"}, {"calendar": "week"}, {"calendar": "hour"}])
-    return st.sampled_from([None, 1, 1000, "1h", "1d", "7d", "40d"]) | calendar
+    own = st.sampled_from(
+        [{"step": 1}, {"step": "1h"}, {"step": "7d"}, {"session": 1000}, {"session": "30m"}, {"session": "3d"}]
+    )
+    return st.sampled_from([None, 1, 1000, "1h", "1d", "7d", "40d"]) | calendar | own
 
 
 def _as_map(selector: Any) -> dict[str, Any]:
@@ -543,6 +557,8 @@ def ruled_retentions(names: tuple[str, ...] = ()) -> st.SearchStrategy[dict[str,
             "min_count": st.integers(1, 3),
             "count_birth": st.booleans(),
             "share_value": st.booleans(),
+            "order": st.sampled_from(["later", "ignored"]),
+            "fill": st.booleans(),
             "periods": st.integers(1, 8),
             "breakdown": _breakdowns(("property", "trait")),
             "limit": st.integers(0, 3),
@@ -559,7 +575,7 @@ def _sound_retention(spec: dict[str, Any]) -> dict[str, Any]:
         unsound.add("share_value")
     if isinstance(spec.get("criterion"), dict):
         unsound.add("periods")
-    elif spec["interval"] == "hour" and spec.get("criterion", "on") != "on":
+    elif spec["interval"] == "hour" and (spec.get("fill") or spec.get("criterion", "on") != "on"):
         spec = {"periods": 40, **spec}  # thousands of hours would say no more
     return {name: value for name, value in spec.items() if name not in unsound}
 

@@ -132,7 +132,7 @@ def _place(rules: Schema) -> Schema:
 
 
 _OF_FUNNEL: Final = {
-    "properties": _no("cohort_ms", "period", "start_ms", "series"),
+    "properties": _no("cohort_ms", "period", "series"),
     **chosen([(has("reached"), {"properties": {"lost": NEVER}})], has("lost")),
 }
 
@@ -225,7 +225,9 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
                         ),
                         "cohort_ms": integer(-_INT64, _INT64 - 1, "Of a retention: the cohort's start."),
                         "period": integer(-_INT64, _INT64 - 1, "Of a retention: the period."),
-                        "start_ms": integer(-_INT64, _INT64 - 1, "Of a trend: the bucket's start."),
+                        "start_ms": integer(
+                            -_INT64, _INT64 - 1, "Of a trend, or a funnel with an interval: the bucket's start."
+                        ),
                         "series": {"description": "Of a trend: the series' name.", "type": "string"},
                         "group": {
                             "description": "One value a breakdown, null where there is none.",

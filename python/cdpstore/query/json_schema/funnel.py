@@ -26,8 +26,14 @@ from cdpstore.query.json_schema.question import (
 __all__ = ["FUNNEL"]
 
 _NOT_OPTIONAL: Final[Schema] = {"properties": {"optional": {"const": False}}}
+_NO_STEP_WINDOW: Final[Schema] = {"properties": {"step": NEVER}}
 _IN_ORDER_ONLY: Final[Schema] = {
-    "properties": {"order": {"const": "in_order"}, "exclude": NEVER, "steps": {"items": _NOT_OPTIONAL}}
+    "properties": {
+        "order": {"const": "in_order"},
+        "exclude": NEVER,
+        "steps": {"items": _NOT_OPTIONAL},
+        "window": _NO_STEP_WINDOW,
+    }
 }
 
 FUNNEL: Final = kind(
@@ -35,25 +41,55 @@ FUNNEL: Final = kind(
     "Funnel: how many reached each step",
     {
         "steps": array(
-            selector_with("Step", {"optional": may("Attempts may leave it out; not the first nor the last.")}),
-            2,
+            selector_with(
+                "Step",
+                {
+                    "optional": may("Attempts may leave it out; not the first nor the last."),
+                    "first": enum(
+                        "Only a profile's first event of these names ever, if it meets where; or the first that does.",
+                        *("event", "matching"),
+                    ),
+                },
+            ),
+            1,
             32,
             "One event each.",
             allOf=[{"prefixItems": [_NOT_OPTIONAL]}],
         ),
+    },
+    {
         "window": {
-            "description": "From the entry, its end included; or all steps in one unit of the calendar; null: no end.",
+            "description": "From the entry, its end included; one unit of the calendar; from each step to the next; "
+            "one session; null: no end. Default 7d.",
             "type": ["integer", "string", "object", "null"],
             **chosen(
                 [
-                    ({"type": "object"}, closed("Calendar", {"calendar": ref("unit", "Of which unit.")})),
+                    (
+                        {"type": "object"},
+                        chosen(
+                            [
+                                (
+                                    has("step"),
+                                    closed("Window of each step", {"step": ref("duration", "From the one before.")}),
+                                ),
+                                (
+                                    has("session"),
+                                    closed(
+                                        "Session",
+                                        {"session": ref("duration", "Events no further from one another are one.")},
+                                    ),
+                                ),
+                            ],
+                            closed("Calendar", {"calendar": ref("unit", "Of which unit.")}),
+                        ),
+                    ),
                     ({"type": "null"}, {}),
                 ],
                 ref("duration"),
             ),
         },
-    },
-    {
+        "event_fills": enum("Whether one event may take several steps.", "one_step", "several_steps"),
+        "interval": ref("unit", "A row for each bucket of entries."),
         "order": enum(
             "What may come between steps: anything, no event of another step, no event at all; or steps in any order.",
             *("in_order", "strict_steps", "strict_all", "any_order"),
@@ -94,7 +130,21 @@ FUNNEL: Final = kind(
             *("drop", "remove", "any_clean_path"),
         ),
         "hold": array(ref("key"), 1, 3, "All events of an attempt have the same values of these properties."),
-        "times": array(STATISTICS, 1, 16, "Of the time from each step to the next and over all.", uniqueItems=True),
+        "times": array(
+            chosen(
+                [
+                    (
+                        {"type": "object"},
+                        closed("Within", {"within": ref("duration", "How many took no longer.")}),
+                    )
+                ],
+                STATISTICS,
+            ),
+            1,
+            64,
+            "Of the time from each step to the next and over all.",
+            uniqueItems=True,
+        ),
         "attribution": {
             "description": "Which event a breakdown by a property reads.",
             **chosen(
@@ -120,10 +170,20 @@ FUNNEL: Final = kind(
                     {
                         "properties": {
                             "same_time": {"const": "counts"},
+                            "window": _NO_STEP_WINDOW,
                             "steps": {"items": _NOT_OPTIONAL},
                             "exclude": {"items": {"properties": {"between": NEVER}}},
                         }
                     },
+                )
+            ],
+            {},
+        ),
+        chosen(
+            [
+                (
+                    {"required": ["event_fills"], "properties": {"event_fills": {"const": "several_steps"}}},
+                    {"properties": {"same_time": {"const": "counts"}}},
                 )
             ],
             {},

@@ -27,7 +27,23 @@ class Attempt:
 
 def attempts(view: View, person: Person, spec: dict[str, Any]) -> list[Attempt]:
     """Every attempt of the profile that counts."""
-    return [attempt for rows in _units(person, spec) for attempt in _Walk(view, rows, spec).run()]
+    ever = [row for row in person.rows if row.time_ms <= view.now_ms]
+    return [attempt for rows in _units(person, spec) for attempt in _Walk(view, rows, ever, spec).run()]
+
+
+def _first_ever(rows: Sequence[Row], first: str | None, step: dict[str, Any]) -> Any:
+    """Where the row lies that alone may take the step: the first of its names, or the first that it selects."""
+    wanted = {"event": step["event"], "where": []} if first == "event" else step
+    return next((row.event_order for row in rows if selects(wanted, row)), ()) if first else None
+
+
+def _sessions(rows: Sequence[Row], gap_ms: int) -> list[int]:
+    """A number for each row, the same for those of one session."""
+    out: list[int] = []
+    for place, row in enumerate(rows):
+        goes_on = place > 0 and row.time_ms - rows[place - 1].time_ms <= gap_ms
+        out.append(0 if place == 0 else out[-1] + (not goes_on))
+    return out
 
 
 def _units(person: Person, spec: dict[str, Any]) -> list[list[Row]]:
@@ -48,12 +64,18 @@ def _elements(value: Any) -> Iterable[Typed]:
 
 
 class _Walk:
-    def __init__(self, view: View, rows: Sequence[Row], spec: dict[str, Any]) -> None:
+    def __init__(self, view: View, rows: Sequence[Row], ever: Sequence[Row], spec: dict[str, Any]) -> None:
         self._view, self._spec = view, spec
         self._steps, self._optional = spec["steps"], spec["optional"]
-        steps, excluded, every = self._steps, spec["exclude"], spec["order"] == "strict_all"
+        steps, excluded = self._steps, spec["exclude"]
+        session = spec["window"].get("session") if isinstance(spec["window"], dict) else None
+        every = spec["order"] == "strict_all" or session is not None
         seen = [row for row in rows if row.time_ms <= view.now_ms]
-        fills = [{step for step, each in enumerate(steps) if selects(each, row)} for row in seen]
+        first = [_first_ever(ever, which, each) for which, each in zip(spec["first"], steps, strict=True)]
+        fills = [
+            {step for step, each in enumerate(steps) if selects(each, row) and first[step] in (None, row.event_order)}
+            for row in seen
+        ]
         hits = [{at for at, each in enumerate(excluded) if selects(each["selector"], row)} for row in seen]
         kept = [
             at
@@ -64,8 +86,14 @@ class _Walk:
         self._fills = [fills[at] for at in kept]
         self._hits = [hits[at] for at in kept]
         window = spec["window"]
-        calendar = view.calendar(window["calendar"]) if isinstance(window, dict) else None
+        unit = window.get("calendar") if isinstance(window, dict) else None
+        calendar = view.calendar(unit) if unit else None
+        # Of the calendar or of a session: rows lie in one window when they have the same number here.
         self._days = [calendar.start(row.time_ms) for row in self._rows] if calendar else []
+        if session is not None:
+            self._days = _sessions(self._rows, session)
+        self._step_window = window.get("step") if isinstance(window, dict) else None
+        self._several = spec["event_fills"] == "several_steps"
 
     def run(self) -> list[Attempt]:
         """By profile the best, in turn, or one an entry."""
@@ -100,6 +128,8 @@ class _Walk:
         window = self._spec["window"]
         if self._days:
             return self._days[entry] == self._days[place]
+        if self._step_window is not None:
+            return True
         return window is None or self._rows[place].time_ms <= self._rows[entry].time_ms + window
 
     def _window_end(self, entry: int) -> int:
@@ -122,9 +152,11 @@ class _Walk:
         for place in range(entry, self._window_end(entry)):
             if not self._in_window(entry, place):
                 continue
+            if self._several:
+                fillable = {taken | self._fills[place] for taken in fillable}
             fillable |= {taken | {step} for taken in fillable for step in self._fills[place]}
             if max(map(len, fillable)) > len(done):
-                done[len(done)] = place
+                done |= dict.fromkeys(range(len(done), max(map(len, fillable))), place)
                 if len(done) == len(self._steps):
                     return self._made(done, place + 1)
             elif self._hits[place]:
@@ -139,9 +171,11 @@ class _Walk:
         def best(place: int, step: int) -> tuple[tuple[int, int], ...]:
             continuations: list[tuple[tuple[int, int], ...]] = [()]
             for to in self._next_steps(step):
-                for later in range(place + 1, len(self._rows)):
+                for later in range(place if self._several else place + 1, len(self._rows)):
                     if self._goes_on(entry, place, later, to):
                         continuations.append(((to, later), *best(later, to)))
+                    if later == place:
+                        continue
                     if self._forbids(step, to, later) or (clean and self._excludes(step, to, later)):
                         break  # it would lie between this row and any later one
             return max(continuations, key=rank)
@@ -157,6 +191,8 @@ class _Walk:
 
     def _goes_on(self, entry: int, place: int, later: int, to: int) -> bool:
         if to not in self._fills[later] or not self._in_window(entry, later):
+            return False
+        if self._step_window is not None and self._rows[later].time_ms > self._rows[place].time_ms + self._step_window:
             return False
         return self._spec["same_time"] != "later" or self._rows[later].time_ms > self._rows[place].time_ms
 
@@ -187,6 +223,9 @@ class _Walk:
         last = taken[-1]
         if last + 1 == len(self._steps):
             return self._made(places, max(places.values()) + 1)
+        if self._step_window is not None:
+            until_ms = self._rows[places[last]].time_ms + self._step_window
+            end = sum(row.time_ms <= until_ms for row in self._rows)
         for place in range(places[last] + 1, end):
             if drops and self._excludes(last, last + 1, place) and self._in_window(entry, place):
                 return self._made(places, place + 1, excluded=True)

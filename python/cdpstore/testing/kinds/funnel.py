@@ -31,13 +31,18 @@ _STATISTICS = ("mean", "min", "max")
 
 def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     """Steps, window and every rule; which of them go together."""
-    found = fields.require("steps", each(_step, 2, 32))
-    steps, optional = [step for step, _ in found], {at for at, (_, is_optional) in enumerate(found) if is_optional}
+    found = fields.require("steps", each(_step, 1, 32))
+    steps, optional = (
+        [step for step, _, _ in found],
+        {at for at, (_, is_optional, _) in enumerate(found) if is_optional},
+    )
+    first = [each for _, _, each in found]
+    events = [at for at, each in enumerate(first) if each == "event"]
+    if len(events) > 15:
+        bad(f"{fields.path('steps')}[{events[15]}].first", "expected at most 15 steps of first events")
     for at in optional & {0, len(steps) - 1}:
         bad(f"{fields.path('steps')}[{at}].optional", "the first and the last step are never optional")
-    if not fields.has("window"):
-        bad(fields.path("window"), "missing; null for no window")
-    window = fields.take("window", _window)
+    window = fields.take("window", _window) if fields.has("window") else 7 * 86_400_000
     order = fields.take("order", choice(["in_order", "strict_steps", "strict_all", "any_order"])) or "in_order"
     attempt = fields.take("attempt", choice(["longest", "first_entry"])) or "longest"
     count = fields.take("count", choice(["profiles", "totals", "all_entries"])) or "profiles"
@@ -50,11 +55,14 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     own = {
         "steps": steps,
         "optional": optional,
+        "first": first,
         "window": window,
         "order": order,
         "attempt": attempt,
         "count": count,
         "same_time": same_time,
+        "event_fills": fields.take("event_fills", choice(["one_step", "several_steps"])) or "one_step",
+        "interval": fields.take("interval", unit),
         "exclude": exclude or [],
         "exclude_mode": mode,
         "hold": fields.take("hold", each(name_of, 1, 3)) or [],
@@ -65,20 +73,32 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _step(node: Any, path: str) -> tuple[dict[str, Any], bool]:
+def _step(node: Any, path: str) -> tuple[dict[str, Any], bool, str | None]:
     if not isinstance(node, Mapping):
-        return selector(node, path), False
-    rest = {name: value for name, value in node.items() if name != "optional"}
+        return selector(node, path), False, None
+    rest = {name: value for name, value in node.items() if name not in ("optional", "first")}
     parsed = selector(rest, path)
-    optional = node.get("optional")
-    return parsed, False if optional is None else boolean(optional, f"{path}.optional")
+    optional, first = node.get("optional"), node.get("first")
+    return (
+        parsed,
+        False if optional is None else boolean(optional, f"{path}.optional"),
+        None if first is None else choice(["event", "matching"])(first, f"{path}.first"),
+    )
 
 
 def _window(node: Any, path: str) -> Any:
     if not isinstance(node, Mapping):
         return duration(node, path)
     fields = Fields(node, path)
-    parsed = {"calendar": fields.require("calendar", unit)}
+    parsed: dict[str, Any]
+    if fields.has("step"):
+        parsed = {"step": fields.require("step", duration)}
+    elif fields.has("session"):
+        parsed = {"session": fields.require("session", duration)}
+    elif fields.has("calendar"):
+        parsed = {"calendar": fields.require("calendar", unit)}
+    else:
+        bad(path, "expected a duration, a calendar, a step's or a session's")
     fields.done()
     return parsed
 
@@ -110,11 +130,16 @@ def _exclusion(node: Any, path: str, steps: int, order: str) -> dict[str, Any]:
 
 def _times(fields: Fields) -> list[str]:
     def one(node: Any, path: str) -> str:
+        if isinstance(node, Mapping):
+            inner = Fields(node, path)
+            within = inner.require("within", duration)
+            inner.done()
+            return f"within_{within}"
         if not isinstance(node, str) or not (node in _STATISTICS or is_quantile(node)):
             bad(path, "expected mean, min, max, median or p90")
         return node
 
-    names = fields.take("times", each(one, 1, 16)) or []
+    names = fields.take("times", each(one, 1, 64)) or []
     for at, name in enumerate(names):
         if name in names[:at]:
             bad(f"{fields.path('times')}[{at}]", "asked for twice")
@@ -148,6 +173,11 @@ def _check_together(fields: Fields, own: dict[str, Any]) -> None:
             unsupported(path, "a grace does not go with optional steps yet")
         if own["exclude"]:
             unsupported(path, "a grace does not go with exclusions yet")
+    by_step = isinstance(own["window"], dict) and "step" in own["window"]
+    if by_step and (any_order or isinstance(own["same_time"], dict)):
+        bad(f"{fields.path('window')}.step", "for steps that follow one another")
+    if own["event_fills"] == "several_steps" and own["same_time"] != "counts":
+        bad(fields.path("event_fills"), "it does so at one time")
     if own["same_time"] == "later" and any_order:
         bad(fields.path("same_time"), "steps in any order need not be later")
     if own["attempt"] == "first_entry" and own["count"] != "profiles":
@@ -156,29 +186,72 @@ def _check_together(fields: Fields, own: dict[str, Any]) -> None:
 
 def answer(view: View, spec: dict[str, Any]) -> Table:
     """Attempts by the steps they took, split by their values; under a limit by most entries."""
+    buckets = view.calendar(spec["interval"]) if spec["interval"] else None
+    if buckets:
+        return _by_bucket(view, spec, buckets)
+    return _table(view, spec, [(person, each) for person in view.people for each in attempts(view, person, spec)])
+
+
+def _by_bucket(view: View, spec: dict[str, Any], buckets: Any) -> Table:
+    """The same of each bucket of entries, groups ranked over all of them."""
+    found = [(person, each) for person in view.people for each in attempts(view, person, spec)]
+    entered: dict[int, list[tuple[Person, Attempt]]] = {}
+    for person, attempt in found:
+        entered.setdefault(buckets.start(attempt.rows[min(attempt.rows)].time_ms), []).append((person, attempt))
+    shown, is_cut = _shown(spec, found)
+    rows, names = [], list[str]()
+    for start_ms, of_bucket in sorted(entered.items()):
+        table = _table(view, spec, of_bucket, (shown, is_cut))
+        names = ["start_ms", *table.names]
+        rows += [[start_ms, *row] for row in table.rows()]
+    return view.table(names or ["start_ms", *_table(view, spec, []).names], rows)
+
+
+def _counted(
+    spec: dict[str, Any], found: Sequence[tuple[Person, Attempt]]
+) -> tuple[dict[Any, dict[int, list[int]]], dict[Any, list[int]], dict[Any, list[Any]]]:
     breakdown, steps = spec["breakdown"], range(len(spec["steps"]))
     taken: dict[Any, dict[int, list[int]]] = {}  # by group and step: how long each took
     totals: dict[Any, list[int]] = {}
     values: dict[Any, list[Any]] = {}
-    for person in view.people:
-        for attempt in attempts(view, person, spec):
-            before = attempt.rows[min(attempt.rows)]
-            for step, row in sorted(attempt.rows.items()):
-                group = list(_values(breakdown, spec["attribution"], person, attempt, row))
-                key = tuple(map(typed, group))
-                values.setdefault(key, group)
-                taken.setdefault(key, {}).setdefault(step, []).append(row.time_ms - before.time_ms)
-                if step == steps[-1]:
-                    first = attempt.rows[min(attempt.rows)]
-                    totals.setdefault(key, []).append(row.time_ms - first.time_ms)
-                before = row
+    for person, attempt in found:
+        before = attempt.rows[min(attempt.rows)]
+        for step, row in sorted(attempt.rows.items()):
+            group = list(_values(breakdown, spec["attribution"], person, attempt, row))
+            key = tuple(map(typed, group))
+            values.setdefault(key, group)
+            taken.setdefault(key, {}).setdefault(step, []).append(row.time_ms - before.time_ms)
+            if step == steps[-1]:
+                first = attempt.rows[min(attempt.rows)]
+                totals.setdefault(key, []).append(row.time_ms - first.time_ms)
+            before = row
     if not breakdown:
         taken.setdefault((), {})
+    return taken, totals, values
+
+
+def _shown(spec: dict[str, Any], found: Sequence[tuple[Person, Attempt]]) -> tuple[list[Any], bool]:
+    """The keys of the groups that a limit leaves, and whether there are others."""
+    taken, _, _ = _counted(spec, found)
     ranked = sorted(taken, key=lambda key: (-len(taken[key].get(0, [])), key))
     limit = spec["limit"]
-    if limit is not None and breakdown and len(ranked) > limit:
-        rest = ranked[limit:]
-        ranked = [*ranked[:limit], _REST]
+    is_cut = limit is not None and bool(spec["breakdown"]) and len(ranked) > limit
+    return (ranked[:limit] if is_cut else ranked), is_cut
+
+
+def _table(
+    view: View,
+    spec: dict[str, Any],
+    found: Sequence[tuple[Person, Attempt]],
+    given: tuple[list[Any], bool] | None = None,
+) -> Table:
+    breakdown, steps = spec["breakdown"], range(len(spec["steps"]))
+    taken, totals, values = _counted(spec, found)
+    shown, is_cut = given or _shown(spec, found)
+    ranked = [key for key in shown if key in taken]
+    rest = [key for key in taken if key not in shown]
+    if is_cut and rest:
+        ranked = [*ranked, _REST]
         values[_REST] = ["other"] * len(breakdown)
         taken[_REST] = {step: [took for key in rest for took in taken[key].get(step, [])] for step in steps}
         totals[_REST] = [took for key in rest for took in totals.get(key, [])]
@@ -190,12 +263,14 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
                 _statistic(name, took)
                 for name in spec["times"]
                 for took in (*(taken[key].get(step, []) for step in steps[1:]), totals.get(key, []))
+                if len(steps) > 1
             ),
         ]
         for key in ranked
     ]
     columns = [f"step_{step + 1}" for step in steps]
-    times = [f"{of}_{name}_ms" for name in spec["times"] for of in (*columns[1:], "total")]
+    of_times = (*columns[1:], "total") if len(steps) > 1 else ()
+    times = [f"{of}_{name}_ms" for name in spec["times"] for of in of_times]
     return view.table([*operand_names(breakdown), *columns, *times], rows)
 
 
@@ -219,6 +294,8 @@ def _values(breakdown: Any, attribution: Any, person: Person, attempt: Attempt, 
 
 
 def _statistic(name: str, took: list[int]) -> Any:
+    if name.startswith("within_"):
+        return sum(each <= int(name.removeprefix("within_")) for each in took)
     if not took:
         return None
     match name:
