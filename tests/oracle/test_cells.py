@@ -131,7 +131,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cell": FUNNEL, "at": {"period": 1}}, "where.at.reached"),
     ({"cell": FUNNEL, "at": {"reached": 1, "group": ["x"]}}, "where.at.group"),
     ({"cell": {**FUNNEL, "limit": 1}, "at": {"reached": 1}}, "where.cell.limit"),
-    ({"cell": {**FUNNEL, "steps": ["A"]}, "at": {"reached": 1}}, "where.cell.steps"),
+    ({"cell": {**FUNNEL, "steps": []}, "at": {"reached": 1}}, "where.cell.steps"),
     ({"cell": {"kind": "profiles", "where": {"did": "A"}}, "at": {}}, "where.cell.kind"),
     ({"cell": TREND, "at": {"series": "A"}}, "at.series"),
     ({"cell": {**TREND, "measures": [{"sum": "x"}]}, "at": {}}, "cell.measures"),
