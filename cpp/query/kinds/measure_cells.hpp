@@ -41,6 +41,8 @@ class NumberCells {
   // Cell i of the other goes to into[i]; or all of `cells` of the other to one. As merge for each, but column by column.
   void merge_each(std::span<const std::uint32_t> into, const NumberCells& from);
   void merge_many(std::uint32_t cell, const NumberCells& from, std::span<const std::uint32_t> cells);
+  // The sum of each cell, where all are of integers; null when some cell has a float.
+  [[nodiscard]] const __int128* integer_sums() const noexcept { return float_of_.empty() ? sum_.data() : nullptr; }
   [[nodiscard]] Number sum(std::uint32_t cell) const;
   [[nodiscard]] Number mean(std::uint32_t cell) const;
   [[nodiscard]] Number least(std::uint32_t cell) const;
@@ -137,6 +139,9 @@ class Cells {
   void merge_cells(std::uint32_t cell, const Cells& from, std::span<const std::uint32_t> cells);
   // With a single bucket: a group's cell has its number.
   [[nodiscard]] bool is_single() const noexcept { return pages_a_group_ == 0; }
+  [[nodiscard]] std::uint32_t group_count() const noexcept {  // REQUIRES: a single bucket
+    return static_cast<std::uint32_t>(total_.size());
+  }
   [[nodiscard]] bool holds_group(std::uint32_t group) const noexcept {  // REQUIRES: a single bucket
     return group < total_.size() && holds_rows(group);
   }
