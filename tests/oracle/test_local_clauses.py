@@ -169,7 +169,7 @@ def test_events_are_compared_with_a_trait_of_their_profile() -> None:
         limit = trait_value("limit")
         assert _ids(store, did("Charged").sum("price").gt(limit)) == [0, 2]
         assert _ids(store, did("Charged").sum("price").ge(trait_value("limit", times=1.0625))) == [0, 2]
-        assert _ids(store, did("Charged").sum("price").ge(trait_value("limit", times=1.1))) == [0]  # 11, for 1.1 * 10 is
+        assert _ids(store, did("Charged").sum("price").ge(trait_value("limit", times=1.1))) == [0]  # 1.1 * 10 is 11
         assert _ids(store, did("Charged").where("price").ge(limit)) == [1, 2]
         assert _ids(store, did("Charged").where("price").lt(limit).count().lt(2)) == [1, 2, 3, 4]
         assert _ids(store, did("Never").count().lt(limit)) == [0, 1, 2]
