@@ -53,6 +53,7 @@ void check_names(const Table& table, bool is_broken_down) {
 
 void note_operands(const Binding& binding) {
   for (const Operand& operand : binding.common.breakdown) {
+    if (operand.members != nullptr) continue;  // what it names is looked up when it is bound
     if (!operand.is_trait) {
       binding.note_property(operand.key);
     } else if (!binding.version.keys->find(operand.key)) {

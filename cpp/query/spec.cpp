@@ -14,6 +14,7 @@
 #include "query/clauses/local_clause.hpp"
 #include "query/clauses/row_clauses.hpp"
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/member_operand.hpp"
 #include "query/kinds/profile.hpp"
 #include "query/place.hpp"
 #include "query/scan.hpp"
@@ -335,7 +336,8 @@ CommonSpec parse_common(Fields& fields, bool has_calendar) {
   if (const Node* node = fields.take("breakdown")) {
     const Path path = fields.path("breakdown");
     const std::vector<Node>& items = read_array(*node, path, 0, limits::kQueryBreakdowns);
-    for (std::size_t i = 0; i < items.size(); ++i) out.breakdown.push_back(parse_operand(items[i], path.item(i)));
+    for (std::size_t i = 0; i < items.size(); ++i)
+      out.breakdown.push_back(parse_operand(items[i], path.item(i), out.calendar));
   }
   out.limit = fields.integer("limit", 0, limits::kQueryRows);
   return out;
@@ -516,17 +518,18 @@ Test parse_count(const Node& node, const Path& path) {
   return out;
 }
 
-Operand parse_operand(const Node& node, const Path& path) {
+Operand parse_operand(const Node& node, const Path& path, const CalendarSpec& calendar) {
   Fields fields(node, path);
   Operand out;
+  if ((out.members = take_member_operand(fields, calendar, out.key))) {
+    out.is_trait = true;
+    fields.done();
+    return out;
+  }
   const Node* property = fields.take("property");
   const Node* trait = fields.take("trait");
-  if ((property == nullptr) == (trait == nullptr)) {
-    for (const std::string_view planned : {"segment", "group", "identity"}) {
-      if (fields.has(planned)) fail_unsupported(fields.path(planned), "this breakdown is not built yet");
-    }
-    fail_invalid(path, "expected {\"property\": key} or {\"trait\": key}");
-  }
+  if ((property == nullptr) == (trait == nullptr))
+    fail_invalid(path, "expected {\"property\": key}, {\"trait\": key}, {\"segments\": [..]} or {\"group\": kind}");
   out.is_trait = trait != nullptr;
   out.key = out.is_trait ? parse_key(*trait, fields.path("trait")) : parse_key(*property, fields.path("property"));
   fields.done();

@@ -83,9 +83,12 @@ struct Selector {
   std::vector<Condition> where;    // all must hold
 };
 
+struct MemberOperandSpec;  // kinds/member_operand.hpp
+
 struct Operand {
-  bool is_trait = false;
-  std::string key;
+  bool is_trait = false;                               // of the profile, not of the event
+  std::string key;                                     // of members: the column's name
+  std::shared_ptr<const MemberOperandSpec> members{};  // segments or groups in place of a key
 };
 
 struct Unit {
@@ -187,7 +190,7 @@ void check_number_test(const Test& test, const Fields& fields);
 // A test of a number: takes op and value. Of a count: {"op", "value"}.
 [[nodiscard]] Test parse_number_test(Fields& fields);
 [[nodiscard]] Test parse_count(const Node& node, const Path& path);
-[[nodiscard]] Operand parse_operand(const Node& node, const Path& path);
+[[nodiscard]] Operand parse_operand(const Node& node, const Path& path, const CalendarSpec& calendar);
 [[nodiscard]] Unit parse_unit(const Node& node, const Path& path);
 // A range is one for all profiles; a window (of a clause) may depend on the profile. range_spec.cpp
 [[nodiscard]] RangeSpec parse_range(const Node& node, const Path& path, const CalendarSpec& calendar);

@@ -75,8 +75,10 @@ def test_as_many_are_in_a_cell_of_a_retention_as_it_says(history: Any, care: Any
         groups = len(question.get("breakdown", []))
         for row in answer.rows()[:6]:
             group = {"group": list(row[:groups])} if groups else {}
-            cohort_ms, period, profiles = row[groups : groups + 3]
-            assert _behind(twins, question, {"cohort_ms": cohort_ms, "period": period, **group}) == profiles
+            cohort_ms, period, profiles, eligible = row[groups : groups + 4]
+            at = {"cohort_ms": cohort_ms, "period": period, **group}
+            assert _behind(twins, question, at) == profiles
+            assert _behind(twins, question, {**at, "returned": False}) == eligible - profiles
     finally:
         twins.close()
 
@@ -120,6 +122,33 @@ def test_who_was_lost_at_a_step_is_a_segment_like_any_other() -> None:
             assert store.query({"kind": "profiles", "where": where}, now_ms=NOW).rows() == expected
 
 
+def test_who_never_returned_is_of_the_cohort_and_in_none_of_its_cells() -> None:
+    question = {"kind": "retention", "start": "A", "return": "B", "interval": "day"}
+    with Store.open(background=False) as store:
+        rows = [("a", 1, "A"), ("a", 2, "B"), ("b", 1, "A"), ("c", 2, "A"), ("c", 3, "B"), ("d", 1, "A"), ("d", 3, "B")]
+        store.append([_event(*row) for row in rows], now_ms=NOW)
+
+        def away(**at: Any) -> list[int]:
+            where = {"cell": question, "at": {**at, "returned": False}}
+            return [who for (who,) in store.query({"kind": "profiles", "where": where}, now_ms=NOW).rows()]
+
+        first = T + DAY
+        assert away() == away(cohort_ms=first) == [1]
+        assert away(cohort_ms=first, period=1) == [1, 3]
+        assert away(period=1) == [1, 3]
+        assert away(cohort_ms=first, period=9) == [0, 1, 3]
+        assert away(cohort_ms=T) == away(cohort_ms=T + 2 * DAY) == []
+
+
+def test_of_several_cohorts_one_without_a_return_is_enough() -> None:
+    question = {"kind": "retention", "start": "A", "return": "B", "interval": "day", "population": "every_period"}
+    with Store.open(background=False) as store:
+        store.append([_event("a", 1, "A"), _event("a", 2, "B"), _event("a", 3, "A")], now_ms=NOW)
+        for at, expected in (({}, [(0,)]), ({"cohort_ms": T + DAY}, []), ({"cohort_ms": T + 3 * DAY}, [(0,)])):
+            where = {"cell": question, "at": {**at, "returned": False}}
+            assert store.query({"kind": "profiles", "where": where}, now_ms=NOW).rows() == expected
+
+
 FUNNEL = {"kind": "funnel", "steps": ["A", "B"], "window": "1d"}
 TREND = {"kind": "trend", "event": "A", "interval": "day"}
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -134,6 +163,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cell": {**FUNNEL, "steps": []}, "at": {"reached": 1}}, "where.cell.steps"),
     ({"cell": {"kind": "profiles", "where": {"did": "A"}}, "at": {}}, "where.cell.kind"),
     ({"cell": TREND, "at": {"series": "A"}}, "at.series"),
+    ({"cell": TREND, "at": {"returned": False}}, "where.at.returned"),
+    ({"cell": {"kind": "retention", "start": "A", "interval": "day"}, "at": {"returned": 0}}, "where.at.returned"),
     ({"cell": {**TREND, "measures": [{"sum": "x"}]}, "at": {}}, "cell.measures"),
 ]
 

@@ -90,6 +90,11 @@ _TRENDS: Final = [
     _trend(interval="day", cumulative=True, formula=["A * 2"]),
     _trend(interval={"days": 7}, rolling=366),
     _trend(interval="day", moving_mean=7, fill=True),
+    _trend(
+        breakdown=[{"segments": [{"where": {"did": "A"}}, {"name": "b", "where": {"did": "B"}}]}, {"group": "company"}]
+    ),
+    _trend(breakdown=[{"group": "company", "trait": "plan", "name": "plan"}], limit=3),
+    _trend(breakdown=[{"segments": ["paying", {"where": {"did": "A"}}], "name": "of"}]),
     *(_trend(range={"last": "7d"}, previous=each) for each in ("period", "week", "year", {"days": 364})),
     _trend(range={"start_ms": 0}, interval="day", previous="month"),
 ]
@@ -291,6 +296,7 @@ _CELLS: Final = [
     _who(cell=_funnel(interval="day"), at={"reached": 2, "start_ms": 0}),
     _who(cell=_funnel(**_BY), at={"lost": 2, "group": ["x", None]}),
     _who(cell=_retention(), at={"cohort_ms": 0, "period": 1}),
+    _who(cell=_retention(), at={"cohort_ms": 0, "returned": False}),
     _who(cell=_trend(events=["A", "B"], interval="day"), at={"start_ms": 0, "series": "B"}),
     _who(cell=_trend(**_BY), at={"group": [1.5, True]}),
 ]
@@ -322,6 +328,7 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_who(cell=_funnel(), at={"lost": 1}), "$.where.at.lost"),
     (_who(cell=_retention(), at={"reached": 1}), "$.where.at.reached"),
     (_who(cell=_trend(), at={"period": 1}), "$.where.at.period"),
+    (_who(cell=_trend(), at={"returned": True}), "$.where.at.returned"),
     (_who(cell={"kind": "profiles", "where": {"list": "a"}}, at={}), "$.where.cell.kind"),
     ([], "$"),
     ({}, "$"),

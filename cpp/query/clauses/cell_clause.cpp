@@ -2,13 +2,15 @@
 //
 //   {"cell": question, "at": {..}}    question: a funnel, retention or trend, without limit and fill; its `where` counts too
 //     of a funnel     "reached": step | "lost": step (from 2); "start_ms"? (with an interval)
-//     of a retention  "cohort_ms"?, "period"?
+//     of a retention  "cohort_ms"?, "period"?, "returned"?: bool (true)
 //     of a trend      "start_ms"?, "series"?
 //     of each         "group"?: [value or null, ..], one a breakdown
 //
 // Meaning: the question, asked of this profile alone at the same instant, has a row with these values that counts something. A
 // `lost` step is one that an attempt did not reach, of the step before. So the profiles of all cells are exactly those that the
 // answer counted. A question's clause: a live segment has no instant to ask it at.
+//
+// Not `returned` is who started in the cohort and is in no such row: of a period who did not return in it, else who never did.
 //
 // Cost: a candidate with events of the question ~5 us, more for many buckets.
 #include <algorithm>
@@ -18,6 +20,7 @@
 #include "query/calendar.hpp"
 #include "query/clauses/row_clauses.hpp"
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/retention.hpp"
 #include "query/predicate.hpp"
 #include "query/table.hpp"
 
@@ -28,6 +31,7 @@ struct CellPlace {
   std::optional<std::int64_t> reached, lost;                  // of a funnel
   std::vector<std::pair<std::string, std::int64_t>> numbers;  // column, value
   std::optional<std::string> series;
+  bool returned = true;  // false, of a retention: those of the cohort who are not in the cell
   std::optional<std::vector<std::optional<Literal>>> group;
 };
 
@@ -53,6 +57,19 @@ bool equals(const TableColumn& column, std::size_t row, const std::optional<Lite
   }
 }
 
+bool same_cell(const TableColumn& left, std::size_t row, const TableColumn& right, std::size_t other) {
+  if (left.is_null(row) || right.is_null(other)) return left.is_null(row) && right.is_null(other);
+  if (left.type_at(row) != right.type_at(other)) return false;
+  switch (left.type_at(row)) {
+    case ColumnType::kBool: return left.bool_at(row) == right.bool_at(other);
+    case ColumnType::kInt64:
+    case ColumnType::kUint64:
+    case ColumnType::kDatetime:
+    case ColumnType::kFloat64: return left.uint_at(row) == right.uint_at(other);
+    default: return left.string_at(row) == right.string_at(other);
+  }
+}
+
 class Cell final : public RowClause {
  public:
   Cell(const CellSpec& spec, const Version& version, const Moment& at)
@@ -62,6 +79,7 @@ class Cell final : public RowClause {
     const Binding binding{version, common, resolve_range(common.range, now_ms_), now_ms_, zone};
     range_ = binding.range;
     kind_ = question_->kind->bind(binding);
+    if (!at_.returned) births_ = dynamic_cast<const RetentionSpec&>(*question_->kind).of_births()->bind(binding);
     if (common.where != nullptr) where_.emplace(*common.where, version, binding.moment());
     read_.names = kind_->names();
     read_.open = read_.names.empty();
@@ -79,9 +97,8 @@ class Cell final : public RowClause {
     context.version = &version;
     context.range = range_;
     context.now_ms = now_ms_;
-    std::unique_ptr<Partial> partial = kind_->make_partial();
-    kind_->add_rows(context, home, rows, *partial);
-    const Table table = kind_->finish(context, std::move(partial));
+    const Table table = answer(*kind_, context, home, rows);
+    if (!at_.returned) return {stayed_away(answer(*births_, context, home, rows), table), now_ms + 1};
     for (std::size_t row = 0; row < table.row_count(); ++row) {
       if (holds(table, row)) return {true, now_ms + 1};
     }
@@ -89,6 +106,47 @@ class Cell final : public RowClause {
   }
 
  private:
+  [[nodiscard]] static Table answer(const Kind& kind, const QueryContext& context, Origin home,
+                                    std::span<const Row> rows) {
+    std::unique_ptr<Partial> partial = kind.make_partial();
+    kind.add_rows(context, home, rows, *partial);
+    return kind.finish(context, std::move(partial));
+  }
+
+  // Whether some birth of the place has no row there in the answer.
+  [[nodiscard]] bool stayed_away(const Table& births, const Table& returns) const {
+    const auto of_period = [&](std::size_t row) {
+      return std::ranges::all_of(at_.numbers, [&](const auto& number) {
+        return number.first != "period" || returns.find("period")->int_at(row) == number.second;
+      });
+    };
+    const auto of_birth = [&](std::size_t birth, std::size_t row) {
+      if (returns.find("profiles")->int_at(row) == 0) return false;  // a row of nobody, in a grid that is filled
+      if (births.find("cohort_ms")->int_at(birth) != returns.find("cohort_ms")->int_at(row)) return false;
+      return std::ranges::all_of(breakdown_, [&](const std::string& name) {
+        return same_cell(*births.find(name), birth, *returns.find(name), row);
+      });
+    };
+    for (std::size_t birth = 0; birth < births.row_count(); ++birth) {
+      if (births.find("period")->int_at(birth) != 0 || !is_there(births, birth)) continue;
+      bool came_back = false;
+      for (std::size_t row = 0; row < returns.row_count() && !came_back; ++row)
+        came_back = of_birth(birth, row) && of_period(row);
+      if (!came_back) return true;
+    }
+    return false;
+  }
+  // In the cohort and group that are asked for.
+  [[nodiscard]] bool is_there(const Table& births, std::size_t birth) const {
+    for (const auto& [name, value] : at_.numbers) {
+      if (name == "cohort_ms" && births.find(name)->int_at(birth) != value) return false;
+    }
+    for (std::size_t i = 0; at_.group && i < breakdown_.size(); ++i) {
+      if (!equals(*births.find(breakdown_[i]), birth, (*at_.group)[i])) return false;
+    }
+    return true;
+  }
+
   [[nodiscard]] bool holds(const Table& table, std::size_t row) const {
     const auto count = [&](const char* name) { return table.find(name)->int_at(row); };
     const auto step = [&](std::int64_t number) { return count(("step_" + std::to_string(number)).c_str()); };
@@ -140,6 +198,7 @@ class Cell final : public RowClause {
   std::int64_t now_ms_;
   TimeRange range_;
   std::unique_ptr<Kind> kind_;
+  std::unique_ptr<Kind> births_;  // where those are asked for who did not return
   std::optional<Predicate> where_;
   std::vector<std::string> breakdown_;
   std::string counted_;  // of a trend and a retention: the column that tells whether the row counts something
@@ -162,6 +221,8 @@ void parse_place(Fields& fields, const Spec& question, CellPlace& out) {
     for (const char* name : {"cohort_ms", "period"}) {
       if (const auto value = fields.integer(name, INT64_MIN, INT64_MAX)) out.numbers.emplace_back(name, *value);
     }
+    const Path path = fields.path("returned");
+    if (const Node* node = fields.take("returned")) out.returned = read_bool(*node, path);
   } else {
     if (const auto value = fields.integer("start_ms", INT64_MIN, INT64_MAX))
       out.numbers.emplace_back("start_ms", *value);

@@ -1,10 +1,12 @@
 #include "query/kinds/breakdown.hpp"
 
 #include <algorithm>
+#include <string>
 
 #include "base/hash.hpp"
 #include "column/dictionary.hpp"
 #include "query/codes.hpp"
+#include "query/kinds/member_operand.hpp"
 
 namespace cdp {
 namespace {
@@ -28,18 +30,6 @@ ColumnType column_type(ValueType type) noexcept {
     case ValueType::kString: break;
   }
   return ColumnType::kString;
-}
-
-// The type that all cells share, nulls apart; kMixed when there is none.
-ColumnType column_type(std::span<const std::vector<Value>* const> keys, std::size_t operand) {
-  std::optional<ColumnType> found;
-  for (const std::vector<Value>* key : keys) {
-    if (key != nullptr && (*key)[operand].type == ValueType::kNull) continue;
-    const ColumnType type = key == nullptr ? ColumnType::kString : column_type((*key)[operand].type);
-    if (found.value_or(type) != type) return ColumnType::kMixed;
-    found = type;
-  }
-  return found.value_or(ColumnType::kString);
 }
 
 std::uint64_t hash_group(std::uint32_t prefix, const Value& value) noexcept {
@@ -210,13 +200,90 @@ void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, 
   }
 }
 
-Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, std::int64_t now_ms) : now_ms_(now_ms) {
+bool has_members(std::span<const Operand> operands) noexcept {
+  return std::ranges::any_of(operands, [](const Operand& operand) { return operand.members != nullptr; });
+}
+
+Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, const Moment& at) : now_ms_(at.now_ms) {
   for (const Operand& operand : operands) {
     Bound bound{operand.is_trait, std::nullopt, operand.key};
-    if (const auto id = version.keys->find(operand.key)) bound.key = KeyId{*id};
-    (operand.is_trait ? reads_traits_ : reads_properties_) = true;
+    if (operand.members != nullptr) {
+      bound.members = std::make_shared<const MemberOperand>(*operand.members, version, at);
+      has_members_ = true;
+    } else {
+      if (const auto id = version.keys->find(operand.key)) bound.key = KeyId{*id};
+      (operand.is_trait ? reads_traits_ : reads_properties_) = true;
+    }
     operands_.push_back(std::move(bound));
   }
+}
+
+MemberValues Breakdown::members_of(const Version& version, Origin home) const {
+  MemberValues out(has_members_ ? operands_.size() : 0);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (operands_[i].members != nullptr) operands_[i].members->add_values(version, home, now_ms_, out[i]);
+  }
+  return out;
+}
+
+struct Breakdown::TaskMembers::State {
+  const QueryContext& context;
+  const Task& task;
+  std::vector<std::optional<MemberOperand::OfTask>> operands;
+};
+
+Breakdown::TaskMembers::TaskMembers(const Breakdown& breakdown, const QueryContext& context, const Task& task,
+                                    Scratch& scratch) {
+  if (!breakdown.has_members_) return;
+  state_ = std::make_unique<State>(State{context, task, {}});
+  for (const Bound& operand : breakdown.operands_) {
+    state_->operands.emplace_back();
+    if (operand.members != nullptr) state_->operands.back().emplace(*operand.members, context, task, scratch);
+  }
+  values_.resize(breakdown.operands_.size());
+}
+
+Breakdown::TaskMembers::~TaskMembers() = default;
+
+const MemberValues& Breakdown::TaskMembers::of(std::uint32_t profile) {
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    values_[i].clear();
+    if (state_->operands[i]) state_->operands[i]->add_values(state_->context, state_->task, profile, values_[i]);
+  }
+  return values_;
+}
+
+void Breakdown::groups_of(const Version& version, Origin home, const Row* row, const MemberValues& members,
+                          std::uint32_t shown, Groups& groups, std::vector<std::uint32_t>& out) const {
+  if (!has_members_) return out.assign(1, std::min(group_of(version, home, row, groups), shown));
+  std::vector<Value> values(operands_.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (operands_[i].members == nullptr) values[i] = value_of(i, version, home, row);
+  }
+  groups_of(std::move(values), members, shown, groups, out);
+}
+
+void Breakdown::groups_of(std::vector<Value> values, const MemberValues& members, std::uint32_t shown, Groups& groups,
+                          std::vector<std::uint32_t>& out) const {
+  std::size_t count = 1;
+  for (const std::vector<Value>& each : members) {
+    count *= std::max<std::size_t>(each.size(), 1);
+    if (count <= limits::kGroupsOfProfile) continue;
+    throw Error(Family::kLimitExceeded, code::kQueryInvalid,
+                "a profile is in over " + std::to_string(limits::kGroupsOfProfile) + " groups", "breakdown");
+  }
+  out.clear();
+  for (std::size_t tuple = 0; tuple < count; ++tuple) {
+    std::size_t left = tuple;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      if (members[i].empty()) continue;
+      values[i] = members[i][left % members[i].size()];
+      left /= members[i].size();
+    }
+    out.push_back(std::min(groups.find_or_add(values), shown));
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
 }
 
 Breakdown::TaskTraits::TaskTraits(const Breakdown& breakdown, const Task& task, Scratch& scratch) {
@@ -294,13 +361,30 @@ std::uint32_t Breakdown::group_of(const Version& version, Origin home, const Row
   return group;
 }
 
+// Of a cell; none of a null, which fits any.
+std::optional<ColumnType> Breakdown::type_of(const std::vector<Value>* key, std::size_t operand) const {
+  if (key == nullptr) return ColumnType::kString;
+  const Value& value = (*key)[operand];
+  if (value.type == ValueType::kNull) return std::nullopt;
+  const auto& members = operands_[operand].members;
+  return members != nullptr && members->of_segments() ? ColumnType::kString : column_type(value.type);
+}
+
 void Breakdown::add_columns(Table& table, std::span<const std::vector<Value>* const> keys,
                             const Dictionary& strings) const {
   for (std::size_t operand = 0; operand < operands_.size(); ++operand) {
-    TableColumn& column = table.add(operands_[operand].name, column_type(keys, operand));
+    std::optional<ColumnType> shared;  // kMixed when there is none
+    for (const std::vector<Value>* key : keys) {
+      const std::optional<ColumnType> type = type_of(key, operand);
+      if (type && shared.value_or(*type) != *type) shared = ColumnType::kMixed;
+      if (type && shared != ColumnType::kMixed) shared = type;
+    }
+    TableColumn& column = table.add(operands_[operand].name, shared.value_or(ColumnType::kString));
     for (const std::vector<Value>* key : keys) {
       if (key == nullptr) {
         column.push_string(kOther);
+      } else if (operands_[operand].members != nullptr && (*key)[operand].type != ValueType::kNull) {
+        operands_[operand].members->push(column, (*key)[operand], strings);
       } else {
         push_value(column, (*key)[operand], strings);
       }

@@ -1,22 +1,30 @@
 // Splits of a result by values of properties and traits. A group is a tuple of values, one an operand; within a partial it
 // is a dense number, between partials it is compared by value (strings by StringId: a store has one dictionary).
 //
-// A missing value is a group of its own (null). Types are kept apart: the integer 1 and the float 1.0 are two groups.
+// Segments and groups (member_operand.hpp) put a profile into several: then `groups_of` tells all of them, and the other ways do not
+// hold. A missing value is a group of its own (null). Types are kept apart: the integer 1 and the float 1.0 are two groups.
 // Cost: ~3 ns a value looked up; ~1 ns when it is a string among the first 262,144 of the store, or an integer below.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "query/kernel.hpp"
+#include "query/moment.hpp"
 #include "query/scan.hpp"
 #include "query/scratch.hpp"
 #include "query/spec.hpp"
 #include "query/table.hpp"
 
 namespace cdp {
+
+namespace limits {
+inline constexpr std::size_t kGroupsOfProfile = 100'000;  // that one row counts in
+}  // namespace limits
 
 // Order of values in answers: by type (null, bool, int, float, string, datetime, list, items), then by value, strings and
 // lists bytewise.
@@ -90,11 +98,19 @@ class Groups {
 // Values of `key` at rows of a slice view; null where absent.
 void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, std::uint32_t count, Value* out);
 
+class MemberOperand;  // member_operand.hpp
+
+// What one profile is in: a list of values for each operand of members, empty for the others.
+using MemberValues = std::vector<std::vector<Value>>;
+
+// Some operand puts a profile into several groups.
+[[nodiscard]] bool has_members(std::span<const Operand> operands) noexcept;
+
 // Operands bound to a version.
 class Breakdown {
  public:
-  // `now_ms`: trait operations timed later are left out.
-  Breakdown(std::span<const Operand> operands, const Version& version, std::int64_t now_ms);
+  // `at.now_ms`: trait operations timed later are left out.
+  Breakdown(std::span<const Operand> operands, const Version& version, const Moment& at);
   [[nodiscard]] std::size_t size() const noexcept { return operands_.size(); }
   [[nodiscard]] bool empty() const noexcept { return operands_.empty(); }
   [[nodiscard]] bool reads_properties() const noexcept { return reads_properties_; }
@@ -124,6 +140,30 @@ class Breakdown {
   // Group of one profile's row; `row` may be null when no operand is a property.
   [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, const Row* row, Groups& groups) const;
 
+  [[nodiscard]] bool has_members() const noexcept { return has_members_; }
+  [[nodiscard]] MemberValues members_of(const Version& version, Origin home) const;
+  // The same of the profiles of a task that are in `where`.
+  class TaskMembers {
+   public:
+    TaskMembers(const Breakdown& breakdown, const QueryContext& context, const Task& task, Scratch& scratch);
+    ~TaskMembers();
+    TaskMembers(const TaskMembers&) = delete;
+    TaskMembers& operator=(const TaskMembers&) = delete;
+    [[nodiscard]] const MemberValues& of(std::uint32_t profile);
+
+   private:
+    struct State;
+    std::unique_ptr<State> state_;  // null without members
+    MemberValues values_;
+  };
+  // Every group of a profile's row (null when no operand is a property), each once; of those from `shown` on, `shown` alone.
+  // Throws LimitExceeded when they are over kGroupsOfProfile.
+  void groups_of(const Version& version, Origin home, const Row* row, const MemberValues& members, std::uint32_t shown,
+                 Groups& groups, std::vector<std::uint32_t>& out) const;
+  // The same, by the values of all operands that are no members.
+  void groups_of(std::vector<Value> values, const MemberValues& members, std::uint32_t shown, Groups& groups,
+                 std::vector<std::uint32_t>& out) const;
+
   // One column an operand, filled in the order of `keys`; a null key is the rest of a limit: the text `other`.
   void add_columns(Table& table, std::span<const std::vector<Value>* const> keys, const Dictionary& strings) const;
 
@@ -132,11 +172,14 @@ class Breakdown {
     bool is_trait = false;
     std::optional<KeyId> key;
     std::string name;
+    std::shared_ptr<const MemberOperand> members{};
   };
+  [[nodiscard]] std::optional<ColumnType> type_of(const std::vector<Value>* key, std::size_t operand) const;
   std::vector<Bound> operands_;
   std::int64_t now_ms_;
   bool reads_properties_ = false;
   bool reads_traits_ = false;
+  bool has_members_ = false;
 };
 
 }  // namespace cdp

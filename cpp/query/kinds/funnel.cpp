@@ -121,7 +121,7 @@ struct GatheredRow {
 class FunnelKind final : public Kind {
  public:
   FunnelKind(const Binding& binding, std::span<const Selector> steps, std::int64_t window, bool strictly_later)
-      : breakdown_(binding.common.breakdown, binding.version, binding.now_ms),
+      : breakdown_(binding.common.breakdown, binding.version, binding.moment()),
         window_(window),
         strictly_later_(strictly_later),
         limit_(binding.common.limit) {
@@ -555,7 +555,7 @@ std::unique_ptr<KindSpec> parse_funnel(Fields& fields, const CommonSpec& common)
 }
 
 std::unique_ptr<Kind> FunnelSpec::bind(const Binding& binding) const {
-  if (!is_plain()) return make_attempts_funnel(*this, binding);
+  if (!is_plain() || has_members(binding.common.breakdown)) return make_attempts_funnel(*this, binding);
   return std::make_unique<FunnelKind>(binding, steps, rules.window, rules.strictly_later);
 }
 

@@ -33,7 +33,8 @@ struct GroupSteps {
 struct AttemptsPartial final : Partial {
   explicit AttemptsPartial(std::size_t operands) : groups(operands) {}
   Groups groups;
-  std::vector<GroupSteps> steps;  // of a group
+  GroupTable cells;               // (group, start of the bucket; null without an interval)
+  std::vector<GroupSteps> steps;  // of a cell
   std::uint64_t time_count = 0;
   std::uint64_t charged_bytes = 0;
 };
@@ -44,7 +45,7 @@ class AttemptsFunnelKind final : public Kind {
       : rules_(spec.rules),
         times_(spec.times),
         attribution_(spec.attribution),
-        breakdown_(binding.common.breakdown, binding.version, binding.now_ms),
+        breakdown_(binding.common.breakdown, binding.version, binding.moment()),
         limit_(binding.common.limit),
         first_(spec.first) {
     rules_.range = binding.range;
@@ -87,15 +88,20 @@ class AttemptsFunnelKind final : public Kind {
   }
 
   [[nodiscard]] std::unique_ptr<Partial> make_partial() const override {
-    return std::make_unique<AttemptsPartial>(breakdown_.size() + (buckets_ ? 1 : 0));
+    auto out = std::make_unique<AttemptsPartial>(breakdown_.size());
+    if (shown_) {
+      for (const std::vector<Value>& key : *shown_) out->groups.find_or_add(key);
+    }
+    return out;
   }
   [[nodiscard]] std::vector<NameId> names() const override { return matcher_.names(); }
 
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<AttemptsPartial&>(partial);
+    Breakdown::TaskMembers members(breakdown_, context, task, scratch);
     matcher_.for_each_profile(context, task, scratch, seen_,
                               [&](std::uint32_t profile, std::span<const MatchedRow> rows) {
-                                add_profile(context, task.origin(profile), rows, into);
+                                add_profile(context, task.origin(profile), rows, members.of(profile), into);
                               });
     charge(context, into);
   }
@@ -103,31 +109,59 @@ class AttemptsFunnelKind final : public Kind {
   void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
     std::vector<MatchedRow> matched;
     matcher_.match(rows, seen_, matched);
-    add_profile(context, home, matched, static_cast<AttemptsPartial&>(partial));
+    add_profile(context, home, matched, breakdown_.members_of(*context.version, home),
+                static_cast<AttemptsPartial&>(partial));
   }
 
   void merge(Partial& into, Partial&& from) const override {
     auto& left = static_cast<AttemptsPartial&>(into);
     auto& right = static_cast<AttemptsPartial&>(from);
-    const std::vector<std::uint32_t> group = right.groups.merge_into(left.groups);
-    for (std::size_t i = 0; i < right.steps.size(); ++i) add_up(at(left, group[i]), right.steps[i]);
+    // Those that are shown are the same in every partial.
+    const std::vector<std::uint32_t> group =
+        shown_ ? std::vector<std::uint32_t>() : right.groups.merge_into(left.groups);
+    for (std::uint32_t i = 0; i < right.steps.size(); ++i) {
+      const std::uint32_t of_right = right.cells.prefix(i);
+      add_up(at(left, shown_ ? of_right : group[of_right], right.cells.value(i)), right.steps[i]);
+    }
     left.time_count += right.time_count;
+  }
+
+  // A profile may be in several groups of the rest, so they do not add up: the rows are looked at again.
+  [[nodiscard]] std::unique_ptr<Kind> again(const QueryContext& context, const Partial& partial) const override {
+    if (!limit_ || shown_ || !breakdown_.has_members()) return nullptr;
+    const auto& total = static_cast<const AttemptsPartial&>(partial);
+    std::map<std::uint32_t, std::uint64_t> entries;  // by group
+    for (std::uint32_t cell = 0; cell < total.steps.size(); ++cell) {
+      if (counts_any(total.steps[cell])) entries[total.cells.prefix(cell)] += total.steps[cell].reached[0];
+    }
+    if (entries.size() <= static_cast<std::uint64_t>(*limit_)) return nullptr;
+    const Dictionary& strings = *context.version->strings;
+    std::vector<std::pair<std::uint64_t, std::vector<Value>>> ranked;
+    for (const auto& [group, count] : entries) ranked.emplace_back(count, total.groups.key(group));
+    std::sort(ranked.begin(), ranked.end(), [&](const auto& left, const auto& right) {
+      if (left.first != right.first) return left.first > right.first;
+      return compare_keys(left.second, right.second, strings) < 0;
+    });
+    auto next = std::make_unique<AttemptsFunnelKind>(*this);
+    next->shown_.emplace();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(*limit_); ++i)
+      next->shown_->push_back(std::move(ranked[i].second));
+    return next;
   }
 
   [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
     auto& total = static_cast<AttemptsPartial&>(*partial);
     const Dictionary& strings = *context.version->strings;
-    if (total.groups.operands() == 0) static_cast<void>(at(total, 0));
+    const bool is_whole = breakdown_.empty() && !buckets_;
+    if (is_whole) static_cast<void>(at(total, 0, {}));
     std::vector<Line> lines;
-    for (std::uint32_t group = 0; group < total.steps.size(); ++group) {
-      const GroupSteps& of_group = total.steps[group];
-      const bool any = std::any_of(of_group.reached.begin(), of_group.reached.end(), [](auto n) { return n != 0; });
-      if (!any && total.groups.operands() != 0) continue;
-      std::vector<Value> key = total.groups.key(group);
-      const std::int64_t bucket_ms = buckets_ ? key.front().as_int() : 0;
-      if (buckets_) key.erase(key.begin());
-      lines.push_back({std::move(key), bucket_ms, std::move(total.steps[group]), false});
+    if (shown_) lines = lines_of_shown(total);
+    for (std::uint32_t cell = 0; cell < total.steps.size() && !shown_; ++cell) {
+      if (!counts_any(total.steps[cell]) && !is_whole) continue;
+      lines.push_back(
+          {total.groups.key(total.cells.prefix(cell)), bucket_of(total, cell), std::move(total.steps[cell]), false});
     }
+    if (shown_) return table_of(lines, strings);
     std::sort(lines.begin(), lines.end(), [&](const Line& left, const Line& right) {
       if (left.bucket_ms != right.bucket_ms) return left.bucket_ms < right.bucket_ms;
       return compare_keys(left.key, right.key, strings) < 0;
@@ -144,12 +178,33 @@ class AttemptsFunnelKind final : public Kind {
     bool is_rest = false;
   };
 
-  [[nodiscard]] GroupSteps& at(AttemptsPartial& partial, std::uint32_t group) const {
-    if (group >= partial.steps.size()) partial.steps.resize(group + std::size_t{1});
-    GroupSteps& out = partial.steps[group];
+  [[nodiscard]] GroupSteps& at(AttemptsPartial& partial, std::uint32_t group, Value bucket) const {
+    const std::uint32_t cell = partial.cells.find_or_add(group, bucket);
+    if (cell >= partial.steps.size()) partial.steps.resize(cell + std::size_t{1});
+    GroupSteps& out = partial.steps[cell];
     out.reached.resize(rules_.steps);
     if (!times_.empty()) out.times.resize(rules_.steps);
     return out;
+  }
+  [[nodiscard]] std::int64_t bucket_of(const AttemptsPartial& partial, std::uint32_t cell) const {
+    return buckets_ ? partial.cells.value(cell).as_int() : 0;
+  }
+  [[nodiscard]] static bool counts_any(const GroupSteps& steps) {
+    return std::any_of(steps.reached.begin(), steps.reached.end(), [](auto n) { return n != 0; });
+  }
+  // Of a second look: by bucket, then in the order of the groups that are shown, the rest behind them.
+  [[nodiscard]] std::vector<Line> lines_of_shown(AttemptsPartial& total) const {
+    std::map<std::pair<std::int64_t, std::uint32_t>, std::uint32_t> cells;
+    for (std::uint32_t cell = 0; cell < total.steps.size(); ++cell) {
+      if (counts_any(total.steps[cell])) cells[{bucket_of(total, cell), total.cells.prefix(cell)}] = cell;
+    }
+    std::vector<Line> lines;
+    for (const auto& [at, cell] : cells) {
+      const bool is_rest = at.second == shown_->size();
+      lines.push_back(
+          {is_rest ? std::vector<Value>() : (*shown_)[at.second], at.first, std::move(total.steps[cell]), is_rest});
+    }
+    return lines;
   }
   static void add_up(GroupSteps& into, const GroupSteps& from) {
     for (std::size_t step = 0; step < from.reached.size(); ++step) into.reached[step] += from.reached[step];
@@ -159,8 +214,8 @@ class AttemptsFunnelKind final : public Kind {
 
   static void charge(const QueryContext& context, AttemptsPartial& partial) {
     if (context.budget == nullptr) return;
-    const std::uint64_t bytes =
-        partial.groups.size_bytes() + partial.steps.capacity() * sizeof(GroupSteps) + partial.time_count * 8;
+    const std::uint64_t bytes = partial.groups.size_bytes() + partial.cells.size_bytes() +
+                                partial.steps.capacity() * sizeof(GroupSteps) + partial.time_count * 8;
     if (bytes <= partial.charged_bytes) return;
     context.budget->charge(bytes - partial.charged_bytes);
     partial.charged_bytes = bytes;
@@ -185,17 +240,18 @@ class AttemptsFunnelKind final : public Kind {
   }
 
   void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> all,
-                   AttemptsPartial& partial) const {
+                   const MemberValues& members, AttemptsPartial& partial) const {
     const std::vector<MatchedRow> firsts = looks_back_ ? with_firsts(all) : std::vector<MatchedRow>();
     const std::span<const MatchedRow> rows = looks_back_ ? std::span<const MatchedRow>(firsts) : all;
-    if (held_.empty()) return add_unit(context, home, rows, partial);
-    for (const std::vector<MatchedRow>& unit : units_of(context, home, rows)) add_unit(context, home, unit, partial);
+    if (held_.empty()) return add_unit(context, home, rows, members, partial);
+    for (const std::vector<MatchedRow>& unit : units_of(context, home, rows))
+      add_unit(context, home, unit, members, partial);
   }
 
-  void add_unit(const QueryContext& context, Origin home, std::span<const MatchedRow> rows,
+  void add_unit(const QueryContext& context, Origin home, std::span<const MatchedRow> rows, const MemberValues& members,
                 AttemptsPartial& partial) const {
     for (const FunnelAttempt& attempt : attempts_of(rules_, rows, context.budget))
-      add_attempt(*context.version, home, rows, attempt, partial);
+      add_attempt(*context.version, home, rows, attempt, members, partial);
   }
 
   // Rows by the values they hold.
@@ -228,20 +284,31 @@ class AttemptsFunnelKind final : public Kind {
   }
 
   void add_attempt(const Version& version, Origin home, std::span<const MatchedRow> rows, const FunnelAttempt& attempt,
-                   AttemptsPartial& partial) const {
+                   const MemberValues& members, AttemptsPartial& partial) const {
     const bool every_step = attribution_.type == Attribution::Type::kEveryStep;
-    const std::int64_t bucket = buckets_ ? buckets_->bucket_start(rows[attempt.row[0]].time_ms) : 0;
-    std::uint32_t group = every_step ? 0 : group_of(version, home, rows, attempt, bucket, partial.groups);
+    const std::uint32_t shown = shown_ ? static_cast<std::uint32_t>(shown_->size()) : kNone;
+    Value bucket;
+    if (buckets_) {
+      const std::int64_t start_ms = buckets_->bucket_start(rows[attempt.row[0]].time_ms);
+      bucket = {ValueType::kInt, static_cast<std::uint64_t>(start_ms)};
+    }
+    std::vector<std::uint32_t> groups;
+    if (!every_step)
+      breakdown_.groups_of(values_of(version, home, rows, attempt), members, shown, partial.groups, groups);
     std::uint32_t before = 0;
     for (std::uint32_t step = 0; step < rules_.steps; ++step) {
       if (!attempt.has(step)) continue;
-      if (every_step) group = group_of_row(version, home, rows[attempt.row[step]], bucket, partial.groups);
-      GroupSteps& into = at(partial, group);
-      ++into.reached[step];
-      if (step != 0 && !times_.empty()) {
-        const auto took = [&](std::uint32_t from) {
-          return rows[attempt.row[step]].time_ms - rows[attempt.row[from]].time_ms;
-        };
+      if (every_step) {
+        const Row row = row_of(rows[attempt.row[step]], home);
+        breakdown_.groups_of(version, home, &row, members, shown, partial.groups, groups);
+      }
+      const auto took = [&](std::uint32_t from) {
+        return rows[attempt.row[step]].time_ms - rows[attempt.row[from]].time_ms;
+      };
+      for (const std::uint32_t group : groups) {
+        GroupSteps& into = at(partial, group, bucket);
+        ++into.reached[step];
+        if (step == 0 || times_.empty()) continue;
         into.times[step - 1].push_back(took(before));
         if (step + 1 == rules_.steps) into.times[step].push_back(took(0));
         partial.time_count += 2;
@@ -250,45 +317,33 @@ class AttemptsFunnelKind final : public Kind {
     }
   }
 
-  // The number of a tuple of values, of the bucket where lines have one.
-  [[nodiscard]] std::uint32_t number_of(std::vector<Value> values, std::int64_t bucket, Groups& groups) const {
-    if (buckets_) values.insert(values.begin(), Value{ValueType::kInt, static_cast<std::uint64_t>(bucket)});
-    return groups.find_or_add(values);
-  }
-  [[nodiscard]] std::uint32_t group_of_row(const Version& version, Origin home, const MatchedRow& matched,
-                                           std::int64_t bucket, Groups& groups) const {
-    const Row row = row_of(matched, home);
-    if (!buckets_) return breakdown_.group_of(version, home, &row, groups);
-    std::vector<Value> values;
-    for (std::size_t i = 0; i < breakdown_.size(); ++i) values.push_back(breakdown_.value_of(i, version, home, &row));
-    return number_of(std::move(values), bucket, groups);
-  }
-
-  [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, std::span<const MatchedRow> rows,
-                                       const FunnelAttempt& attempt, std::int64_t bucket, Groups& groups) const {
-    if (!breakdown_.reads_properties() && !buckets_) return breakdown_.group_of(version, home, nullptr, groups);
+  // Of the operands that are no members, as attributed.
+  [[nodiscard]] std::vector<Value> values_of(const Version& version, Origin home, std::span<const MatchedRow> rows,
+                                             const FunnelAttempt& attempt) const {
     std::vector<Value> values(breakdown_.size());
     const auto touch = [&](std::uint32_t step) {
       if (!attempt.has(step)) return;
       const Row row = row_of(rows[attempt.row[step]], home);
       for (std::size_t i = 0; i < values.size(); ++i) {
-        if (values[i].type == ValueType::kNull && !breakdown_.is_trait(i))
+        if (!breakdown_.is_trait(i) && values[i].type == ValueType::kNull)
           values[i] = breakdown_.value_of(i, version, home, &row);
       }
     };
-    switch (attribution_.type) {
-      case Attribution::Type::kFirstTouch:
-        for (std::uint32_t step = 0; step < rules_.steps; ++step) touch(step);
-        break;
-      case Attribution::Type::kLastTouch:
-        for (std::uint32_t step = rules_.steps; step-- > 0;) touch(step);
-        break;
-      default: touch(attribution_.step);
+    if (breakdown_.reads_properties()) {
+      switch (attribution_.type) {
+        case Attribution::Type::kFirstTouch:
+          for (std::uint32_t step = 0; step < rules_.steps; ++step) touch(step);
+          break;
+        case Attribution::Type::kLastTouch:
+          for (std::uint32_t step = rules_.steps; step-- > 0;) touch(step);
+          break;
+        default: touch(attribution_.step);
+      }
     }
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (breakdown_.is_trait(i)) values[i] = breakdown_.value_of(i, version, home, nullptr);
     }
-    return number_of(std::move(values), bucket, groups);
+    return values;
   }
 
   // Leaves the groups of most entries, best first, and adds up the rest. Of several buckets groups are ranked over all of them,
@@ -380,6 +435,8 @@ class AttemptsFunnelKind final : public Kind {
   bool looks_back_ = false;            // some step is a first one
   std::uint64_t kept_ = 0;             // selectors that walks look at
   TimeRange seen_;
+  // A second look: these groups, and behind them one of all others.
+  std::optional<std::vector<std::vector<Value>>> shown_;
 };
 
 }  // namespace

@@ -36,6 +36,8 @@ struct RetentionSpec final : KindSpec {
            min_count == 1 && count_birth == !returned && is_whole && !ignores_order && !fill;
   }
   bool is_whole = true;  // no breakdown
+  // The same births, each counted in period 0.
+  [[nodiscard]] std::unique_ptr<RetentionSpec> of_births() const;
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;
 };
 

@@ -77,7 +77,7 @@ class RuledRetentionKind final : public Kind {
  public:
   RuledRetentionKind(const RetentionSpec& spec, const Binding& binding)
       : spec_(spec),
-        breakdown_(binding.common.breakdown, binding.version, binding.now_ms),
+        breakdown_(binding.common.breakdown, binding.version, binding.moment()),
         calendar_(binding.zone, spec.unit, binding.common.week_start,
                   std::max<std::int64_t>(binding.range.start_ms, 0)),
         hours_(binding.zone, {Unit::Type::kHour, 0}, 0),
@@ -94,15 +94,20 @@ class RuledRetentionKind final : public Kind {
   }
 
   [[nodiscard]] std::unique_ptr<Partial> make_partial() const override {
-    return std::make_unique<RuledPartial>(breakdown_.size());
+    auto out = std::make_unique<RuledPartial>(breakdown_.size());
+    if (shown_) {
+      for (const std::vector<Value>& key : *shown_) out->groups.find_or_add(key);
+    }
+    return out;
   }
   [[nodiscard]] std::vector<NameId> names() const override { return matcher_.names(); }
 
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<RuledPartial&>(partial);
+    Breakdown::TaskMembers members(breakdown_, context, task, scratch);
     matcher_.for_each_profile(context, task, scratch, seen_,
                               [&](std::uint32_t profile, std::span<const MatchedRow> rows) {
-                                add_profile(context, task.origin(profile), rows, into);
+                                add_profile(context, task.origin(profile), rows, members.of(profile), into);
                               });
     charge(context, into);
   }
@@ -110,15 +115,33 @@ class RuledRetentionKind final : public Kind {
   void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
     std::vector<MatchedRow> matched;
     matcher_.match(rows, seen_, matched);
-    add_profile(context, home, matched, static_cast<RuledPartial&>(partial));
+    add_profile(context, home, matched, breakdown_.members_of(*context.version, home),
+                static_cast<RuledPartial&>(partial));
   }
 
   void merge(Partial& into, Partial&& from) const override {
     auto& left = static_cast<RuledPartial&>(into);
     const auto& right = static_cast<const RuledPartial&>(from);
-    const std::vector<std::uint32_t> group = right.groups.merge_into(left.groups);
-    for (const auto& [at, cohort] : right.cohorts) left.cohorts[{group[at.first], at.second}].merge(cohort);
+    // Those that are shown are the same in every partial.
+    const std::vector<std::uint32_t> group =
+        shown_ ? std::vector<std::uint32_t>() : right.groups.merge_into(left.groups);
+    for (const auto& [at, cohort] : right.cohorts)
+      left.cohorts[{shown_ ? at.first : group[at.first], at.second}].merge(cohort);
     left.births += right.births;
+  }
+
+  // A profile may be in several groups of the rest, so they do not add up: the rows are looked at again.
+  [[nodiscard]] std::unique_ptr<Kind> again(const QueryContext& context, const Partial& partial) const override {
+    if (!limit_ || shown_ || !breakdown_.has_members()) return nullptr;
+    const auto& total = static_cast<const RuledPartial&>(partial);
+    std::map<std::uint32_t, Line> by_group;
+    for (const auto& [at, cohort] : total.cohorts) by_group[at.first].size += cohort.size;
+    if (by_group.size() <= static_cast<std::uint64_t>(*limit_)) return nullptr;
+    const std::vector<Line> lines = ranked(total, by_group, *context.version->strings);
+    auto next = std::make_unique<RuledRetentionKind>(*this);
+    next->shown_.emplace();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(*limit_); ++i) next->shown_->push_back(lines[i].key);
+    return next;
   }
 
   [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
@@ -134,7 +157,7 @@ class RuledRetentionKind final : public Kind {
       keys.insert(keys.end(), cells.size() - before, line.is_rest ? nullptr : &line.key);
     }
     breakdown_.add_columns(table, keys, strings);
-    const auto add = [&](const char* name, std::int64_t Cell::* member) {
+    const auto add = [&](const char* name, std::int64_t Cell::*member) {
       TableColumn& column = table.add(name, ColumnType::kInt64);
       for (const Cell& cell : cells) column.push_int(cell.*member);
     };
@@ -170,7 +193,7 @@ class RuledRetentionKind final : public Kind {
   }
 
   void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> rows,
-                   RuledPartial& partial) const {
+                   const MemberValues& members, RuledPartial& partial) const {
     std::set<std::int64_t> entered;  // cohorts of this profile
     for (std::size_t at = 0; at < rows.size(); ++at) {
       if ((rows[at].selectors & kStart) == 0) continue;
@@ -181,20 +204,15 @@ class RuledRetentionKind final : public Kind {
       const std::int64_t cohort = calendar_.bucket_start(rows[at].time_ms);
       if (!entered.insert(cohort).second) continue;
       if (context.budget != nullptr) context.budget->check();
-      add_birth(context, home, rows, at, cohort, partial);
+      add_birth(context, home, rows, at, cohort, members, partial);
       if (spec_.population != Population::kEveryPeriod) return;
     }
   }
 
   void add_birth(const QueryContext& context, Origin home, std::span<const MatchedRow> rows, std::size_t birth,
-                 std::int64_t cohort_ms, RuledPartial& partial) const {
+                 std::int64_t cohort_ms, const MemberValues& members, RuledPartial& partial) const {
     const Row row = row_of(rows[birth], home);
-    const std::uint32_t group = breakdown_.group_of(*context.version, home, &row, partial.groups);
-    Cohort& cohort = partial.cohorts[{group, cohort_ms}];
-    ++cohort.size;
-    ++partial.births;
     const std::int64_t from_ms = rolls_from(rows[birth].time_ms);
-    if (spec_.alignment != Alignment::kCalendar) cohort.births.push_back(from_ms);
     const auto period_of = [&](std::int64_t time_ms) {
       return spec_.alignment == Alignment::kCalendar ? calendar_.distance(cohort_ms, calendar_.bucket_start(time_ms))
                                                      : (time_ms - from_ms) / length_ms_;
@@ -217,7 +235,16 @@ class RuledRetentionKind final : public Kind {
       if (counted.empty() || counted.back().period != period) counted.push_back({period, 0});
       ++counted.back().count;
     }
-    count_cells(counted, returns, context.now_ms, period_of, cohort);
+    const std::uint32_t shown = shown_ ? static_cast<std::uint32_t>(shown_->size()) : kNone;
+    std::vector<std::uint32_t> groups;
+    breakdown_.groups_of(*context.version, home, &row, members, shown, partial.groups, groups);
+    for (const std::uint32_t group : groups) {
+      Cohort& cohort = partial.cohorts[{group, cohort_ms}];
+      ++cohort.size;
+      ++partial.births;
+      if (spec_.alignment != Alignment::kCalendar) cohort.births.push_back(from_ms);
+      count_cells(counted, returns, context.now_ms, period_of, cohort);
+    }
   }
 
   template <class PeriodOf>
@@ -267,14 +294,9 @@ class RuledRetentionKind final : public Kind {
     return true;
   }
 
-  // A line a group, by key; under a limit the largest first and the rest as one.
-  [[nodiscard]] std::vector<Line> lines_of(RuledPartial& total, const Dictionary& strings) const {
-    std::map<std::uint32_t, Line> by_group;
-    for (auto& [at, cohort] : total.cohorts) {
-      Line& line = by_group[at.first];
-      line.size += cohort.size;
-      line.cohorts[at.second] = std::move(cohort);
-    }
+  // By key; of more than the limit the largest first.
+  [[nodiscard]] std::vector<Line> ranked(const RuledPartial& total, std::map<std::uint32_t, Line>& by_group,
+                                         const Dictionary& strings) const {
     std::vector<Line> lines;
     for (auto& [group, line] : by_group) {
       line.key = total.groups.key(group);
@@ -285,6 +307,28 @@ class RuledRetentionKind final : public Kind {
     if (!limit_ || lines.size() <= static_cast<std::uint64_t>(*limit_)) return lines;
     std::stable_sort(lines.begin(), lines.end(),
                      [](const Line& left, const Line& right) { return left.size > right.size; });
+    return lines;
+  }
+
+  // A line a group, by key; under a limit the largest first and the rest as one.
+  [[nodiscard]] std::vector<Line> lines_of(RuledPartial& total, const Dictionary& strings) const {
+    std::map<std::uint32_t, Line> by_group;
+    for (auto& [at, cohort] : total.cohorts) {
+      Line& line = by_group[at.first];
+      line.size += cohort.size;
+      line.cohorts[at.second] = std::move(cohort);
+    }
+    std::vector<Line> lines;
+    if (shown_) {  // in their order already
+      for (auto& [group, line] : by_group) {
+        line.is_rest = group == shown_->size();
+        if (!line.is_rest) line.key = (*shown_)[group];
+        lines.push_back(std::move(line));
+      }
+      return lines;
+    }
+    lines = ranked(total, by_group, strings);
+    if (!limit_ || lines.size() <= static_cast<std::uint64_t>(*limit_)) return lines;
     Line rest;
     rest.is_rest = true;
     for (std::size_t i = static_cast<std::size_t>(*limit_); i < lines.size(); ++i) {
@@ -367,6 +411,8 @@ class RuledRetentionKind final : public Kind {
   std::optional<std::int64_t> limit_;
   RowMatcher matcher_;
   TimeRange seen_;
+  // A second look: these groups, and behind them one of all others.
+  std::optional<std::vector<std::vector<Value>>> shown_;
 };
 
 }  // namespace

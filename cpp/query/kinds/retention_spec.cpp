@@ -91,6 +91,16 @@ void parse_criterion(Fields& fields, RetentionSpec& out) {
 
 }  // namespace
 
+std::unique_ptr<RetentionSpec> RetentionSpec::of_births() const {
+  auto out = std::make_unique<RetentionSpec>();
+  out->start = start;
+  out->unit = unit;
+  out->population = population;
+  out->count_birth = true;
+  out->is_whole = is_whole;
+  return out;
+}
+
 std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& common) {
   constexpr std::array<std::string_view, 3> kPopulations = {"first_in_range", "first_ever", "every_period"};
   constexpr std::array<std::string_view, 3> kAlignments = {"calendar", "rolling", "rolling_hour"};

@@ -331,7 +331,7 @@ void bind_measure(TrendMeasure& measure, const Version& version, TrendPlan& plan
 std::unique_ptr<Kind> make_plain_trend(const TrendSpec& spec, const Binding& binding) {
   const Version& version = binding.version;
   TrendPlan plan{bind_selector(spec.series.front().selector, version, binding.moment()),
-                 Breakdown(binding.common.breakdown, version, binding.now_ms),
+                 Breakdown(binding.common.breakdown, version, binding.moment()),
                  spec.measures,
                  {},
                  {},

@@ -80,7 +80,7 @@ class RuledTrendKind final : public Kind {
  public:
   RuledTrendKind(const TrendSpec& spec, const Binding& binding)
       : spec_(spec),
-        breakdown_(binding.common.breakdown, binding.version, binding.now_ms),
+        breakdown_(binding.common.breakdown, binding.version, binding.moment()),
         limit_(breakdown_.empty() ? std::nullopt : binding.common.limit) {
     std::vector<BoundSelector> selectors;
     for (const TrendSeries& series : spec_.series)
@@ -121,9 +121,10 @@ class RuledTrendKind final : public Kind {
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<RuledTrendPartial&>(partial);
     std::uint32_t since_charge = 0;
+    Breakdown::TaskMembers members(breakdown_, context, task, scratch);
     matcher_.for_each_profile(context, task, scratch, seen_,
                               [&](std::uint32_t profile, std::span<const MatchedRow> rows) {
-                                add_profile(context, task.origin(profile), rows, into);
+                                add_profile(context, task.origin(profile), rows, members.of(profile), into);
                                 if (++since_charge % 1'024 == 0) charge(context, into);
                               });
     charge(context, into);
@@ -132,7 +133,8 @@ class RuledTrendKind final : public Kind {
   void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
     std::vector<MatchedRow> matched;
     matcher_.match(rows, seen_, matched);
-    add_profile(context, home, matched, static_cast<RuledTrendPartial&>(partial));
+    add_profile(context, home, matched, breakdown_.members_of(*context.version, home),
+                static_cast<RuledTrendPartial&>(partial));
   }
 
   void merge(Partial& into, Partial&& from) const override {
@@ -266,7 +268,9 @@ class RuledTrendKind final : public Kind {
   }
 
   void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> rows,
-                   RuledTrendPartial& partial) const {
+                   const MemberValues& members, RuledTrendPartial& partial) const {
+    const std::uint32_t shown = shown_ ? static_cast<std::uint32_t>(shown_->size()) : kNone;
+    std::vector<std::uint32_t> groups;
     std::vector<std::optional<std::size_t>> first(spec_.series.size());
     for (std::size_t i = 0; looks_back_ && i < first.size(); ++i) {
       if (spec_.series[i].first != TrendSeries::First::kNo) first[i] = first_row(i, rows);
@@ -280,16 +284,18 @@ class RuledTrendKind final : public Kind {
       }
       if (series == 0 || !counts_anywhere(rows[at].time_ms)) continue;
       const Row row = row_of(rows[at], home);
-      const std::uint32_t group = group_of(context, home, row, partial.groups);
+      breakdown_.groups_of(*context.version, home, &row, members, shown, partial.groups, groups);
       for (std::size_t i = 0; i < keys_.size(); ++i) values[i] = keys_[i].id ? property(row, *keys_[i].id) : Value{};
       for (std::uint32_t axis = 0; axis < axes_.size(); ++axis) {
         const auto bucket = axes_[axis].bucket_of(rows[at].time_ms);
         if (!bucket) continue;
         for (std::uint64_t left = series; left != 0; left &= left - 1) {
-          const TrendCell where{static_cast<std::uint32_t>(__builtin_ctzll(left)), axis, group};
-          const std::uint64_t key = where.key(*bucket);
-          add_row(partial.at(key), values, partial);
-          if (uniques_) touched.push_back(key);
+          for (const std::uint32_t group : groups) {
+            const TrendCell where{static_cast<std::uint32_t>(__builtin_ctzll(left)), axis, group};
+            const std::uint64_t key = where.key(*bucket);
+            add_row(partial.at(key), values, partial);
+            if (uniques_) touched.push_back(key);
+          }
         }
       }
     }
@@ -299,11 +305,6 @@ class RuledTrendKind final : public Kind {
   [[nodiscard]] bool counts_anywhere(std::int64_t time_ms) const noexcept {
     return std::any_of(axes_.begin(), axes_.end(),
                        [&](const TrendAxis& axis) { return axis.bucket_of(time_ms).has_value(); });
-  }
-
-  [[nodiscard]] std::uint32_t group_of(const QueryContext& context, Origin home, const Row& row, Groups& groups) const {
-    const std::uint32_t group = breakdown_.group_of(*context.version, home, &row, groups);
-    return shown_ ? std::min(group, static_cast<std::uint32_t>(shown_->size())) : group;
   }
 
   void add_row(std::uint32_t cell, std::span<const Value> values, RuledTrendPartial& partial) const {

@@ -14,6 +14,7 @@
 #include <map>
 #include <set>
 
+#include "query/kinds/breakdown.hpp"
 #include "query/kinds/extended_selector.hpp"
 
 namespace cdp {
@@ -178,7 +179,8 @@ bool TrendSpec::is_plain() const noexcept {
 
 std::unique_ptr<Kind> TrendSpec::bind(const Binding& binding) const {
   for (const TrendMeasure& measure : measures) binding.note_property(measure.key);
-  return is_plain() ? make_plain_trend(*this, binding) : make_ruled_trend(*this, binding);
+  return is_plain() && !has_members(binding.common.breakdown) ? make_plain_trend(*this, binding)
+                                                              : make_ruled_trend(*this, binding);
 }
 
 void TrendSpec::check_cells(const Path& question) const {

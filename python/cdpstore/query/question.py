@@ -71,7 +71,7 @@ class Question(ABC):
 
 
 class BrokenDown(Question):
-    """A question whose answer can be split by properties and traits, in the order of the calls."""
+    """A question whose answer can be split, in the order of the calls."""
 
     __slots__ = ()
 
@@ -82,6 +82,18 @@ class BrokenDown(Question):
     def by_trait(self, *keys: str) -> Self:
         """Splits by traits of the profile."""
         return self._split({"trait": key} for key in keys)
+
+    def by_segment(self, *named: str, **segments: Predicate | Mapping[str, Any]) -> Self:
+        """Splits by segments: live ones by name, and predicates under the names given.
+
+        A profile counts in the row of every one that it is in, and in the row of none (null) when it is in none.
+        """
+        given = [{"name": name, "where": predicate_spec(segment)} for name, segment in segments.items()]
+        return self._split([{"segments": [*named, *given]}])
+
+    def by_group(self, kind: str, trait: str | None = None) -> Self:
+        """Splits by the groups of a kind that a profile is in now, or by a trait of theirs; null for none."""
+        return self._split([{"group": kind} if trait is None else {"group": kind, "trait": trait}])
 
     def _split(self, operands: Any) -> Self:
         return self._with(breakdown=[*dict(self.common).get("breakdown", []), *operands])

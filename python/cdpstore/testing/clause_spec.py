@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from cdpstore.testing import event_spec
+from cdpstore.testing.breakdowns import operand
 from cdpstore.testing.calendars import WEEKDAYS
 from cdpstore.testing.identity import KINDS
 from cdpstore.testing.spec import (
@@ -17,7 +18,6 @@ from cdpstore.testing.spec import (
     integer,
     name_of,
     one_duration,
-    operand,
     operand_test,
     parse_test,
     time,
@@ -46,7 +46,7 @@ def common_fields(fields: Fields) -> dict[str, Any]:
         "where": fields.take("where", predicate),
         "range": fields.take("range", event_spec.time_range),
         "now_ms": fields.take("now_ms", time),
-        "breakdown": fields.take("breakdown", each(operand, 0, 8)) or [],
+        "breakdown": fields.take("breakdown", each(lambda node, at: operand(node, at, predicate), 0, 8)) or [],
         "limit": fields.take("limit", integer(0, 1_000_000_000)),
     }
 

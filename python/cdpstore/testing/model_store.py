@@ -22,6 +22,7 @@ from cdpstore.rules import Rules
 from cdpstore.schema import Schema
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.testing import export
+from cdpstore.testing.breakdowns import segment_names, spread, with_predicates
 from cdpstore.testing.calendars import Moment, absolute
 from cdpstore.testing.clause_spec import common_fields, predicate
 from cdpstore.testing.clauses import holds
@@ -126,16 +127,22 @@ class ModelStore(Writes[Ack], Rules[int]):
         start_ms, end_ms = resolved(common["range"] and absolute(common["range"], moment), now_ms)
         people = self._people(now_ms, common["as_of_ms"])
         own = at_instant(own, common["zone"], now_ms)
-        if common["where"] is not None:
+
+        def meant(where: dict[str, Any]) -> Any:
             # As the live segment means it: its zone is UTC, whatever the question's.
-            common["where"] = written_out(
-                common["where"],
+            named = written_out(
+                where,
                 lambda reference: at_instant(in_calendar(self._segment(reference), "UTC", "monday"), "UTC", now_ms),
             )
-            where = at_instant(common["where"], common["zone"], now_ms)
+            return at_instant(named, common["zone"], now_ms)
+
+        breakdown = common["breakdown"] = with_predicates(common["breakdown"], meant)
+        if common["where"] is not None:
+            where = meant(common["where"])
             people = [person for person in people if holds(where, person, moment)]
-        is_broken_down = bool(common["breakdown"])
-        view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, is_broken_down)
+        people = [each for person in people for each in spread(person, breakdown, moment)]
+        segments = segment_names(breakdown)
+        view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, bool(breakdown), segments)
         table = answer(view, {**common, **own})
         if common["zone"] != "UTC":
             table.notes["zone_table"] = TABLE

@@ -37,5 +37,6 @@ class Person:
     groups: dict[tuple[str, str], dict[str, Any]]
     identities: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     created_ms: int | None = None
+    members: dict[str, Any] = dataclasses.field(default_factory=dict)  # what a breakdown takes it to be in, by column
     traits_at: Callable[[int], dict[str, Any]] = lambda _: {}  # as a query at that instant would have seen them
     trait_times: Callable[[str], set[int]] = lambda _: set()  # of the visible operations on a key

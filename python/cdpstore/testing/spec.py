@@ -181,17 +181,6 @@ def unit(node: Any, path: str) -> Any:
     return choice(UNITS)(node, path)
 
 
-def operand(node: Any, path: str) -> dict[str, str]:
-    """A property or a trait to split by."""
-    fields = Fields(node, path)
-    found = {name: fields.take(name, name_of) for name in ("property", "trait")}
-    given = {name: key for name, key in found.items() if key is not None}
-    if len(given) != 1:
-        bad(path, "expected a property or a trait")
-    fields.done()
-    return given
-
-
 def selector(node: Any, path: str) -> dict[str, Any]:
     """Names (None: any) and conditions."""
     if not isinstance(node, Mapping):

@@ -23,6 +23,7 @@ __all__ = [
     "END_MS",
     "START_MS",
     "Batch",
+    "broken_down_by_members",
     "consent_records",
     "device_records",
     "event_clauses",
@@ -917,7 +918,34 @@ def _thresholds() -> st.SearchStrategy[dict[str, Any]]:
     return single | several | between
 
 
-def _breakdowns(kinds: tuple[str, ...]) -> st.SearchStrategy[list[dict[str, str]]]:
+def _breakdowns(kinds: tuple[str, ...]) -> st.SearchStrategy[list[dict[str, Any]]]:
     keys = {"property": KEYS, "trait": TRAITS}
-    operands = [{kind: key} for kind in kinds for key in keys[kind]]
-    return st.lists(st.sampled_from(operands), max_size=2, unique_by=lambda operand: next(iter(operand.values())))
+    operands: list[dict[str, Any]] = [{kind: key} for kind in kinds for key in keys[kind]]
+    single = st.sampled_from(operands)
+    return st.lists(single | single | single | _members(), max_size=2, unique_by=_column)
+
+
+def broken_down_by_members() -> st.SearchStrategy[dict[str, Any]]:
+    """Trends, funnels and retentions split by segments and groups, and maybe by something else."""
+    others = st.sampled_from([{"property": key} for key in KEYS] + [{"trait": key} for key in TRAITS])
+    breakdown = st.lists(_members() | _members() | others, min_size=1, max_size=3, unique_by=_column)
+    questions = trends() | ruled_trends() | funnels() | retentions()
+    return st.builds(lambda question, split: {**question, "breakdown": split}, questions, breakdown).map(_sound_split)
+
+
+def _sound_split(spec: dict[str, Any]) -> dict[str, Any]:
+    by_property = any("property" in operand for operand in spec["breakdown"])
+    return spec if by_property else {key: spec[key] for key in spec if key not in ("attribution", "share_value")}
+
+
+def _members() -> st.SearchStrategy[dict[str, Any]]:
+    """Operands that put a profile into several groups: segments, some of which nobody is in, and groups."""
+    segments = st.lists(st.builds(lambda where: {"where": where}, predicates(2)), min_size=1, max_size=3)
+    kind = st.sampled_from(["company", "company", "family", "never"])
+    by_trait = st.builds(lambda of, key: {"group": of, "trait": key}, kind, st.sampled_from((*TRAITS, "never")))
+    by_id = st.builds(lambda of: {"group": of}, kind)
+    return st.builds(lambda some: {"segments": some}, segments) | by_id | by_trait
+
+
+def _column(operand: dict[str, Any]) -> str:
+    return "segment" if "segments" in operand else ".".join(map(str, operand.values()))

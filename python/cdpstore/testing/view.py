@@ -1,7 +1,7 @@
 """What a query sees: the profiles of `where` at one instant, and the range resolved."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cdpstore.table import Table
@@ -26,6 +26,7 @@ class View:
     zone: str
     week_start: str
     is_broken_down: bool = False
+    segments: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)  # names, by column of a breakdown
 
     def in_range(self, row: Row) -> bool:
         """Whether the row's time lies in the range."""
@@ -40,6 +41,8 @@ class View:
         twice = [name for name in names if list(names).count(name) > 1]
         if twice:
             bad("breakdown" if self.is_broken_down else "measures", f"two columns would be named {twice[0]!r}")
+        columns = [self.segments.get(name) for name in names]
+        rows = [[_told(cell, of) for cell, of in zip(row, columns, strict=True)] for row in rows]
         return Table.from_rows(names, rows, watermark=self.watermark, now_ms=self.now_ms, notes=notes)
 
 
@@ -55,12 +58,12 @@ def resolved(time_range: dict[str, Any] | None, now_ms: int) -> tuple[int, int]:
     )
 
 
-def operand_names(breakdown: Sequence[dict[str, str]]) -> list[str]:
-    """Column names of a breakdown: the keys."""
-    return [next(iter(operand.values())) for operand in breakdown]
+def operand_names(breakdown: Sequence[dict[str, Any]]) -> list[str]:
+    """Column names of a breakdown: the keys, or as they are called."""
+    return [operand["name"] if "name" in operand else next(iter(operand.values())) for operand in breakdown]
 
 
-def operand_values(breakdown: Sequence[dict[str, str]], person: Person, row: Row) -> Iterator[Any]:
+def operand_values(breakdown: Sequence[dict[str, Any]], person: Person, row: Row) -> Iterator[Any]:
     """The breakdown's values for a row of a profile; None where there is none."""
     for operand in breakdown:
         match operand:
@@ -68,3 +71,9 @@ def operand_values(breakdown: Sequence[dict[str, str]], person: Person, row: Row
                 yield row.properties.get(key)
             case {"trait": key}:
                 yield person.traits.get(key)
+            case {"name": name}:
+                yield person.members[name]
+
+
+def _told(cell: Any, names: list[str] | None) -> Any:
+    return names[cell] if names is not None and isinstance(cell, int) else cell

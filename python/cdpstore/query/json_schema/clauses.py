@@ -132,7 +132,7 @@ def _place(rules: Schema) -> Schema:
 
 
 _OF_FUNNEL: Final = {
-    "properties": _no("cohort_ms", "period", "series"),
+    "properties": _no("cohort_ms", "period", "returned", "series"),
     **chosen([(has("reached"), {"properties": {"lost": NEVER}})], has("lost")),
 }
 
@@ -225,6 +225,7 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
                         ),
                         "cohort_ms": integer(-_INT64, _INT64 - 1, "Of a retention: the cohort's start."),
                         "period": integer(-_INT64, _INT64 - 1, "Of a retention: the period."),
+                        "returned": may("Of a retention: false for those of the cohort who did not; default true."),
                         "start_ms": integer(
                             -_INT64, _INT64 - 1, "Of a trend, or a funnel with an interval: the bucket's start."
                         ),
@@ -245,7 +246,7 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
                 (_cell_of("funnel"), _place(_OF_FUNNEL)),
                 (_cell_of("retention"), _place({"properties": _no("reached", "lost", "start_ms", "series")})),
             ],
-            _place({"properties": _no("reached", "lost", "cohort_ms", "period")}),
+            _place({"properties": _no("reached", "lost", "cohort_ms", "period", "returned")}),
         ),
     ),
 }

@@ -38,7 +38,7 @@ COMMON: Final[dict[str, Schema]] = {
     **WHO,
     "range": ref("range"),
     **WHEN,
-    "breakdown": array(ref("operand"), 0, 8, "Split by properties and traits."),
+    "breakdown": array(ref("operand"), 0, 8, "Split by properties, traits, segments and groups."),
     "limit": integer(0, ROWS_MOST, "So many groups of the breakdown; the rest is one exact `other`."),
 }
 

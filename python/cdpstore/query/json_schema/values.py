@@ -96,9 +96,48 @@ _DATETIME: Final = ref("datetime")
 _TWO: Final = _alike(pair(_NUMBER, _NUMBER), pair({"type": "string"}, {"type": "string"}), pair(_DATETIME, _DATETIME))
 _NUMBER_OR_TIME: Final[Schema] = chosen([({"type": "object"}, _DATETIME)], {"type": "number"})
 
+_SEGMENT: Final = chosen(
+    [
+        (
+            {"type": "object"},
+            closed(
+                "Named predicate",
+                {"where": ref("predicate", "Who is in it.")},
+                {"name": ref("name", "What its row is called; A, B, .. by default, no two alike.")},
+            ),
+        )
+    ],
+    ref("name", "A live segment."),
+)
+
 VALUES: Final[dict[str, Schema]] = {
     "operand": chosen(
-        [(has("trait"), closed("Trait", {"trait": ref("key", "Of the profile, as it is now.")}))],
+        [
+            (
+                has("segments"),
+                closed(
+                    "Segments",
+                    {
+                        "segments": array(
+                            _SEGMENT, 1, 32, "A row for each, of the profiles in it; null for those in none."
+                        )
+                    },
+                    {"name": ref("name", "Of the column; default segment.")},
+                ),
+            ),
+            (
+                has("group"),
+                closed(
+                    "Groups",
+                    {"group": ref("name", "Their kind: a row for each that a profile is in now; null for none.")},
+                    {
+                        "trait": ref("key", "By the value that they have of it, in place of their ids."),
+                        "name": ref("name", "Of the column; default the kind, and a dot and the trait."),
+                    },
+                ),
+            ),
+            (has("trait"), closed("Trait", {"trait": ref("key", "Of the profile, as it is now.")})),
+        ],
         closed("Property", {"property": ref("key", "Of the event.")}),
     ),
     "op": enum("How a value is tested.", *_OPS),

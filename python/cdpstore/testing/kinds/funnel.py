@@ -29,6 +29,9 @@ _REST = ("the key of the rest",)
 _STATISTICS = ("mean", "min", "max")
 
 
+Found = tuple[Person, Attempt, int]
+
+
 def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     """Steps, window and every rule; which of them go together."""
     found = fields.require("steps", each(_step, 1, 32))
@@ -189,15 +192,20 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
     buckets = view.calendar(spec["interval"]) if spec["interval"] else None
     if buckets:
         return _by_bucket(view, spec, buckets)
-    return _table(view, spec, [(person, each) for person in view.people for each in attempts(view, person, spec)])
+    return _table(view, spec, _found(view, spec))
+
+
+def _found(view: View, spec: dict[str, Any]) -> list[Found]:
+    """Attempts with whose they are, numbered."""
+    return [(person, each, at) for person in view.people for at, each in enumerate(attempts(view, person, spec))]
 
 
 def _by_bucket(view: View, spec: dict[str, Any], buckets: Any) -> Table:
     """The same of each bucket of entries, groups ranked over all of them."""
-    found = [(person, each) for person in view.people for each in attempts(view, person, spec)]
-    entered: dict[int, list[tuple[Person, Attempt]]] = {}
-    for person, attempt in found:
-        entered.setdefault(buckets.start(attempt.rows[min(attempt.rows)].time_ms), []).append((person, attempt))
+    found = _found(view, spec)
+    entered: dict[int, list[Found]] = {}
+    for each in found:
+        entered.setdefault(buckets.start(each[1].rows[min(each[1].rows)].time_ms), []).append(each)
     shown, is_cut = _shown(spec, found)
     rows, names = [], list[str]()
     for start_ms, of_bucket in sorted(entered.items()):
@@ -208,32 +216,33 @@ def _by_bucket(view: View, spec: dict[str, Any], buckets: Any) -> Table:
 
 
 def _counted(
-    spec: dict[str, Any], found: Sequence[tuple[Person, Attempt]]
-) -> tuple[dict[Any, dict[int, list[int]]], dict[Any, list[int]], dict[Any, list[Any]]]:
+    spec: dict[str, Any], found: Sequence[Found]
+) -> tuple[dict[Any, dict[int, dict[Any, int]]], dict[Any, dict[Any, int]], dict[Any, list[Any]]]:
     breakdown, steps = spec["breakdown"], range(len(spec["steps"]))
-    taken: dict[Any, dict[int, list[int]]] = {}  # by group and step: how long each took
-    totals: dict[Any, list[int]] = {}
+    taken: dict[Any, dict[int, dict[Any, int]]] = {}  # by group, step and attempt: how long it took
+    totals: dict[Any, dict[Any, int]] = {}
     values: dict[Any, list[Any]] = {}
-    for person, attempt in found:
+    for person, attempt, number in found:
+        who = person.profile_id, number
         before = attempt.rows[min(attempt.rows)]
         for step, row in sorted(attempt.rows.items()):
             group = list(_values(breakdown, spec["attribution"], person, attempt, row))
             key = tuple(map(typed, group))
             values.setdefault(key, group)
-            taken.setdefault(key, {}).setdefault(step, []).append(row.time_ms - before.time_ms)
+            taken.setdefault(key, {}).setdefault(step, {})[who] = row.time_ms - before.time_ms
             if step == steps[-1]:
                 first = attempt.rows[min(attempt.rows)]
-                totals.setdefault(key, []).append(row.time_ms - first.time_ms)
+                totals.setdefault(key, {})[who] = row.time_ms - first.time_ms
             before = row
     if not breakdown:
         taken.setdefault((), {})
     return taken, totals, values
 
 
-def _shown(spec: dict[str, Any], found: Sequence[tuple[Person, Attempt]]) -> tuple[list[Any], bool]:
+def _shown(spec: dict[str, Any], found: Sequence[Found]) -> tuple[list[Any], bool]:
     """The keys of the groups that a limit leaves, and whether there are others."""
     taken, _, _ = _counted(spec, found)
-    ranked = sorted(taken, key=lambda key: (-len(taken[key].get(0, [])), key))
+    ranked = sorted(taken, key=lambda key: (-len(taken[key].get(0, {})), key))
     limit = spec["limit"]
     is_cut = limit is not None and bool(spec["breakdown"]) and len(ranked) > limit
     return (ranked[:limit] if is_cut else ranked), is_cut
@@ -242,7 +251,7 @@ def _shown(spec: dict[str, Any], found: Sequence[tuple[Person, Attempt]]) -> tup
 def _table(
     view: View,
     spec: dict[str, Any],
-    found: Sequence[tuple[Person, Attempt]],
+    found: Sequence[Found],
     given: tuple[list[Any], bool] | None = None,
 ) -> Table:
     breakdown, steps = spec["breakdown"], range(len(spec["steps"]))
@@ -253,16 +262,17 @@ def _table(
     if is_cut and rest:
         ranked = [*ranked, _REST]
         values[_REST] = ["other"] * len(breakdown)
-        taken[_REST] = {step: [took for key in rest for took in taken[key].get(step, [])] for step in steps}
-        totals[_REST] = [took for key in rest for took in totals.get(key, [])]
+        # An attempt counts once, however many of the groups its profile is in.
+        taken[_REST] = {step: dict(each for key in rest for each in taken[key].get(step, {}).items()) for step in steps}
+        totals[_REST] = dict(each for key in rest for each in totals.get(key, {}).items())
     rows = [
         [
             *values.get(key, []),
-            *(len(taken[key].get(step, [])) for step in steps),
+            *(len(taken[key].get(step, {})) for step in steps),
             *(
-                _statistic(name, took)
+                _statistic(name, [*took.values()])
                 for name in spec["times"]
-                for took in (*(taken[key].get(step, []) for step in steps[1:]), totals.get(key, []))
+                for took in (*(taken[key].get(step, {}) for step in steps[1:]), totals.get(key, {}))
                 if len(steps) > 1
             ),
         ]
@@ -278,7 +288,7 @@ def _values(breakdown: Any, attribution: Any, person: Person, attempt: Attempt, 
     """The values of the group that the attempt counts in; of a step that was not taken there are none."""
     ordered: Sequence[Row] = [row for _, row in sorted(attempt.rows.items())]
     for at, operand in enumerate(breakdown):
-        if "trait" in operand:
+        if "property" not in operand:
             yield next(iter(operand_values([breakdown[at]], person, own)))
             continue
         match attribution:

@@ -76,6 +76,7 @@ class _Cohort:
 
 @dataclasses.dataclass(frozen=True)
 class _Member:
+    profile_id: int
     returns: list[int]  # the period of each
     now_period: int
 
@@ -158,7 +159,7 @@ def _member(view: View, person: Person, birth: Row, spec: dict[str, Any]) -> _Me
         and not (spec["share_value"] and any(_differs(row, birth, key) for key in keys))
     ]
     returns = [*([0] if spec["count_birth"] else []), *(ends.period(row.time_ms) for row in later)]
-    return _Member(sorted(returns), ends.period(view.now_ms))
+    return _Member(person.profile_id, sorted(returns), ends.period(view.now_ms))
 
 
 def _differs(left: Row, right: Row, key: str) -> bool:
@@ -205,5 +206,7 @@ def _groups(
     rest: dict[int, _Cohort] = {}
     for key in ranked[len(shown) :]:
         for start_ms, cohort in cohorts[key].items():
-            rest.setdefault(start_ms, _Cohort()).members.extend(cohort.members)
+            of_rest = rest.setdefault(start_ms, _Cohort()).members
+            there = {member.profile_id for member in of_rest}  # once, however many of the groups it is in
+            of_rest += [member for member in cohort.members if member.profile_id not in there]
     return [*out, (["other"] * len(spec["breakdown"]), rest)] if rest else out

@@ -255,7 +255,11 @@ def _key(person: Person, row: Row, breakdown: Any) -> tuple[Typed, ...]:
 
 
 def _of_group(hits: Sequence[Hit], breakdown: Any, keys: set[tuple[Typed, ...]]) -> list[Hit]:
-    return [hit for hit in hits if _key(*hit, breakdown) in keys]
+    # A row counts once, however many of the groups its profile is in.
+    held = {
+        (person.profile_id, row.order): (person, row) for person, row in hits if _key(person, row, breakdown) in keys
+    }
+    return list(held.values())
 
 
 def _groups(
