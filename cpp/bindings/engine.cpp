@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "bindings/convert.hpp"
+#include "query/zone_names.hpp"
 
 namespace cdp::bindings {
 
@@ -188,6 +189,7 @@ void bind_engine(py::module_& module) {
       .def("add_zone", [](Engine& engine, const std::string& name,
                           const std::vector<std::pair<std::int64_t, std::int64_t>>& transitions,
                           const std::string& table) { engine.add_zone(name, transitions, table); });
+  module.def("set_zone_names", &set_zone_names);
   bind_profile(module, engine_class);
   bind_arrow(module, engine_class);
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "query/clauses/zoned_clause.hpp"
+
 namespace cdp {
 namespace {
 
@@ -48,7 +50,12 @@ ExportSpec parse_export_spec(std::span<const std::uint8_t> bytes) {
     if (const Node* names = fields.take("names")) parse_names(*names, fields.path("names"), out.names);
     if (const Node* range = fields.take("range")) out.range = parse_range(*range, fields.path("range"), {});
   }
-  if (const Node* where = fields.take("where")) out.where = parse_predicate(*where, fields.path("where"), {});
+  if (const Node* where = fields.take("where")) {
+    const Path path = fields.path("where");
+    out.where = parse_predicate(*where, path, {});
+    if (has_profile_zone(*where))
+      fail_unsupported(path, "a zone kept in a trait is for questions; an export names its zones");
+  }
   if (const Node* columns = fields.take("columns")) {
     const Path path = fields.path("columns");
     const std::vector<Node>& items = read_array(*columns, path, 0, limits::kQueryValues);

@@ -13,6 +13,7 @@
 #include "query/clauses/habit_clauses.hpp"
 #include "query/clauses/local_clause.hpp"
 #include "query/clauses/row_clauses.hpp"
+#include "query/clauses/zoned_clause.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/member_operand.hpp"
 #include "query/kinds/profile.hpp"
@@ -112,8 +113,8 @@ void check_number_test(const Test& test, const Fields& fields) {
 namespace {
 
 // A comparison with a trait; nullopt, and nothing taken, where it is none.
-std::optional<Test> take_operand_test(Fields& fields) {
-  std::optional<OperandTest> operand = parse_operand_test(fields);
+std::optional<Test> take_operand_test(Fields& fields, const CalendarSpec& calendar) {
+  std::optional<OperandTest> operand = parse_operand_test(fields, calendar);
   if (!operand) return std::nullopt;
   Test test;
   test.op = Op::kValueTest;
@@ -134,6 +135,7 @@ class PredicateParser {
   PredicateSpec parse(const Node& node, const Path& path, std::size_t depth) {
     if (depth > limits::kQueryPredicateDepth) fail_invalid(path, "predicates nested over 32 levels");
     if (++clauses_ > limits::kQueryClauses) fail_invalid(path, "over 1,000 clauses in one predicate");
+    if (LocalClausePtr zoned = parse_zoned_clause(node, path, calendar_)) return local(std::move(zoned));
     Fields fields(node, path);
     PredicateSpec out = parse_one(fields, depth);
     fields.done();
@@ -197,11 +199,11 @@ class PredicateParser {
     return out;
   }
 
-  static PredicateSpec parse_trait(Fields& fields) {
+  PredicateSpec parse_trait(Fields& fields) {
     PredicateSpec out;
     out.type = PredicateSpec::Type::kTrait;
     out.trait = parse_key(fields.require("trait", "the key of a trait"), fields.path("trait"));
-    if (auto comparison = parse_trait_comparison(fields, out.trait)) return local(std::move(comparison));
+    if (auto comparison = parse_trait_comparison(fields, out.trait, calendar_)) return local(std::move(comparison));
     out.test = parse_value_condition(fields);
     if (auto has_been = parse_has_been_clause(fields, out.trait, out.test)) return local(std::move(has_been));
     return out;
@@ -247,22 +249,18 @@ class PredicateParser {
   PredicateSpec parse_did(Fields& fields, std::string_view name, bool with_measures) {
     PredicateSpec out;
     out.type = PredicateSpec::Type::kDid;
-    out.selector = parse_selector(fields, name, true);
+    out.selector = parse_selector(fields, name, &calendar_);
     if (const Node* node = fields.take("window")) out.window = parse_window(*node, fields.path("window"), calendar_);
     if (with_measures) parse_measures(fields, out.measures);
     if (auto rows = parse_did_rows(fields, out, calendar_, with_measures)) {
-      if (has_operands(out)) {
-        fail_unsupported(fields.path(name),
-                         "a trait to compare with is not known beside what looks at rows one by one");
-      }
-      return of_rows(std::move(rows));
+      return has_operands(out) ? local(did_rows_with_operands(std::move(rows))) : of_rows(std::move(rows));
     }
     if (out.measures.empty()) out.measures.push_back({Measure::kCount, {}, count_at_least_one()});
     if (has_operands(out)) return local(did_with_operands(std::move(out)));
     return out;
   }
 
-  static void parse_measures(Fields& fields, std::vector<MeasureSpec>& out) {
+  void parse_measures(Fields& fields, std::vector<MeasureSpec>& out) {
     for (std::size_t i = 0; i < kMeasures.size(); ++i) {
       const Node* node = fields.take(kMeasures[i]);
       if (node == nullptr) continue;
@@ -273,7 +271,7 @@ class PredicateParser {
       if (measure.measure != Measure::kCount) {
         measure.property = parse_key(inner.require("property", "the key of a property"), inner.path("property"));
       }
-      if (std::optional<Test> operand = take_operand_test(inner)) {
+      if (std::optional<Test> operand = take_operand_test(inner, calendar_)) {
         measure.test = std::move(*operand);
       } else {
         refuse_list_ops(inner);
@@ -421,8 +419,8 @@ Test parse_test(Fields& fields, bool with_missing) {
   return test;
 }
 
-Test parse_value_condition(Fields& fields, bool operands) {
-  if (std::optional<Test> test = operands ? take_operand_test(fields) : std::nullopt) {
+Test parse_value_condition(Fields& fields, const CalendarSpec* operands) {
+  if (std::optional<Test> test = operands != nullptr ? take_operand_test(fields, *operands) : std::nullopt) {
     if (const Node* missing = fields.take("missing")) test->missing = read_bool(*missing, fields.path("missing"));
     return *test;
   }
@@ -434,7 +432,7 @@ Test parse_value_condition(Fields& fields, bool operands) {
   return test;
 }
 
-Condition parse_condition(const Node& node, const Path& path, bool operands) {
+Condition parse_condition(const Node& node, const Path& path, const CalendarSpec* operands) {
   Fields fields(node, path);
   Condition out;
   if (fields.has("geo")) {
@@ -448,7 +446,7 @@ Condition parse_condition(const Node& node, const Path& path, bool operands) {
   return out;
 }
 
-std::vector<Condition> parse_conditions(const Node& node, const Path& path, bool operands) {
+std::vector<Condition> parse_conditions(const Node& node, const Path& path, const CalendarSpec* operands) {
   const std::vector<Node>& items = read_array(node, path, 0, limits::kQueryConditions);
   std::vector<Condition> out;
   out.reserve(items.size());
@@ -493,7 +491,7 @@ Selector parse_selector(Fields& fields) {
   return out;
 }
 
-Selector parse_selector(Fields& fields, std::string_view form, bool operands) {
+Selector parse_selector(Fields& fields, std::string_view form, const CalendarSpec* operands) {
   Selector out;
   const Path path = fields.path(form);
   if (const Node* node = fields.take_nil(form)) {  // null: any event
@@ -559,8 +557,15 @@ std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Pat
 }
 
 namespace {
-bool needs_instant(const PredicateSpec& spec) {
-  return (spec.rows != nullptr && spec.rows->needs_instant()) || std::ranges::any_of(spec.children, needs_instant);
+// Why it is no clause of a live segment; empty when it is one.
+std::string_view needs_question(const PredicateSpec& spec) {
+  if (spec.rows != nullptr && spec.rows->needs_instant())
+    return "a cell is of one instant's answer: no clause of a live segment";
+  if (spec.local != nullptr && !spec.local->needs_question().empty()) return spec.local->needs_question();
+  for (const PredicateSpec& child : spec.children) {
+    if (const std::string_view reason = needs_question(child); !reason.empty()) return reason;
+  }
+  return {};
 }
 }  // namespace
 
@@ -568,7 +573,8 @@ std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_
   const Node node = parse_document(bytes);
   const Path root;
   std::shared_ptr<const PredicateSpec> out = parse_predicate(node, root, {});
-  if (needs_instant(*out)) fail_unsupported(root, "a cell is of one instant's answer: no clause of a live segment");
+  if (const std::string_view reason = needs_question(*out); !reason.empty())
+    fail_unsupported(root, std::string(reason));
   return out;
 }
 

@@ -178,15 +178,16 @@ struct CommonSpec {
 void check_number_test(const Test& test, const Fields& fields);
 // Takes op, value and what belongs to it out of the fields.
 [[nodiscard]] Test parse_test(Fields& fields, bool with_missing = true);
-// The same, or an `any_element`; with `operands` a comparison with a trait too.
-[[nodiscard]] Test parse_value_condition(Fields& fields, bool operands = false);
-[[nodiscard]] Condition parse_condition(const Node& node, const Path& path, bool operands = false);
-[[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path, bool operands = false);
+// The same, or an `any_element`; with `operands`, the calendar of what they aggregate, comparisons with the profile's own too.
+[[nodiscard]] Test parse_value_condition(Fields& fields, const CalendarSpec* operands = nullptr);
+[[nodiscard]] Condition parse_condition(const Node& node, const Path& path, const CalendarSpec* operands = nullptr);
+[[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path,
+                                                      const CalendarSpec* operands = nullptr);
 [[nodiscard]] Selector parse_selector(const Node& node, const Path& path);
 [[nodiscard]] Selector parse_selector(Fields& fields);  // takes event and where
 // Takes the clause's own field, the names (null: any event), and where.
 // `operands`: as for parse_conditions.
-[[nodiscard]] Selector parse_selector(Fields& fields, std::string_view form, bool operands = false);
+[[nodiscard]] Selector parse_selector(Fields& fields, std::string_view form, const CalendarSpec* operands = nullptr);
 // A test of a number: takes op and value. Of a count: {"op", "value"}.
 [[nodiscard]] Test parse_number_test(Fields& fields);
 [[nodiscard]] Test parse_count(const Node& node, const Path& path);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "column/dictionary.hpp"
+#include "query/clauses/own_aggregate.hpp"
 #include "query/exact_product.hpp"
 #include "query/value_test.hpp"
 
@@ -38,18 +39,26 @@ std::optional<int> compare(const Node& left, const Value& right, const Value& ti
 
 }  // namespace
 
-std::optional<OperandTest> parse_operand_test(Fields& fields) {
+std::optional<OperandTest> parse_operand_test(Fields& fields, const CalendarSpec& calendar) {
   const Node* peeked = fields.peek("value");
   if (peeked == nullptr || peeked->type != Node::Type::kMap) return std::nullopt;
-  const bool has_trait = std::ranges::any_of(peeked->fields, [](const auto& field) { return field.first == "trait"; });
-  if (!has_trait) return std::nullopt;
+  const auto has = [&](std::string_view name) {
+    return std::ranges::any_of(peeked->fields, [&](const auto& field) { return field.first == name; });
+  };
+  if (!has("trait") && !has("own")) return std::nullopt;
   constexpr std::array<std::string_view, 6> kNames{"eq", "ne", "lt", "le", "gt", "ge"};
   constexpr std::array<Op, 6> kOps{Op::kEq, Op::kNe, Op::kLt, Op::kLe, Op::kGt, Op::kGe};
   OperandTest out;
   out.op = kOps[fields.choice("op", kNames, std::nullopt)];
   const Path path = fields.path("value");
   Fields value(*fields.take("value"), path);
-  out.trait = parse_key(value.require("trait", "the key of a trait"), value.path("trait"));
+  const Path own = value.path("own");
+  if (has("own")) {
+    if (has("trait")) fail_invalid(own, "either a trait or an aggregate, not both");
+    out.own = std::make_shared<const OwnSpec>(parse_own(value.require("own", "an aggregate"), own, calendar));
+  } else {
+    out.trait = parse_key(value.require("trait", "the key of a trait"), value.path("trait"));
+  }
   if (const Node* times = value.take("times")) {
     out.times = parse_literal(*times, value.path("times"));
     if (!is_number(out.times->type)) fail_expected(value.path("times"), "a number", *times);
@@ -58,16 +67,23 @@ std::optional<OperandTest> parse_operand_test(Fields& fields) {
   return out;
 }
 
-BoundOperandTest::BoundOperandTest(const OperandTest& test, const Version& version)
+BoundOperandTest::BoundOperandTest(const OperandTest& test, const Version& version, const Moment& at)
     : op_(test.op), strings_(version.strings) {
   if (test.times) times_ = test.times->value();
+  if (test.own != nullptr) {
+    own_ = std::make_shared<const OwnAggregate>(*test.own, version, at);
+    return;
+  }
   if (const auto found = version.keys->find(test.trait)) key_ = KeyId{*found};
 }
 
 ProfileView::Seen BoundOperandTest::operand(const Version& version, Origin home, std::int64_t now_ms) const {
+  if (own_ != nullptr) return own_->seen(version, home, now_ms);
   if (!key_) return {};
   return version.profiles->trait_at(home, *key_, now_ms, *version.links);
 }
+
+bool BoundOperandTest::resolved() const noexcept { return own_ != nullptr ? own_->resolved() : key_.has_value(); }
 
 bool BoundOperandTest::passes_order(int order) const noexcept {
   switch (op_) {

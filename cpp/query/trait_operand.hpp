@@ -1,6 +1,8 @@
-// A comparison whose right side is a trait of the same profile, times a factor (exact_product.hpp).
+// A comparison whose right side is a trait of the same profile, or an aggregate over its own events, times a factor
+// (exact_product.hpp).
 //
 //   "op": "eq" | "ne" | "lt" | "le" | "gt" | "ge", "value": {"trait": key, "times"?: number}
+//                                                         | {"own": aggregate (clauses/own_aggregate.hpp), "times"?: number}
 //
 // Without `times` values of one type compare as everywhere: numbers exactly, strings by bytes, datetimes; true and false only
 // for eq and ne. With `times` the trait must be a number. A missing operand makes every test false; operands of types that do
@@ -8,31 +10,37 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/ids.hpp"
+#include "query/moment.hpp"
 #include "query/spec.hpp"
 #include "store/profile_store.hpp"
 #include "store/version.hpp"
 
 namespace cdp {
 
+struct OwnSpec;      // clauses/own_aggregate.hpp
+class OwnAggregate;  // the same
+
 struct OperandTest {
   Op op = Op::kEq;  // kEq kNe kLt kLe kGt kGe
   std::string trait;
+  std::shared_ptr<const OwnSpec> own{};  // in place of a trait
   std::optional<Literal> times;
   bool missing = false;  // a missing left side passes
 };
 
-// Takes op and value out of the fields; nullopt, and nothing taken, where the value is no map with "trait".
-[[nodiscard]] std::optional<OperandTest> parse_operand_test(Fields& fields);
+// Takes op and value out of the fields; nullopt, and nothing taken, where the value is no map with "trait" or "own".
+[[nodiscard]] std::optional<OperandTest> parse_operand_test(Fields& fields, const CalendarSpec& calendar);
 
 class BoundOperandTest {
  public:
-  BoundOperandTest(const OperandTest& test, const Version& version);
-  [[nodiscard]] bool resolved() const noexcept { return key_.has_value(); }
-  // The trait as a query at `now_ms` sees it.
+  BoundOperandTest(const OperandTest& test, const Version& version, const Moment& at);
+  [[nodiscard]] bool resolved() const noexcept;
+  // The right side as a query at `now_ms` sees it.
   [[nodiscard]] ProfileView::Seen operand(const Version& version, Origin home, std::int64_t now_ms) const;
   // REQUIRES: left is not null.
   [[nodiscard]] bool passes(const Value& left, const Value& right) const;
@@ -46,7 +54,8 @@ class BoundOperandTest {
   [[nodiscard]] bool passes_scalar(const Node& left, const Value& right) const;
   Op op_;
   std::optional<Value> times_;
-  std::optional<KeyId> key_;  // empty: no profile has the trait
+  std::optional<KeyId> key_;                 // empty: no profile has the trait
+  std::shared_ptr<const OwnAggregate> own_;  // in place of it
   const Dictionary* strings_;
 };
 

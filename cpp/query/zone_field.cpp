@@ -23,6 +23,7 @@ std::shared_ptr<const Zone> parse_zone(const Node& node, const Path& path) {
   }
   if (node.type != Node::Type::kMap) fail_expected(path, "the name of a zone, or its table", node);
   Fields fields(node, path);
+  if (fields.has("trait")) fail_unsupported(path, "a zone kept in a trait is for clauses of a question's predicates");
   std::string name = read_zone_name(fields.require("name", "the name of a zone"), fields.path("name"));
   std::string table;
   if (const Node* given = fields.take("table")) table = read_zone_name(*given, fields.path("table"));

@@ -20,6 +20,7 @@ class CoreError(Exception):
     args: _ErrorFields
 
 def use_model(types: list[type]) -> None: ...
+def set_zone_names(names: list[str]) -> None: ...
 
 @final
 class Table:

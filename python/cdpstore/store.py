@@ -67,6 +67,8 @@ _INSTANT_MOST_MS = 2_000 * 366 * 86_400_000  # arithmetic on it never overflows,
 
 _REJECT_UNPACKABLE = "value.unsupported"
 _ZONE_UNKNOWN = "query.zone.unknown"
+_ZONE_NEEDED = "query.zone.needed"  # one that a profile's trait names
+_ZONE_NAMES = "query.zone.names"
 
 
 def _now_ms() -> int:
@@ -277,7 +279,10 @@ class Store(Writes[Ack], Rules[int]):
             try:
                 return ask()
             except _core.CoreError as error:
-                name = _named_zone(packed, error)
+                if error.args[1] == _ZONE_NAMES:
+                    _core.set_zone_names(sorted(zones.available()))
+                    continue
+                name = error.args[3] if error.args[1] == _ZONE_NEEDED else _named_zone(packed, error)
                 if name is None or name in known:
                     raise from_core(*error.args) from None
             self._engine.add_zone(name, zones.transitions(name), zones.TABLE)

@@ -208,6 +208,21 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     ),
     *({"did": "A", "first_ever": each} for each in ("event", "matching")),
     {"did": "A", "not_followed_by": "B", "within": "1h"},
+    {"did": "A", "count": _test("gt", {"own": {"did": "B", "measure": "count"}}), "first_ever": "event"},
+    {"did": "A", "window": {"this": "day", "zone": {"trait": "tz"}}},
+    {"did": "A", "at": {"hours": [[9, 12]], "zone": {"trait": "tz", "else": "UTC"}}},
+    {
+        "did": "A",
+        "at": _LOCAL,
+        "where": [
+            {"property": "p", **_test("ge", {"own": {"did": None, "where": [], "at": _LOCAL, "measure": {name: "p"}}})}
+            for name in ("sum", "mean", "min", "max", "distinct")
+        ],
+    },
+    {
+        "trait": "t",
+        **_test("lt", {"own": {"did": ["A"], "window": {"last": "7d"}, "measure": {"sum": "p"}}, "times": 2}),
+    },
     {"did": "A", "not_followed_by": {"event": "B", "where": [], "at": _LOCAL}, "within": "1h", "by": "p"},
     *(
         {
@@ -536,6 +551,8 @@ REFUSED: Final[list[tuple[Any, str]]] = [
             ({"trait": "t", "any_element": [{"geo": {"lat": "a", "lon": "b"}}]}, ".any_element[0].geo"),
             ({"trait": "t", "op": "in", "value": {"trait": "u"}}, ".op"),
             ({"trait": "t", "op": "eq", "value": {"trait": "u", "times": "2"}}, ".value.times"),
+            ({"trait": "t", "op": "eq", "value": {"own": {"did": "A"}}}, ".value.own"),
+            ({"trait": "t", "op": "eq", "value": {"own": {"did": "A", "measure": "total"}}}, ".value.own.measure"),
             ({"trait": "t", "op": "exists", "has_been": "7d"}, ".has_been"),
             ({"trait": "t", "op": "exists", "has_been": {}}, ".has_been"),
             ({"did": "A", "at": {}}, ".at"),

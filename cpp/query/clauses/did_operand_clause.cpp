@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "query/clauses/did_clause.hpp"
+#include "query/clauses/kept_rows.hpp"
 #include "query/predicate.hpp"
 #include "query/trait_operand.hpp"
-#include "store/event_store.hpp"
 
 namespace cdp {
 namespace {
@@ -21,7 +21,7 @@ class DidOperandClause final : public FactClause {
   DidOperandClause(const PredicateSpec& did, const Version& version, const Moment& at)
       : did_(did), at_(at), selector_(bind_selector({did.selector.names, {}}, version, at)) {
     each_test(did_, [&](const Test& test) {
-      if (test.operand) operands_.emplace_back(*test.operand, version);
+      if (test.operand) operands_.emplace_back(*test.operand, version, at);
     });
   }
 
@@ -36,10 +36,7 @@ class DidOperandClause final : public FactClause {
       test.value_test = (operand++)->test_of(seen.value);
     });
     const DidClause clause(did, version, at_);
-    std::vector<Row> rows;
-    if (selector_.open || !selector_.names.empty()) {
-      rows_of(version, home, selector_.open ? std::span<const NameId>() : std::span(selector_.names), rows);
-    }
+    const std::vector<Row> rows = kept_rows(version, home, selector_, now_ms, until_ms);
     const Truth truth = clause.evaluate(rows, now_ms);
     return {truth.value, std::min(truth.valid_until_ms, until_ms)};
   }

@@ -1,6 +1,6 @@
-// did, where a condition or a threshold compares with a trait of the profile (query/trait_operand.hpp).
+// did, where a condition or a threshold compares with a trait or an aggregate of the profile (query/trait_operand.hpp).
 //
-// For each profile the traits are put in place of what names them, and the plain clause is asked of its rows. So a test whose
+// For each profile the values are put in place of what names them, and the plain clause is asked of its rows. So a test whose
 // trait is missing passes nothing: no row meets such a condition, no measure such a threshold.
 #pragma once
 

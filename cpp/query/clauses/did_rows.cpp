@@ -5,12 +5,14 @@
 #include <string>
 #include <unordered_map>
 
+#include "query/clauses/kept_rows.hpp"
 #include "query/clauses/local_times.hpp"
 #include "query/clauses/measure.hpp"
 #include "query/clauses/row_measure.hpp"
 #include "query/clauses/window.hpp"
 #include "query/held_values.hpp"
 #include "query/predicate.hpp"
+#include "query/trait_operand.hpp"
 
 namespace cdp {
 namespace {
@@ -155,6 +157,68 @@ std::unique_ptr<const RowClause> DidRowsSpec::bind(const Version& version, const
   return std::make_unique<DidRows>(*this, version, at);
 }
 
+// The conditions and thresholds that may have operands.
+template <class Visit>
+void each_test(DidRowsSpec& did, Visit&& visit) {
+  for (Condition& condition : did.events.selector.where) visit(condition.test);
+  for (MeasureSpec& measure : did.measures) visit(measure.test);
+}
+
+class DidRowsOperandClause final : public FactClause {
+ public:
+  DidRowsOperandClause(const DidRowsSpec& did, const Version& version, const Moment& at)
+      : did_(did), at_(at), names_(bind_selector({did.events.selector.names, {}}, version, at)) {
+    each_test(did_, [&](const Test& test) {
+      if (test.operand) operands_.emplace_back(*test.operand, version, at);
+    });
+    if (did_.ended_by) ended_by_ = bind_selector({did_.ended_by->selector.names, {}}, version, at);
+  }
+
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
+    DidRowsSpec did = did_;
+    std::int64_t until_ms = INT64_MAX;
+    auto operand = operands_.begin();
+    each_test(did, [&](Test& test) {
+      if (!test.operand) return;
+      const ProfileView::Seen seen = operand->operand(version, home, now_ms);
+      until_ms = std::min(until_ms, seen.next_ms);
+      test.value_test = (operand++)->test_of(seen.value);
+    });
+    const DidRows clause(did, version, at_);
+    const std::vector<Row> rows = kept_rows(version, home, all_names(), now_ms, until_ms);
+    const Truth truth = clause.evaluate(version, home, rows, now_ms);
+    return {truth.value, std::min(truth.valid_until_ms, until_ms)};
+  }
+  [[nodiscard]] bool resolved() const noexcept override {
+    return names_.resolved && (!ended_by_ || ended_by_->resolved) &&
+           std::ranges::all_of(operands_, &BoundOperandTest::resolved);
+  }
+
+ private:
+  [[nodiscard]] BoundSelector all_names() const {
+    BoundSelector out = names_;
+    if (!ended_by_) return out;
+    out.open |= ended_by_->open;
+    out.names.insert(out.names.end(), ended_by_->names.begin(), ended_by_->names.end());
+    std::ranges::sort(out.names);
+    out.names.erase(std::ranges::unique(out.names).begin(), out.names.end());
+    return out;
+  }
+
+  DidRowsSpec did_;
+  Moment at_;
+  BoundSelector names_;  // by names alone: whose rows are read
+  std::optional<BoundSelector> ended_by_;
+  std::vector<BoundOperandTest> operands_;  // in the order of each_test
+};
+
+struct DidRowsOperandSpec final : LocalClauseSpec {
+  DidRowsSpec did;
+  [[nodiscard]] std::unique_ptr<const FactClause> bind(const Version& version, const Moment& at) const override {
+    return std::make_unique<DidRowsOperandClause>(did, version, at);
+  }
+};
+
 void parse_first_ever(Fields& fields, DidRowsSpec& out) {
   constexpr std::array<std::string_view, 2> kModes = {"event", "matching"};
   switch (fields.choice("first_ever", kModes, kModes.size())) {
@@ -174,6 +238,12 @@ void parse_not_followed(Fields& fields, const CalendarSpec& calendar, DidRowsSpe
 }
 
 }  // namespace
+
+LocalClausePtr did_rows_with_operands(const std::shared_ptr<const RowClauseSpec>& did) {
+  auto out = std::make_shared<DidRowsOperandSpec>();
+  out->did = static_cast<const DidRowsSpec&>(*did);
+  return out;
+}
 
 std::shared_ptr<const RowClauseSpec> parse_did_rows(Fields& fields, const PredicateSpec& did,
                                                     const CalendarSpec& calendar, bool with_measures) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "query/clauses/local_clause.hpp"
 #include "query/clauses/row_clause.hpp"
 #include "query/spec.hpp"
 
@@ -13,5 +14,9 @@ namespace cdp {
 // selector, window and measures.
 [[nodiscard]] std::shared_ptr<const RowClauseSpec> parse_did_rows(Fields& fields, const PredicateSpec& did,
                                                                   const CalendarSpec& calendar, bool with_measures);
+
+// The same where a condition or a threshold compares with a trait or an aggregate of the profile, as in did_operand_clause.hpp.
+// REQUIRES: made by parse_did_rows.
+[[nodiscard]] LocalClausePtr did_rows_with_operands(const std::shared_ptr<const RowClauseSpec>& did);
 
 }  // namespace cdp

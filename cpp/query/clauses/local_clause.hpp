@@ -13,6 +13,8 @@ namespace cdp {
 struct LocalClauseSpec {
   virtual ~LocalClauseSpec() = default;
   [[nodiscard]] virtual std::unique_ptr<const FactClause> bind(const Version& version, const Moment& at) const = 0;
+  // Why it is no clause of a live segment; empty when it is one.
+  [[nodiscard]] virtual std::string_view needs_question() const noexcept { return {}; }
 };
 using LocalClausePtr = std::shared_ptr<const LocalClauseSpec>;
 
@@ -33,8 +35,9 @@ using LocalClausePtr = std::shared_ptr<const LocalClauseSpec>;
 [[nodiscard]] LocalClausePtr parse_place_clause(Fields& fields);
 //   {"trait": key, test, "has_been": {"at_least" | "less_than": duration}}    null: there is no `has_been`
 [[nodiscard]] LocalClausePtr parse_has_been_clause(Fields& fields, const std::string& key, const Test& test);
-//   {"trait": key, "op": op, "value": {"trait": key, "times"?: number}}    null: the value is no such map
-[[nodiscard]] LocalClausePtr parse_trait_comparison(Fields& fields, const std::string& key);
+//   {"trait": key, "op": op, "value": {"trait": key} | {"own": aggregate}}    null: the value is no such map
+[[nodiscard]] LocalClausePtr parse_trait_comparison(Fields& fields, const std::string& key,
+                                                    const CalendarSpec& calendar);
 
 // Where a profile falls among 10,000: the 64-bit FNV-1a of the salt's bytes and the id's eight, little-endian, through the
 // finalizer of MurmurHash3, modulo 10,000. The same for ever; another salt deals anew.

@@ -12,8 +12,8 @@ namespace {
 
 class TraitComparison final : public FactClause {
  public:
-  TraitComparison(const std::string& key, const OperandTest& test, const Version& version)
-      : test_(test, version), missing_(test.missing) {
+  TraitComparison(const std::string& key, const OperandTest& test, const Version& version, const Moment& at)
+      : test_(test, version, at), missing_(test.missing) {
     if (const auto found = version.keys->find(key)) key_ = KeyId{*found};
   }
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
@@ -34,15 +34,15 @@ class TraitComparison final : public FactClause {
 struct TraitComparisonSpec final : LocalClauseSpec {
   std::string key;
   OperandTest test;
-  [[nodiscard]] std::unique_ptr<const FactClause> bind(const Version& version, const Moment&) const override {
-    return std::make_unique<TraitComparison>(key, test, version);
+  [[nodiscard]] std::unique_ptr<const FactClause> bind(const Version& version, const Moment& at) const override {
+    return std::make_unique<TraitComparison>(key, test, version, at);
   }
 };
 
 }  // namespace
 
-LocalClausePtr parse_trait_comparison(Fields& fields, const std::string& key) {
-  std::optional<OperandTest> test = parse_operand_test(fields);
+LocalClausePtr parse_trait_comparison(Fields& fields, const std::string& key, const CalendarSpec& calendar) {
+  std::optional<OperandTest> test = parse_operand_test(fields, calendar);
   if (!test) return nullptr;
   if (const Node* missing = fields.take("missing")) test->missing = read_bool(*missing, fields.path("missing"));
   auto out = std::make_shared<TraitComparisonSpec>();

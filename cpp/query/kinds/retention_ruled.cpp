@@ -157,7 +157,7 @@ class RuledRetentionKind final : public Kind {
       keys.insert(keys.end(), cells.size() - before, line.is_rest ? nullptr : &line.key);
     }
     breakdown_.add_columns(table, keys, strings);
-    const auto add = [&](const char* name, std::int64_t Cell::*member) {
+    const auto add = [&](const char* name, std::int64_t Cell::* member) {
       TableColumn& column = table.add(name, ColumnType::kInt64);
       for (const Cell& cell : cells) column.push_int(cell.*member);
     };

@@ -19,6 +19,7 @@ from cdpstore.query.local import (
     item,
     last_seen,
     near,
+    own_value,
     trait_value,
 )
 from cdpstore.query.overlap import Overlap, changes, overlap
@@ -43,6 +44,7 @@ from cdpstore.query.sequence import Sequence, sequence
 from cdpstore.query.share import mostly, share_of
 from cdpstore.query.timed import at_times
 from cdpstore.query.trend import Series, Trend, series, trend
+from cdpstore.query.zone import zone_kept_in
 
 __all__ = [
     "KINDS",
@@ -87,6 +89,7 @@ __all__ = [
     "near",
     "on_list",
     "overlap",
+    "own_value",
     "profile",
     "profiles",
     "regularly",
@@ -101,6 +104,7 @@ __all__ = [
     "trait",
     "trait_value",
     "trend",
+    "zone_kept_in",
 ]
 
 KINDS = ("trend", "funnel", "retention", "profiles", "overlap", "explain", "profile")

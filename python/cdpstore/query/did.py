@@ -14,6 +14,7 @@ from cdpstore.query.comparison import Comparison, Condition, Threshold
 from cdpstore.query.predicate import Predicate
 from cdpstore.query.selector import event_of, place
 from cdpstore.query.timed import Timed, local_times, timed_spec
+from cdpstore.query.zone import ZoneOf
 
 __all__ = ["Did", "When", "did", "did_not", "regularly", "restarted", "stopped"]
 
@@ -49,7 +50,7 @@ class Did(Predicate):
         weekdays: Sequence[str] | None = None,
         days_of_month: Sequence[int] | None = None,
         months: Sequence[int] | None = None,
-        zone: str | None = None,
+        zone: ZoneOf | None = None,
     ) -> Self:
         """Counts only events at these times of the local clock; all that is given must hold.
 
@@ -73,11 +74,11 @@ class Did(Predicate):
         """Counts only events of (always, now - duration]."""
         return self._replace(window=_given(until=duration))
 
-    def within_days(self, count: int, *, zone: str | None = None) -> Self:
+    def within_days(self, count: int, *, zone: ZoneOf | None = None) -> Self:
         """Counts only events of the last so many local days, today included; in the question's zone, unless told."""
         return self._replace(window=_given(last=f"{count}d", calendar=True, zone=zone))
 
-    def this(self, unit: str, *, zone: str | None = None, week_start: str | None = None) -> Self:
+    def this(self, unit: str, *, zone: ZoneOf | None = None, week_start: str | None = None) -> Self:
         """Counts only events of this local hour, day, week, month, quarter or year."""
         return self._replace(window=_given(this=unit, zone=zone, week_start=week_start))
 
@@ -138,7 +139,7 @@ class Did(Predicate):
         """How many different values a property had."""
         return self._of("distinct", key)
 
-    def distinct_days(self, *, zone: str | None = None) -> Threshold[Self]:
+    def distinct_days(self, *, zone: ZoneOf | None = None) -> Threshold[Self]:
         """On how many local days."""
         return Threshold(lambda condition: self._measure("distinct_days", {**condition, **dict(_given(zone=zone))}))
 

@@ -13,6 +13,7 @@ import dataclasses
 from typing import Any
 
 from cdpstore.query.comparison import Comparison, Condition
+from cdpstore.query.did import Did
 from cdpstore.query.predicate import Predicate
 from cdpstore.query.selector import place
 
@@ -25,6 +26,7 @@ __all__ = [
     "item",
     "last_seen",
     "near",
+    "own_value",
     "trait_value",
 ]
 
@@ -85,6 +87,24 @@ def in_segment(name: str) -> Predicate:
 def item(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Condition]:
     """A condition on a field of an item, for `any_element`."""
     return Comparison(lambda condition: {"property": key, **condition}, ignore_case=ignore_case, missing=missing)
+
+
+def own_value(
+    events: Did, measure: str = "count", key: str | None = None, *, times: float | None = None
+) -> dict[str, Any]:
+    """The right side of a comparison: an aggregate over the profile's own events, times a factor (rounded once).
+
+    `measure` is "count", or "sum", "mean", "min", "max", "distinct" of the property `key`. Of `events` the names, the
+    conditions, the local times and the window count.
+
+    >>> from cdpstore.query import did
+    >>> usual = own_value(did("Charged").within("90d"), "mean", "price", times=3)
+    >>> did("Charged").sum("price").gt(usual).spec()["sum"]["value"]
+    {'own': {'did': 'Charged', 'window': {'last': '90d'}, 'measure': {'mean': 'price'}}, 'times': 3}
+    """
+    found = {name: part for name, part in events.spec().items() if name in ("did", "where", "at", "window")}
+    own = {"own": {**found, "measure": "count" if key is None else {measure: key}}}
+    return own if times is None else {**own, "times": times}
 
 
 def trait_value(key: str, *, times: float | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from cdpstore.query.comparison import Threshold
 from cdpstore.query.predicate import Predicate
 from cdpstore.query.selector import Selector, event_of, to_selector
+from cdpstore.query.zone import ZoneOf
 
 __all__ = ["Split", "mostly", "share_of"]
 
@@ -38,11 +39,11 @@ class Split(Generic[Result]):
         """Those whose property is one of the values."""
         return self._finish(property=key, values=list(values))
 
-    def at_hours(self, *spans: tuple[int | str, int | str], zone: str | None = None) -> Result:
+    def at_hours(self, *spans: tuple[int | str, int | str], zone: ZoneOf | None = None) -> Result:
         """Those of these hours of the local clock, from included to excluded."""
         return self._finish(hours=[list(span) for span in spans], **_zone(zone))
 
-    def on_weekdays(self, *days: str, zone: str | None = None) -> Result:
+    def on_weekdays(self, *days: str, zone: ZoneOf | None = None) -> Result:
         """Those of these local days of the week."""
         return self._finish(weekdays=list(days), **_zone(zone))
 
@@ -70,5 +71,5 @@ def _found(event: str | Selector, within: str | int | None) -> tuple[tuple[str, 
     return ("event", event_of(selector.names)), *where, *window
 
 
-def _zone(zone: str | None) -> dict[str, str]:
+def _zone(zone: ZoneOf | None) -> dict[str, Any]:
     return {} if zone is None else {"zone": zone}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from cdpstore.query.selector import Selector, event_of, named, to_selector
+from cdpstore.query.zone import ZoneOf
 
 __all__ = ["Timed", "at_times", "local_times", "named", "timed_spec"]
 
@@ -38,7 +39,7 @@ def at_times(
     weekdays: Sequence[str] | None = None,
     days_of_month: Sequence[int] | None = None,
     months: Sequence[int] | None = None,
-    zone: str | None = None,
+    zone: ZoneOf | None = None,
 ) -> TimedSelector:
     """The events of a selector at these times of the local clock, as `Did.at` has them."""
     times = local_times(hours, weekdays, days_of_month, months, zone)
@@ -50,7 +51,7 @@ def local_times(
     weekdays: Sequence[str] | None,
     days_of_month: Sequence[int] | None,
     months: Sequence[int] | None,
-    zone: str | None,
+    zone: ZoneOf | None,
 ) -> dict[str, Any]:
     """The field `at` of a spec."""
     given = {

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from cdpstore.query.threshold import Condition, Threshold
+from cdpstore.query.zone import ZoneOf
 
 __all__ = ["ValueComparison", "VersionComparison"]
 
@@ -104,7 +105,7 @@ class ValueComparison(Threshold[Result]):
         """Later than the instant."""
         return self._finish({"op": "after", "value": time})
 
-    def on(self, day: date | str, *, zone: str | None = None) -> Result:
+    def on(self, day: date | str, *, zone: ZoneOf | None = None) -> Result:
         """On this local date, in the question's zone unless one is given (a live segment's is UTC)."""
         text = day if isinstance(day, str) else day.isoformat()
         return self._finish({"op": "on", "value": text, **_zone(zone)})
@@ -118,7 +119,7 @@ class ValueComparison(Threshold[Result]):
         return self._finish({"op": "within", "value": {"next": duration}})
 
     def anniversary(
-        self, *, days_before: int = 0, days_after: int = 0, leap_day: str | None = None, zone: str | None = None
+        self, *, days_before: int = 0, days_after: int = 0, leap_day: str | None = None, zone: ZoneOf | None = None
     ) -> Result:
         """Today is the month and day of the value, or at most so many days before or after it, in any year.
 
@@ -135,5 +136,5 @@ class ValueComparison(Threshold[Result]):
         return VersionComparison(self._finish)
 
 
-def _zone(zone: str | None) -> Condition:
+def _zone(zone: ZoneOf | None) -> Condition:
     return {} if zone is None else {"zone": zone}

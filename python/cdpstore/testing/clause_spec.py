@@ -21,6 +21,7 @@ from cdpstore.testing.spec import (
     operand_test,
     parse_test,
     time,
+    unsupported,
     value_condition,
     zone_of,
 )
@@ -44,11 +45,18 @@ def common_fields(fields: Fields) -> dict[str, Any]:
         "zone": fields.take("zone", zone_of) or "UTC",
         "week_start": fields.take("week_start", choice(WEEKDAYS)) or "monday",
         "where": fields.take("where", predicate),
-        "range": fields.take("range", event_spec.time_range),
+        "range": fields.take("range", _question_range),
         "now_ms": fields.take("now_ms", time),
         "breakdown": fields.take("breakdown", each(lambda node, at: operand(node, at, predicate), 0, 8)) or [],
         "limit": fields.take("limit", integer(0, 1_000_000_000)),
     }
+
+
+def _question_range(node: Any, path: str) -> dict[str, Any]:
+    parsed = event_spec.time_range(node, path)
+    if isinstance(parsed.get("zone"), dict):
+        unsupported(f"{path}.zone", "a zone kept in a trait is for clauses of predicates")
+    return parsed
 
 
 def predicate(node: Any, path: str, depth: int = 0) -> dict[str, Any]:
@@ -104,7 +112,7 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
 
 
 def _trait_test(fields: Fields) -> dict[str, Any]:
-    compared = operand_test(fields)
+    compared = operand_test(fields, event_spec.own_aggregate)
     if compared is not None:
         return {**compared, "missing": fields.take("missing", boolean) or False}
     test = value_condition(fields)

@@ -7,8 +7,8 @@ from cdpstore.model import datetime_of
 from cdpstore.testing import event_clauses as events
 from cdpstore.testing.calendars import Moment
 from cdpstore.testing.facts import Fact
-from cdpstore.testing.local_clauses import LOCAL, has_been
-from cdpstore.testing.predicates import passes, passes_operand, with_traits
+from cdpstore.testing.local_clauses import LOCAL, has_been, in_zones_of
+from cdpstore.testing.predicates import is_operand, passes, passes_operand, with_operands
 from cdpstore.testing.rows import Person
 
 __all__ = ["holds"]
@@ -16,6 +16,12 @@ __all__ = ["holds"]
 
 def holds(predicate: dict[str, Any], person: Person, moment: Moment) -> bool:
     """Whether the predicate is true of the profile at this instant."""
+    if not predicate.keys() & {"and", "or", "not"}:
+        predicate = in_zones_of(predicate, person.traits)
+
+    def find(value: dict[str, Any]) -> Any:
+        return person.traits.get(value["trait"]) if "trait" in value else events.own(value["own"], person, moment)
+
     match predicate:
         case {"and": parts}:
             return all(holds(part, person, moment) for part in parts)
@@ -25,8 +31,8 @@ def holds(predicate: dict[str, Any], person: Person, moment: Moment) -> bool:
             return not holds(part, person, moment)
         case {"trait": _, "has_been": _}:
             return has_been(predicate, person, moment.now_ms)
-        case {"trait": key, "value": {"trait": _}}:
-            return passes_operand(person.traits.get(key), predicate, person.traits)
+        case {"trait": key, "value": value} if is_operand(value):
+            return passes_operand(person.traits.get(key), predicate, find(value))
         case {"trait": key}:
             return passes(person.traits.get(key), predicate)
         case {"device": conditions}:
@@ -44,9 +50,9 @@ def holds(predicate: dict[str, Any], person: Person, moment: Moment) -> bool:
             states = [fact.state for fact in person.facts["consent"] if fact.subject == subject]
             return passes(states[0] if states else None, predicate)
         case {"did": _}:
-            return events.did(with_traits(predicate, person.traits), person, moment)
+            return events.did(with_operands(predicate, find), person, moment)
         case {"did_not": _}:
-            return events.did_not(with_traits(predicate, person.traits), person, moment)
+            return events.did_not(with_operands(predicate, find), person, moment)
         case {"stopped": _}:
             return events.stopped(predicate, person, moment)
         case {"restarted": _}:

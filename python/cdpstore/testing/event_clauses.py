@@ -1,5 +1,6 @@
 """Clauses on the events of one profile, by their definition (`docs/architecture.md`, Events of a profile)."""
 
+import math
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -37,6 +38,16 @@ def did(clause: dict[str, Any], person: Person, moment: Moment) -> bool:
     if clause.get("include_zero") is False:
         truths.append(bool(rows))
     return all(truths) if truths else bool(rows)
+
+
+def own(operand: dict[str, Any], person: Person, moment: Moment) -> Any:
+    """An aggregate over the events found; None where it is missing, or beyond the floats."""
+    rows = _found(operand, operand["did"], person, moment)
+    name, key = operand["measure"]
+    value = _measured(name, {"property": key, "value": None}, rows)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        value = float(value)
+    return None if value in (math.inf, -math.inf) else value
 
 
 def _asked(clause: dict[str, Any], names: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:

@@ -10,6 +10,7 @@ from cdpstore.testing.spec import (
     bad,
     boolean,
     choice,
+    clause_zone,
     condition,
     did_condition,
     duration,
@@ -22,8 +23,6 @@ from cdpstore.testing.spec import (
     parse_test,
     time,
     unit,
-    unsupported,
-    zone_of,
 )
 from cdpstore.testing.values import is_number
 
@@ -99,7 +98,7 @@ def _last(fields: Fields, last: int | None, until: int | None) -> dict[str, Any]
 
 
 def _calendar(fields: Fields) -> dict[str, Any]:
-    return {"zone": fields.take("zone", zone_of), "week_start": fields.take("week_start", choice(WEEKDAYS))}
+    return {"zone": fields.take("zone", clause_zone), "week_start": fields.take("week_start", choice(WEEKDAYS))}
 
 
 def local_times(node: Any, path: str) -> dict[str, Any]:
@@ -111,7 +110,7 @@ def local_times(node: Any, path: str) -> dict[str, Any]:
         "days_of_month": fields.take("days_of_month", each(_day_of_month, 1, 62)),
         "months": fields.take("months", each(integer(1, 12), 1, 12)),
     }
-    zone = fields.take("zone", zone_of)
+    zone = fields.take("zone", clause_zone)
     if all(value is None for value in parsed.values()):
         bad(path, "expected some of hours, weekdays, days_of_month, months")
     fields.done()
@@ -164,14 +163,14 @@ def _head(form: str, fields: Fields, *, operands: bool = False) -> dict[str, Any
     if isinstance(node, Mapping):
         bad(fields.path(form), "expected the name of an event, a list of names, or null")
     names = names_of(node, fields.path(form))
-    return {form: names, "where": fields.take("where", each(did_condition if operands else condition, 0, 64)) or []}
+    return {form: names, "where": fields.take("where", each(_own_condition if operands else condition, 0, 64)) or []}
 
 
 def did(form: str, fields: Fields) -> dict[str, Any]:
     """`did` with its measures and rules, or `did_not`."""
     parsed = {**_head(form, fields, operands=True), "window": fields.take("window", window)}
     if form == "did_not":
-        return _plain_with_operands(form, {**parsed, "at": fields.take("at", local_times)}, fields)
+        return {**parsed, "at": fields.take("at", local_times)}
     for name in _MEASURES:
         parsed[name] = fields.take(name, _measure(name))
     parsed["include_zero"] = fields.take("include_zero", boolean)
@@ -186,24 +185,35 @@ def did(form: str, fields: Fields) -> dict[str, Any]:
         parsed["not_followed_by"] = timed(fields.take_null("not_followed_by"), fields.path("not_followed_by"))
         parsed["within"] = fields.require("within", duration)
         parsed["by"] = fields.take("by", name_of)
-    return _plain_with_operands(form, parsed, fields)
-
-
-def _plain_with_operands(form: str, parsed: dict[str, Any], fields: Fields) -> dict[str, Any]:
-    tests = [*parsed["where"], *(parsed.get(name) or {} for name in _MEASURES)]
-    has_operands = any(isinstance(test.get("value"), dict) and "trait" in test["value"] for test in tests)
-    of_rows = ("at", "first", "last", "first_time", "last_time", "distinct_days", "first_ever", "not_followed_by")
-    needs_rows = "since" in (parsed["window"] or {}) or any(parsed.get(name) for name in of_rows)
-    if has_operands and needs_rows:
-        unsupported(fields.path(form), "a trait to compare with is not known beside what looks at rows one by one")
     return parsed
+
+
+def _own_condition(node: Any, path: str) -> dict[str, Any]:
+    return did_condition(node, path, own_aggregate)
+
+
+def own_aggregate(node: Any, path: str) -> dict[str, Any]:
+    """An aggregate over the profile's own events; its measure as (name, key)."""
+    fields = Fields(node, path)
+    if not fields.has("did"):
+        bad(fields.path("did"), "missing; expected names of events, or null for any")
+    parsed = {**_head("did", fields), "at": fields.take("at", local_times), "window": fields.take("window", window)}
+    measure = fields.require("measure", lambda given, at: (given, at))
+    fields.done()
+    given, at = measure
+    if given == "count":
+        return {**parsed, "measure": ("count", None)}
+    if not isinstance(given, Mapping) or len(given) != 1 or next(iter(given)) not in _MEASURES[1:]:
+        bad(at, "expected count, or one of sum, mean, min, max, distinct with a property")
+    ((name, key),) = given.items()
+    return {**parsed, "measure": (name, name_of(key, f"{at}.{name}"))}
 
 
 def _measure(name: str) -> Callable[[Any, str], dict[str, Any]]:
     def parse(node: Any, path: str) -> dict[str, Any]:
         fields = Fields(node, path)
         key = {} if name == "count" else {"property": fields.require("property", name_of)}
-        compared = operand_test(fields)
+        compared = operand_test(fields, own_aggregate)
         test = parse_test(fields, with_missing=False) if compared is None else compared
         datetimes = compared is None and _check_measure(name, test, fields)
         fill: dict[str, Any] = {}
@@ -248,7 +258,7 @@ def _time_test(node: Any, path: str) -> dict[str, Any]:
 def _days_test(node: Any, path: str) -> dict[str, Any]:
     fields = Fields(node, path)
     test = _number_test(fields)
-    parsed = {**test, "zone": fields.take("zone", zone_of)}
+    parsed = {**test, "zone": fields.take("zone", clause_zone)}
     fields.done()
     return parsed
 
@@ -348,7 +358,7 @@ def _found(fields: Fields) -> dict[str, Any]:
     if splits == ["property"]:
         key = fields.require("property", name_of)
         return {**parsed, "property": key, "values": fields.require("values", each(_literal, 1, 10_000))}
-    zone = fields.take("zone", zone_of)
+    zone = fields.take("zone", clause_zone)
     if splits == ["hours"]:
         return {**parsed, "hours": fields.require("hours", each(_hours, 1, 1_000)), "zone": zone}
     return {**parsed, "weekdays": fields.require("weekdays", each(choice(WEEKDAYS), 1, 7)), "zone": zone}

@@ -1,6 +1,6 @@
 """Clauses on one profile apart from its facts and events, by definition."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,8 +9,9 @@ from cdpstore.testing.durations import milliseconds
 from cdpstore.testing.places import is_within
 from cdpstore.testing.predicates import passes
 from cdpstore.testing.rows import Person
+from cdpstore.zones import is_zone
 
-__all__ = ["LOCAL", "bucket_of", "has_been", "written_out"]
+__all__ = ["LOCAL", "bucket_of", "has_been", "in_zones_of", "written_out"]
 
 
 def bucket_of(profile_id: int, salt: str) -> int:
@@ -74,6 +75,21 @@ LOCAL: Final[dict[str, Callable[[dict[str, Any], Person, int], bool]]] = {
     "bucket": _bucket,
     "geo": _geo,
 }
+
+
+def in_zones_of(clause: Any, traits: Mapping[str, Any]) -> Any:
+    """The clause, the zones that these traits name in place of the traits; None where they name none."""
+    if isinstance(clause, dict):
+        return {
+            name: _zone(part, traits) if name == "zone" and isinstance(part, dict) else in_zones_of(part, traits)
+            for name, part in clause.items()
+        }
+    return [in_zones_of(part, traits) for part in clause] if isinstance(clause, list) else clause
+
+
+def _zone(kept: dict[str, Any], traits: Mapping[str, Any]) -> str | None:
+    named = traits.get(kept["trait"])
+    return named if isinstance(named, str) and is_zone(named) else kept["else"]
 
 
 def written_out(predicate: dict[str, Any], find: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:

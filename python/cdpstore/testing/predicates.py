@@ -1,6 +1,6 @@
 """Conditions by their definition, one value, one row at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,7 @@ from cdpstore.testing.rows import Row
 from cdpstore.testing.value_tests import ELEMENT_TESTS
 from cdpstore.testing.values import is_number
 
-__all__ = ["about_times", "compares", "passes", "passes_operand", "selects", "with_traits"]
+__all__ = ["about_times", "compares", "is_operand", "passes", "passes_operand", "selects", "with_operands"]
 
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _ORDERED = {"lt": (-1,), "le": (-1, 0), "gt": (1,), "ge": (0, 1), "eq": (0,)}
@@ -33,8 +33,8 @@ def selects(selector: Any, row: Row) -> bool:
 
 def passes(value: Any, test: dict[str, Any]) -> bool:
     """Whether a value (None: missing) passes op and value of the test."""
-    if "traits" in test:
-        return passes_operand(value, test, test["traits"])
+    if "operand" in test:
+        return passes_operand(value, test, test["operand"])
     if "any_element" in test:
         items = value if isinstance(value, list) else []
         return any(
@@ -75,11 +75,11 @@ def compares(left: Any, right: Any) -> int | None:
     return int(left > right) - int(left < right)
 
 
-def passes_operand(value: Any, test: Mapping[str, Any], traits: Mapping[str, Any]) -> bool:
-    """Whether a value passes against a trait, times a factor."""
+def passes_operand(value: Any, test: Mapping[str, Any], other: Any) -> bool:
+    """Whether a value passes against another of the profile's, times a factor."""
     if value is None:
         return bool(test.get("missing"))
-    other, times = traits.get(test["value"]["trait"]), test["value"].get("times")
+    times = test["value"].get("times")
     if other is None or (times is not None and not is_number(other)):
         return False
     elements = value if isinstance(value, list) else [value]
@@ -95,13 +95,18 @@ def _passes(element: Any, op: str, other: Any, times: Any) -> bool:
     return times is None and compares(element, other) in (_ORDERED[op] if op != "ne" else (0,))
 
 
-def with_traits(clause: Any, traits: Mapping[str, Any]) -> Any:
-    """The clause, every test that names a trait knowing those of the profile."""
+def is_operand(value: Any) -> bool:
+    """Whether the right side of a test is known only of a profile."""
+    return isinstance(value, dict) and ("trait" in value or "own" in value)
+
+
+def with_operands(clause: Any, find: Callable[[dict[str, Any]], Any]) -> Any:
+    """The clause, every test whose right side is the profile's own knowing what `find` says it is."""
     if isinstance(clause, dict):
-        known = {name: with_traits(each, traits) for name, each in clause.items()}
-        value = clause.get("value")
-        return {**known, "traits": traits} if isinstance(value, dict) and "trait" in value else known
-    return [with_traits(each, traits) for each in clause] if isinstance(clause, list) else clause
+        known = {name: with_operands(each, find) for name, each in clause.items()}
+        value: Any = clause.get("value")
+        return {**known, "operand": find(value)} if is_operand(value) else known
+    return [with_operands(each, find) for each in clause] if isinstance(clause, list) else clause
 
 
 def _product(number: int | float, factor: int | float) -> Fraction:

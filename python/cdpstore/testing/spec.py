@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 import msgpack
 
@@ -21,6 +21,7 @@ __all__ = [
     "COMMON",
     "Fields",
     "bad",
+    "clause_zone",
     "condition",
     "did_condition",
     "duration",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Parse: TypeAlias = Callable[[Any, str], dict[str, Any]]
 OPS: Final = (
     *("eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "between"),
     *("contains", "starts", "ends", "exists", "not_exists"),
@@ -146,6 +148,16 @@ def name_of(node: Any, path: str) -> str:
     return node
 
 
+def clause_zone(node: Any, path: str) -> Any:
+    """The name of a zone, or the trait of a profile that keeps one."""
+    if not isinstance(node, Mapping) or "trait" not in node:
+        return zone_of(node, path)
+    fields = Fields(node, path)
+    parsed = {"trait": fields.require("trait", name_of), "else": fields.take("else", zone_of)}
+    fields.done()
+    return parsed
+
+
 def zone_of(node: Any, path: str) -> str:
     """The name of a zone."""
     if not is_zone(name_of(node, path)):
@@ -231,18 +243,21 @@ def value_condition(fields: Fields) -> dict[str, Any]:
     return {"any_element": conditions}
 
 
-def operand_test(fields: Fields) -> dict[str, Any] | None:
-    """A comparison with a trait; None, and nothing taken, where it is none."""
+def operand_test(fields: Fields, own: Parse) -> dict[str, Any] | None:
+    """A comparison with a trait, or an aggregate that `own` parses; None, and nothing taken, where it is none."""
     value = fields.peek("value")
-    if not isinstance(value, Mapping) or "trait" not in value:
+    if not isinstance(value, Mapping) or not ("trait" in value or "own" in value):
         return None
     op = fields.require("op", choice(("eq", "ne", "lt", "le", "gt", "ge")))
-    return {"op": op, "value": fields.require("value", _trait_operand)}
+    return {"op": op, "value": fields.require("value", lambda node, path: _operand(node, path, own))}
 
 
-def _trait_operand(node: Any, path: str) -> dict[str, Any]:
+def _operand(node: Any, path: str, own: Parse) -> dict[str, Any]:
     fields = Fields(node, path)
-    parsed = {"trait": fields.require("trait", name_of), "times": fields.take("times", _number)}
+    if fields.has("own") and fields.has("trait"):
+        bad(fields.path("own"), "either a trait or an aggregate, not both")
+    name, parse = ("own", own) if fields.has("own") else ("trait", name_of)
+    parsed: dict[str, Any] = {name: fields.require(name, parse), "times": fields.take("times", _number)}
     fields.done()
     return parsed
 
@@ -253,21 +268,21 @@ def _number(node: Any, path: str) -> int | float:
 
 def condition(node: Any, path: str) -> dict[str, Any]:
     """A test of a property, or of a place."""
-    return _condition(node, path, operands=False)
+    return _condition(node, path, None)
 
 
-def did_condition(node: Any, path: str) -> dict[str, Any]:
-    """The same, or a comparison with a trait of the profile."""
-    return _condition(node, path, operands=True)
+def did_condition(node: Any, path: str, own: Parse) -> dict[str, Any]:
+    """The same, or a comparison with a trait or an aggregate of the profile."""
+    return _condition(node, path, own)
 
 
-def _condition(node: Any, path: str, *, operands: bool) -> dict[str, Any]:
+def _condition(node: Any, path: str, own: Parse | None) -> dict[str, Any]:
     fields = Fields(node, path)
     if fields.has("geo"):
         parsed = geo(fields)
     else:
         key = fields.require("property", name_of)
-        test = operand_test(fields) if operands else None
+        test = operand_test(fields, own) if own is not None else None
         if test is not None:
             test["missing"] = fields.take("missing", boolean) or False
         parsed = {"property": key, **(value_condition(fields) if test is None else test)}
@@ -305,7 +320,7 @@ def value_test(op: str, fields: Fields) -> dict[str, Any]:
     ignore_case = fields.take("ignore_case", boolean) or False
     if ignore_case and op not in FOLDED:
         bad(fields.path("ignore_case"), f"{op} knows no letters")
-    zone = fields.take("zone", zone_of) if op in ("on", "anniversary") else None
+    zone = fields.take("zone", clause_zone) if op in ("on", "anniversary") else None
     return {"op": op, "value": _value_of_test(op, value, path), "ignore_case": ignore_case, "zone": zone}
 
 

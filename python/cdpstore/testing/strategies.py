@@ -40,6 +40,7 @@ __all__ = [
     "local_clauses",
     "membership_records",
     "mostly_sound",
+    "own_comparisons",
     "predicates",
     "profile_queries",
     "profiles_queries",
@@ -705,16 +706,42 @@ def _any_elements() -> st.SearchStrategy[dict[str, Any]]:
 
 def _trait_operands() -> st.SearchStrategy[dict[str, Any]]:
     factors = st.sampled_from([1, 2, -1, 0, 0.5, 0.1, 1e300, 5e-324, 2**63 - 1])
+    sides = st.sampled_from([{"trait": key} for key in (*TRAITS, "never")]) | _own_aggregates()
     operand = st.builds(
-        lambda key, more: {"trait": key, **more},
-        st.sampled_from((*TRAITS, "never")),
-        st.fixed_dictionaries({}, optional={"times": factors}),
+        lambda side, more: {**side, **more}, sides, st.fixed_dictionaries({}, optional={"times": factors})
     )
     return st.builds(
         lambda op, value, more: {"op": op, "value": value, **more},
         st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"]),
         operand,
         st.fixed_dictionaries({}, optional={"missing": st.booleans()}),
+    )
+
+
+def own_comparisons() -> st.SearchStrategy[dict[str, Any]]:
+    """Traits, conditions and thresholds beside a trait or an aggregate, with rules that need the rows, and without."""
+    traits = st.builds(lambda key, test: {"trait": key, **test}, st.sampled_from(TRAITS), _trait_operands())
+    rules: list[dict[str, Any]] = [
+        *({}, {"first_ever": "event"}, {"first_ever": "matching"}, {"at": {"weekdays": ["monday", "friday"]}}),
+        *({"at": {"hours": [[22, 6]]}}, {"not_followed_by": "Seen", "within": "2d"}),
+        *({"distinct_days": {"op": "ge", "value": 1}}, {"not_followed_by": "Added", "within": "1h", "by": "color"}),
+    ]
+    names = st.sampled_from([*NAMES, list(NAMES[:2]), None])
+    dids = st.builds(lambda spec, rule: {**spec, **rule}, _dids_with_operands(names), st.sampled_from(rules))
+    return traits | dids | dids
+
+
+def _own_aggregates() -> st.SearchStrategy[dict[str, Any]]:
+    """Aggregates over the profile's own events."""
+    keys = st.sampled_from((*KEYS, "never"))
+    measure = st.just("count") | st.builds(
+        lambda name, key: {name: key}, st.sampled_from(["sum", "mean", "min", "max", "distinct"]), keys
+    )
+    return st.builds(
+        lambda names, of, more: {"own": {"did": names, "measure": of, **more}},
+        st.sampled_from([*NAMES, list(NAMES[:2]), None]),
+        measure,
+        st.fixed_dictionaries({}, optional={"where": _wheres(), "window": _ranges()}),
     )
 
 

@@ -14,10 +14,13 @@ DEVICE_FIELDS: Final = (
     *("dead", "first_seen", "last_seen"),
 )
 
-# A map whose value is a trait of the profile.
+# A map whose value is a trait or an aggregate of the profile.
 BESIDE_A_TRAIT: Final[Schema] = {
     "required": ["value"],
-    "properties": {"value": {"type": "object", "required": ["trait"]}},
+    "properties": {"value": {"type": "object", "anyOf": [has("trait"), has("own")]}},
+}
+_TIMES: Final[dict[str, Schema]] = {
+    "times": {"type": "number", "description": "Times this factor, rounded once; then both have to be numbers."}
 }
 
 WHERE: Final[dict[str, Schema]] = {"where": ref("conditions", "Only those that meet all of these.")}
@@ -124,11 +127,43 @@ EVENTS: Final[dict[str, Schema]] = {
             ref("condition"),
         ),
     },
-    "trait_operand": closed(
-        "Another trait",
-        {"trait": ref("key", "Key of the other trait.")},
-        {"times": {"type": "number", "description": "Times this factor, rounded once; then both have to be numbers."}},
-        description="Another trait of the same profile; false where it is missing.",
+    "trait_operand": {
+        "description": "A trait of the same profile, or an aggregate over its own events; false where it is missing.",
+        **chosen(
+            [
+                (
+                    has("own"),
+                    closed("Own aggregate", {"own": ref("own_aggregate", "Over the profile's own events.")}, _TIMES),
+                )
+            ],
+            closed("Another trait", {"trait": ref("key", "Key of the other trait.")}, _TIMES),
+        ),
+    },
+    "own_aggregate": closed(
+        "Aggregate over the profile's own events",
+        {
+            "did": ref("event_names", "Their name, some names, or null for any."),
+            "measure": {
+                "description": "What is measured of them.",
+                **chosen(
+                    [
+                        (
+                            {"type": "object"},
+                            closed(
+                                "Measure of a property",
+                                {},
+                                {name: ref("key", f"The {name} of it.") for name in ("sum", "mean", "min", "max")}
+                                | {"distinct": ref("key", "How many different values.")},
+                                minProperties=1,
+                                maxProperties=1,
+                            ),
+                        )
+                    ],
+                    enum("How many.", "count"),
+                ),
+            },
+        },
+        {**WHERE, "at": ref("local_times"), "window": ref("window")},
     ),
     "conditions": array(ref("condition"), 0, _CONDITIONS_MOST, "All must hold."),
     "condition": {

@@ -121,10 +121,18 @@ TIMES: Final[dict[str, Schema]] = {
     },
     "zone": {
         "title": "Zone",
-        "description": "The name of an IANA zone, or its table.",
+        "description": "The name of an IANA zone, or its table; in questions also the trait that profiles keep it in.",
         "type": ["string", "object"],
         **chosen(
             [
+                (
+                    {"type": "object", "required": ["trait"]},
+                    closed(
+                        "Zone of the profile",
+                        {"trait": ref("key", "The trait that has its name.")},
+                        {"else": text(1, 256, "Where that names none; the question's when left out.")},
+                    ),
+                ),
                 (
                     {"type": "object"},
                     closed(
@@ -143,7 +151,7 @@ TIMES: Final[dict[str, Schema]] = {
                         },
                         {"table": text(1, 256, "Release of the tables it is from.")},
                     ),
-                )
+                ),
             ],
             text(1, 256),
         ),

@@ -197,15 +197,15 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
 
 def _found(view: View, spec: dict[str, Any]) -> list[Found]:
     """Attempts with whose they are, numbered."""
-    return [(person, each, at) for person in view.people for at, each in enumerate(attempts(view, person, spec))]
+    return [(person, one, at) for person in view.people for at, one in enumerate(attempts(view, person, spec))]
 
 
 def _by_bucket(view: View, spec: dict[str, Any], buckets: Any) -> Table:
     """The same of each bucket of entries, groups ranked over all of them."""
     found = _found(view, spec)
     entered: dict[int, list[Found]] = {}
-    for each in found:
-        entered.setdefault(buckets.start(each[1].rows[min(each[1].rows)].time_ms), []).append(each)
+    for one in found:
+        entered.setdefault(buckets.start(one[1].rows[min(one[1].rows)].time_ms), []).append(one)
     shown, is_cut = _shown(spec, found)
     rows, names = [], list[str]()
     for start_ms, of_bucket in sorted(entered.items()):

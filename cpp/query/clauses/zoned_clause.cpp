@@ -1,0 +1,209 @@
+#include "query/clauses/zoned_clause.hpp"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "column/dictionary.hpp"
+#include "query/predicate.hpp"
+#include "query/zone_field.hpp"
+#include "query/zone_names.hpp"
+#include "store/profile_store.hpp"
+
+namespace cdp {
+namespace {
+
+const Node* field_of(const Node& node, std::string_view name) {
+  const auto found = std::ranges::find(node.fields, name, &std::pair<std::string_view, Node>::first);
+  return found == node.fields.end() ? nullptr : &found->second;
+}
+
+bool is_profile_zone(std::string_view name, const Node& node) {
+  return name == "zone" && node.type == Node::Type::kMap && field_of(node, "trait") != nullptr;
+}
+
+struct ProfileZone {
+  std::string trait;
+  std::string otherwise;  // empty: as if none were given
+};
+
+// Zones in the order of the document.
+void collect(const Node& node, const Path& path, std::vector<ProfileZone>& out) {
+  for (std::size_t i = 0; i < node.items.size(); ++i) collect(node.items[i], path.item(i), out);
+  for (const auto& [name, value] : node.fields) {
+    const Path at = path.field(name);
+    if (!is_profile_zone(name, value)) {
+      collect(value, at, out);
+      continue;
+    }
+    Fields fields(value, at);
+    ProfileZone zone;
+    zone.trait = parse_key(fields.require("trait", "the key of a trait"), fields.path("trait"));
+    if (const Node* otherwise = fields.take("else")) {
+      if (otherwise->type != Node::Type::kString) fail_expected(fields.path("else"), "the name of a zone", *otherwise);
+      zone.otherwise = parse_zone(*otherwise, fields.path("else"))->name();
+    }
+    fields.done();
+    out.push_back(std::move(zone));
+  }
+}
+
+// A copy whose texts are its own.
+struct Document {
+  std::deque<std::string> texts;
+  Node root;
+
+  std::string_view keep(std::string_view text) { return texts.emplace_back(text); }
+  // `zone` gives the name in place of the next profile's zone; empty: the field is left out. In the order of `collect`.
+  template <class ZoneOf>
+  Node copy(const Node& node, ZoneOf&& zone) {
+    Node out;
+    out.type = node.type;
+    out.integer = node.integer;
+    out.number = node.number;
+    out.text = keep(node.text);
+    for (const Node& item : node.items) out.items.push_back(copy(item, zone));
+    for (const auto& [name, value] : node.fields) {
+      if (!is_profile_zone(name, value)) {
+        out.fields.emplace_back(keep(name), copy(value, zone));
+        continue;
+      }
+      const std::string& given = zone();
+      if (given.empty()) continue;
+      Node named;
+      named.type = Node::Type::kString;
+      named.text = keep(given);
+      out.fields.emplace_back(keep(name), std::move(named));
+    }
+    return out;
+  }
+  Node copy_whole(const Node& node) {
+    Node out = node;
+    own_texts(out);
+    return out;
+  }
+
+ private:
+  void own_texts(Node& node) {
+    node.text = keep(node.text);
+    for (Node& item : node.items) own_texts(item);
+    for (auto& [name, value] : node.fields) {
+      name = keep(name);
+      own_texts(value);
+    }
+  }
+};
+
+using ZoneNames = std::vector<std::string>;  // one a profile's zone; empty: as if none were given
+
+// The clause with zones in place of those of a profile.
+std::shared_ptr<const PredicateSpec> clause_in(const Node& node, const ZoneNames& names, const Path& path,
+                                               const CalendarSpec& calendar) {
+  Document document;
+  std::size_t next = 0;
+  document.root = document.copy(node, [&]() -> const std::string& { return names[next++]; });
+  return parse_predicate(document.root, path, calendar);
+}
+
+struct ZonedSpec final : LocalClauseSpec {
+  Document document;
+  CalendarSpec calendar;
+  std::vector<ProfileZone> zones;
+
+  [[nodiscard]] std::unique_ptr<const FactClause> bind(const Version& version, const Moment& at) const override;
+  [[nodiscard]] std::string_view needs_question() const noexcept override {
+    return "a zone kept in a trait is for questions; a live segment names its zones";
+  }
+};
+
+class ZonedClause final : public FactClause {
+ public:
+  ZonedClause(const ZonedSpec& spec, const Version& version, const Moment& at)
+      : node_(spec.document.root), calendar_(spec.calendar), zones_(spec.zones), version_(version), at_(at) {
+    ZoneNames names;
+    for (const ProfileZone& zone : zones_) {
+      traits_.emplace_back();
+      if (const auto key = version.keys->find(zone.trait)) traits_.back() = KeyId{*key};
+      if (!traits_.back() && at.unknown != nullptr) at.unknown->traits.insert(zone.trait);
+      names.push_back(zone.otherwise);
+    }
+    static_cast<void>(
+        compiled(names));  // what it names and nobody knows is noted here; not by the threads of a question
+    at_.unknown = nullptr;
+  }
+
+  [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
+    std::int64_t until_ms = INT64_MAX;
+    ZoneNames names;
+    for (std::size_t i = 0; i < zones_.size(); ++i) names.push_back(zone_of(version, home, now_ms, i, until_ms));
+    const Truth truth = evaluate_profile(version, compiled(names), home, now_ms);
+    return {truth.value, std::min(truth.valid_until_ms, until_ms)};
+  }
+  [[nodiscard]] bool resolved() const noexcept override { return true; }  // of one question: nothing is bound again
+
+ private:
+  [[nodiscard]] std::string zone_of(const Version& version, Origin home, std::int64_t now_ms, std::size_t index,
+                                    std::int64_t& until_ms) const {
+    const std::string& otherwise = zones_[index].otherwise;
+    if (!traits_[index]) return otherwise;
+    const ProfileView::Seen seen = version.profiles->trait_at(home, *traits_[index], now_ms, *version.links);
+    until_ms = std::min(until_ms, seen.next_ms);
+    if (seen.value.type != ValueType::kString) return otherwise;
+    const std::string_view name = version.strings->at(static_cast<std::uint32_t>(seen.value.bits));
+    if (zones().has(name)) return std::string(name);
+    const std::shared_ptr<const ZoneNameSet> known = zone_names();
+    if (known == nullptr)
+      throw Error(Family::kBadQuery, code::kQueryZoneNames, "the names of zones have not been set", "zone");
+    if (!known->contains(name)) return otherwise;
+    throw Error(Family::kBadQuery, code::kQueryZoneNeeded, "the table of a zone has not been added", std::string(name));
+  }
+
+  const Predicate& compiled(const ZoneNames& names) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = compiled_.find(names);
+    if (found != compiled_.end()) return found->second;
+    const std::shared_ptr<const PredicateSpec> spec = clause_in(node_, names, Path(), calendar_);
+    return compiled_.emplace(names, Predicate(*spec, version_, at_)).first->second;
+  }
+
+  Node node_;  // its texts are the spec's
+  CalendarSpec calendar_;
+  std::vector<ProfileZone> zones_;
+  const Version& version_;
+  Moment at_;
+  std::vector<std::optional<KeyId>> traits_;
+  mutable std::mutex mutex_;
+  mutable std::map<ZoneNames, Predicate> compiled_;  // nodes never move: references stay good
+};
+
+std::unique_ptr<const FactClause> ZonedSpec::bind(const Version& version, const Moment& at) const {
+  return std::make_unique<ZonedClause>(*this, version, at);
+}
+
+}  // namespace
+
+bool has_profile_zone(const Node& node) {
+  return std::ranges::any_of(node.items, has_profile_zone) || std::ranges::any_of(node.fields, [](const auto& field) {
+           return is_profile_zone(field.first, field.second) || has_profile_zone(field.second);
+         });
+}
+
+LocalClausePtr parse_zoned_clause(const Node& node, const Path& path, const CalendarSpec& calendar) {
+  constexpr std::array<std::string_view, 4> kOthers = {"and", "or", "not", "cell"};
+  if (node.type != Node::Type::kMap || !has_profile_zone(node)) return nullptr;
+  if (std::ranges::any_of(kOthers, [&](std::string_view name) { return field_of(node, name) != nullptr; }))
+    return nullptr;
+  auto out = std::make_shared<ZonedSpec>();
+  collect(node, path, out->zones);
+  ZoneNames names;
+  for (const ProfileZone& zone : out->zones) names.push_back(zone.otherwise);
+  static_cast<void>(clause_in(node, names, path, calendar));  // refuses what is wrong with the rest of it
+  out->document.root = out->document.copy_whole(node);
+  out->calendar = calendar;
+  return out;
+}
+
+}  // namespace cdp
