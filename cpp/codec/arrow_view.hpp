@@ -78,6 +78,14 @@ class ArrowCells {
     const std::int64_t at = first_ + row;
     return ((static_cast<const std::uint8_t*>(data_)[at >> 3] >> (at & 7)) & 1) != 0;
   }
+  // REQUIRES: T is as wide as the kind.
+  template <class T>
+  [[nodiscard]] T load(std::int64_t row) const noexcept {
+    T out;  // a producer need not align
+    std::memcpy(&out, static_cast<const char*>(data_) + (first_ + row) * static_cast<std::int64_t>(sizeof out),
+                sizeof out);
+    return out;
+  }
   [[nodiscard]] std::int64_t int_at(std::int64_t row) const noexcept {
     switch (type_->width) {
       case 1: return load<std::int8_t>(row);
@@ -121,13 +129,6 @@ class ArrowCells {
   }
 
  private:
-  template <class T>
-  [[nodiscard]] T load(std::int64_t row) const noexcept {
-    T out;  // a producer need not align
-    std::memcpy(&out, static_cast<const char*>(data_) + (first_ + row) * static_cast<std::int64_t>(sizeof out),
-                sizeof out);
-    return out;
-  }
   template <class T>
   [[nodiscard]] std::int64_t offset(std::int64_t row) const noexcept {
     T out;

@@ -21,10 +21,14 @@ namespace cdp {
 
 struct DecodeContext {
   DecodeContext(std::span<const std::byte> bytes, const DecodeOptions& decode_options, CanonicalBatch& canonical)
+      : DecodeContext(bytes, bytes.size() / 64, decode_options, canonical) {}
+  // `expected`: about how many distinct texts there will be.
+  DecodeContext(std::span<const std::byte> bytes, std::size_t expected, const DecodeOptions& decode_options,
+                CanonicalBatch& canonical)
       : options(decode_options),
         reader(bytes),
         batch(canonical),
-        table_slots(static_cast<std::uint32_t>(std::bit_ceil(std::clamp<std::size_t>(bytes.size() / 64, 64, 2048)))),
+        table_slots(static_cast<std::uint32_t>(std::bit_ceil(std::clamp<std::size_t>(expected, 64, 2048)))),
         strings(canonical.strings, decode_options.hash_key, table_slots),
         record_begin(reader.position()),
         keys(decode_options.hash_key) {}

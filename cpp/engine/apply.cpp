@@ -7,6 +7,7 @@ namespace {
 
 // Then apply seals by itself, or waits for the seal at hand: of so many rows that the pause is of tens of milliseconds.
 constexpr std::size_t kTailRowsMost = 16 * std::size_t{limits::kTailRows};
+constexpr std::size_t kLoadedMost = 2;  // times what a seal is of while rows are loaded
 
 constexpr std::size_t kBatchesAtOnce = 16;
 
@@ -199,10 +200,10 @@ void Engine::Impl::apply_loop() {
   for (std::list<Work> work; take_work(work); work.clear()) {
     settle(work.front());
     const VersionPtr version = current.load();
-    if (options.background &&
-        (version->tail.size() >= limits::kTailBatches || tail_rows(*version) >= limits::kTailRows)) {
+    const std::size_t rows = tail_rows(*version), worth_it = seal_rows();
+    if (options.background && (version->tail.size() >= limits::kTailBatches || rows >= worth_it)) {
       order_wanted.notify_all();
-      if (tail_rows(*version) >= kTailRowsMost) try_seal(1);
+      if (rows >= std::max(kTailRowsMost, kLoadedMost * worth_it)) try_seal(1);
     }
     complete(work.front().group);
   }

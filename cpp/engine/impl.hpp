@@ -113,6 +113,7 @@ struct Engine::Impl {
   bool order_stopping = false;
   std::mutex order_mutex;  // held while sealing, and while merging: seal_now and compact wait their turn
   std::mutex merge_mutex;
+  std::atomic<std::chrono::steady_clock::rep> loading_until{0};  // rows come in bulk: seals are of many
   std::atomic<std::uint64_t> failed_seals{0};
   std::atomic<std::uint64_t> failed_merges{0};
 
@@ -170,7 +171,9 @@ struct Engine::Impl {
   static Tried attempt(std::atomic<std::uint64_t>& failures, Step&& step) noexcept;
   Tried try_seal(std::size_t minimum_rows) noexcept;
   void rest_after_failure(std::chrono::milliseconds& rest);
-  bool seal_once(std::size_t minimum_rows);
+  bool seal_once(std::size_t minimum_rows, Pool* helpers = nullptr);
+  void note_load(bool goes_on);
+  [[nodiscard]] std::size_t seal_rows() const noexcept;
   bool merge_once(bool drain_split, bool look_for_split);
   void publish_layers(std::vector<SealedLayer> layers, std::size_t sealed_batches);
   // recovery.cpp

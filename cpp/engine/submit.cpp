@@ -118,6 +118,7 @@ std::optional<Engine::LoadTicket> Engine::submit_rows(ArrowLoad& load, const Sub
   const DecodeOptions options = impl_->decode_options(submission);
   const auto began = StageTimes::Clock::now();
   std::optional<ArrowLoad::Slice> slice = load.next(options);
+  impl_->note_load(slice.has_value());
   if (!slice) return std::nullopt;
   impl_->stages.add(Stage::kDecode, StageTimes::Clock::now() - began);
   const Ticket ticket = impl_->enqueue_decoded(std::move(slice->decoded), submission);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -14,6 +15,11 @@
 
 namespace cdp {
 namespace {
+
+constexpr std::size_t kSharedRows = 64 << 10;  // fewer: one thread is done before another wakes
+
+constexpr std::size_t kFieldsAhead = 24;
+constexpr std::size_t kLineValues = 8;
 
 // A shape of one batch with its meanings in the store.
 struct SealShape {
@@ -175,8 +181,10 @@ class ColumnGather {
     shape_.resize(rows.size());
     values_.resize(rows.size());
     for (std::size_t at = 0; at < rows.size(); ++at) {
+      if (at + kFieldsAhead < rows.size()) __builtin_prefetch(&rows_.fields[rows[at + kFieldsAhead]]);
       const SealRows::Fields& fields = rows_.fields[rows[at]];
       __builtin_prefetch(fields.values);
+      __builtin_prefetch(fields.values + kLineValues - 1);  // mostly they reach into a second line
       values_[at] = fields.values;
       std::uint32_t& local = local_[fields.shape];
       if (local == kNone) {
@@ -304,49 +312,95 @@ std::vector<BlockRows> count_blocks(const RowKeys& keys, std::span<const std::ui
   return blocks;
 }
 
-std::shared_ptr<const Layer> seal_bucket(Bucket& bucket, const SealRows& rows, const Placement& placement,
-                                         std::uint64_t homed_sequence, ColumnGather& gather) {
-  RowKeys keys{rows.id, rows.time, {}, rows.name};
-  if (bucket.several_origins) keys.origin = rows.origin;
-  order_rows(keys, bucket.rows);
-  auto layer = std::make_shared<Layer>();
-  layer->partition = bucket.partition;
-  layer->row_count = bucket.rows.size();
-  layer->first_order = bucket.first_order;
-  layer->last_order = bucket.last_order;
-  layer->homed_sequence = homed_sequence;
-  const std::vector<ChunkCut> cuts = cut_chunks(count_blocks(keys, bucket.rows));
-  layer->chunks.reserve(cuts.size());
-  const ChunkPlace place{bucket.partition, bucket.shard, placement};
-  SliceRows slices;
+// A layer on its way: ordered and cut, then built chunk by chunk.
+struct LayerPlan {
+  Bucket* bucket = nullptr;
+  RowKeys keys;
+  std::vector<ChunkCut> cuts;
+  std::vector<std::size_t> first_row;  // of each cut, in the bucket
+  std::vector<std::shared_ptr<const Chunk>> chunks;
+};
+
+LayerPlan plan_layer(Bucket& bucket, const SealRows& rows) {
+  LayerPlan plan;
+  plan.bucket = &bucket;
+  plan.keys = {rows.id, rows.time, {}, rows.name};
+  if (bucket.several_origins) plan.keys.origin = rows.origin;
+  order_rows(plan.keys, bucket.rows);
+  plan.cuts = cut_chunks(count_blocks(plan.keys, bucket.rows));
+  plan.chunks.resize(plan.cuts.size());
   std::size_t first = 0;
-  for (const ChunkCut& cut : cuts) {
-    const auto chunk_rows = std::span<const std::uint32_t>{bucket.rows}.subspan(first, cut.row_count);
-    Chunk chunk = build_chunk(place, cut, keys, rows.names, chunk_rows, slices);
-    for (std::uint32_t code = 0; code < chunk.slices.size(); ++code) {
-      gather.gather(slices.of(code), chunk.slices[code].columns);
-    }
-    layer->chunks.push_back(std::make_shared<const Chunk>(std::move(chunk)));
+  for (const ChunkCut& cut : plan.cuts) {
+    plan.first_row.push_back(first);
     first += cut.row_count;
   }
+  return plan;
+}
+
+void build(LayerPlan& plan, std::size_t index, const SealRows& rows, const Placement& placement, ColumnGather& gather,
+           SliceRows& slices) {
+  const ChunkCut& cut = plan.cuts[index];
+  const ChunkPlace place{plan.bucket->partition, plan.bucket->shard, placement};
+  const auto chunk_rows =
+      std::span<const std::uint32_t>{plan.bucket->rows}.subspan(plan.first_row[index], cut.row_count);
+  Chunk chunk = build_chunk(place, cut, plan.keys, rows.names, chunk_rows, slices);
+  for (std::uint32_t code = 0; code < chunk.slices.size(); ++code) {
+    gather.gather(slices.of(code), chunk.slices[code].columns);
+  }
+  plan.chunks[index] = std::make_shared<const Chunk>(std::move(chunk));
+}
+
+std::shared_ptr<const Layer> layer_of(LayerPlan& plan, std::uint64_t homed_sequence) {
+  auto layer = std::make_shared<Layer>();
+  layer->partition = plan.bucket->partition;
+  layer->row_count = plan.bucket->rows.size();
+  layer->first_order = plan.bucket->first_order;
+  layer->last_order = plan.bucket->last_order;
+  layer->homed_sequence = homed_sequence;
+  layer->chunks = std::move(plan.chunks);
   return layer;
+}
+
+// What a thread needs to build chunks; the buffers are kept.
+struct Builder {
+  explicit Builder(const SealRows& rows) : gather(rows) {}
+  ColumnGather gather;
+  SliceRows slices;
+};
+
+// task(index, worker), by all of the pool or one behind the other.
+template <class Task>
+void run_all(Pool* pool, std::size_t count, unsigned threads, Task&& task) {
+  if (pool != nullptr) return pool->run(count, threads, task);
+  for (std::size_t index = 0; index < count; ++index) task(index, 0u);
 }
 
 }  // namespace
 
 std::vector<SealedLayer> seal(std::span<const std::shared_ptr<const TailBatch>> tail, const Placement& placement,
-                              const LinkView& links) {
+                              const LinkView& links, Pool* pool) {
   SealRows rows;
   Buckets buckets(placement.shard_count);
   collect_shapes(tail, rows);
   place_rows(tail, placement, links, rows, buckets);
-  ColumnGather gather(rows);
-  std::vector<SealedLayer> out;
   const std::vector<Bucket*> ordered = buckets.ordered();
   share_orders(ordered);
-  for (Bucket* bucket : ordered) {
-    out.push_back({bucket->shard, seal_bucket(*bucket, rows, placement, links.last_change(), gather)});
+  const unsigned threads = pool == nullptr || rows.id.size() < kSharedRows ? 1 : pool->helpers() + 1;
+  std::vector<LayerPlan> plans(ordered.size());
+  run_all(pool, plans.size(), threads,
+          [&](std::size_t index, unsigned) { plans[index] = plan_layer(*ordered[index], rows); });
+  std::vector<std::pair<std::size_t, std::size_t>> chunks;  // (plan, cut)
+  for (std::size_t plan = 0; plan < plans.size(); ++plan) {
+    for (std::size_t cut = 0; cut < plans[plan].cuts.size(); ++cut) chunks.emplace_back(plan, cut);
   }
+  std::vector<std::optional<Builder>> builders(threads);
+  run_all(pool, chunks.size(), threads, [&](std::size_t index, unsigned worker) {
+    if (!builders[worker]) builders[worker].emplace(rows);
+    const auto [plan, cut] = chunks[index];
+    build(plans[plan], cut, rows, placement, builders[worker]->gather, builders[worker]->slices);
+  });
+  std::vector<SealedLayer> out;
+  for (LayerPlan& plan : plans) out.push_back({plan.bucket->shard, layer_of(plan, links.last_change())});
   return out;
 }
 
