@@ -7,11 +7,12 @@
 #include <span>
 #include <vector>
 
-#include "base/pool.hpp"
 #include "store/retention.hpp"
 #include "store/version.hpp"
 
 namespace cdp {
+
+class Pool;  // base/pool.hpp
 
 // The rows of these tail batches as sealed layers, one a (shard, partition) that has rows, every layer with
 // homed_sequence = links.last_change(); those of one partition are a tier. Cost: ~60-90 ns a row with 6 properties.
@@ -21,8 +22,7 @@ struct SealedLayer {
   std::shared_ptr<const Layer> layer;
 };
 [[nodiscard]] std::vector<SealedLayer> seal(std::span<const std::shared_ptr<const TailBatch>> tail,
-                                            const Placement& placement, const LinkView& links,
-                                            Pool* pool = nullptr);
+                                            const Placement& placement, const LinkView& links, Pool* pool = nullptr);
 
 // The layers of one partition and stretch of the log, by shard; null where a shard has no rows. Rows of an origin lie in one
 // place of a tier, so tiers tell which of its rows came first; a shard merged by itself would lose that when profiles part

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/pool.hpp"
 #include "store/chunk_builder.hpp"
 #include "store/event_store.hpp"
 #include "store/links.hpp"
