@@ -582,7 +582,9 @@ class ArrowSlice {
   // ---- rows
 
   // Bits of the columns that have a value in this row. One row of them stands for all where every column is full.
-  [[nodiscard]] const std::uint64_t* present(std::uint32_t row) const noexcept { return &present_[row * stride_]; }
+  [[nodiscard]] const std::uint64_t* present(std::uint32_t row) const noexcept {
+    return present_.data() + std::size_t{row} * stride_;
+  }
 
   template <class Visit>
   void each_present(std::uint32_t row, Visit&& visit) const {
