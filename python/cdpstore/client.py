@@ -23,7 +23,7 @@ import msgspec
 from cdpstore.errors import BadQuery, CDPError, InvalidRequest, Unavailable
 from cdpstore.model import Ack, Record, Reject, StoreStats, Transition, encode_batch
 from cdpstore.rules import Rules
-from cdpstore.schema import Schema
+from cdpstore.schema import Schema, SchemaPage, joined
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
 from cdpstore.wire import (
     PROTOCOL_VERSION,
@@ -159,8 +159,15 @@ class AsyncClient(Writes[Awaitable[Ack]], Rules[Awaitable[int]]):
         return self.define(kind, name, body)
 
     async def schema(self) -> Schema:
-        """What has come in: event names, properties, traits, their types and volume; blocked names."""
-        return msgspec.convert(await self._ask(ReadSchema(self._take_id())), Schema)
+        """What has come in: event names, properties, traits, their types and volume; blocked names.
+
+        One of many thousand names comes in pages, each as of its own newest batch; all up to `watermark` is in it.
+        """
+        pages: list[SchemaPage] = []
+        while not pages or pages[-1].next is not None:
+            after = pages[-1].next if pages else None
+            pages.append(msgspec.convert(await self._ask(ReadSchema(self._take_id(), after)), SchemaPage))
+        return joined(pages)
 
     async def ping(self) -> None:
         """Returns when the server has read everything sent before."""

@@ -14,7 +14,7 @@ import structlog
 
 from cdpstore.errors import BadFrame, CDPError, InternalError, LimitExceeded, Unauthenticated
 from cdpstore.model import Ack, StoreStats, Transition
-from cdpstore.schema import Schema
+from cdpstore.schema import SchemaPage, page_of
 from cdpstore.server.access import Access
 from cdpstore.server.limits import (
     HELLO_BYTES,
@@ -241,8 +241,8 @@ class Connection(asyncio.Protocol):
         answer = self._services.store.group(message.kind, message.group_id, now_ms=self._services.clock.now_ms())
         return None if answer is None else answer.to_msgpack()
 
-    async def _schema(self, _: ReadSchema) -> Schema:
-        return await self._services.executor.query(self._services.store.schema)
+    async def _schema(self, message: ReadSchema) -> SchemaPage:
+        return await self._services.executor.query(lambda: page_of(self._services.store.schema(), message.after))
 
     async def _define(self, message: Define) -> int:
         body = checked_body(message.kind, bytes(message.body))

@@ -4,7 +4,7 @@
             ["query", id, spec, now_ms?]                      ["profile", id, ids | profile_id, events?, as_of_ms?]
             ["watch", id, name, after_cursor]                 ["define", id, kind, name, body | nil]
             ["cancel", id, request_id]                        ["ping", id]                ["stats", id]
-            ["schema", id]
+            ["schema", id, after?]
     server  ["reply", id, value]                              ["fault", id, code, message, path, retry_after_ms, family]
             ["push", id, transitions]                         id = that of the watch
 
@@ -98,7 +98,9 @@ class ReadGroup(_Message, frozen=True, tag="group"):
 
 
 class ReadSchema(_Message, frozen=True, tag="schema"):
-    """What has come in: the fields of `cdpstore.schema.Schema`."""
+    """What has come in: the fields of `cdpstore.schema.SchemaPage`, of the entries behind `after`: a page's `next`."""
+
+    after: tuple[Annotated[int, msgspec.Meta(ge=0, le=2)], str, str] | None = None
 
 
 class Watch(_Message, frozen=True, tag="watch"):
