@@ -205,6 +205,7 @@ void Engine::Impl::apply_loop() {
       order_wanted.notify_all();
       if (rows >= std::max(kTailRowsMost, kLoadedMost * worth_it)) try_seal(1);
     }
+    if (sleepers.load() != 0) order_wanted.notify_all();
     complete(work.front().group);
   }
 }

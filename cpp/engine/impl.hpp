@@ -111,7 +111,8 @@ struct Engine::Impl {
   std::mutex publish_mutex;
   std::condition_variable order_wanted;  // on publish_mutex: the tail is long, or layers changed
   bool order_stopping = false;
-  std::mutex order_mutex;  // held while sealing, and while merging: seal_now and compact wait their turn
+  std::atomic<int> sleepers{0};  // threads that wait so long that they are to be woken by a new version
+  std::mutex order_mutex;        // held while sealing, and while merging: seal_now and compact wait their turn
   std::mutex merge_mutex;
   std::atomic<std::chrono::steady_clock::rep> loading_until{0};  // rows come in bulk: seals are of many
   std::atomic<std::uint64_t> failed_seals{0};
@@ -165,6 +166,7 @@ struct Engine::Impl {
   // order.cpp
   void seal_loop();
   void merge_loop();
+  void wait_for_work(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds wait);
   void reserve_loop();
   enum class Tried { kDone, kNothing, kFailed };
   template <class Step>

@@ -9,8 +9,10 @@ namespace cdp {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain{50};
-// A store in which nothing happens is looked at ever more seldom: a thousand of them must not keep a core awake.
+// A store in which nothing happens is looked at ever more seldom, and soon hardly at all: a thousand of them must not keep a
+// core awake (at one look a second of three threads they took a third of one). What is published wakes who sleeps that long.
 constexpr std::chrono::milliseconds kLookAgainMost{1'000};
+constexpr std::chrono::milliseconds kSleep = std::chrono::seconds(60);
 constexpr std::chrono::milliseconds kRestMost = std::chrono::seconds(10);
 // Under a stream faster than kTailRows in kSealPause, seals are of more rows, and so each row is merged less often.
 constexpr auto kSealPause = std::chrono::milliseconds(30);
@@ -19,8 +21,8 @@ constexpr auto kSplitPause = std::chrono::milliseconds(500);
 // While rows are loaded in bulk: fewer and larger layers, so that rows are merged less often (60 ns each). Larger ones still
 // do not fit a cache while they are sorted, and cost more than they save. 25 MB of tail.
 constexpr std::size_t kLoadRows = 256 << 10;
-constexpr std::chrono::milliseconds kLoadPauseMost{
-    250};  // between two slices: then the load is over, or waits for its source
+// Between two slices; after it the load is over, or waits for its source.
+constexpr std::chrono::milliseconds kLoadPauseMost{250};
 constexpr std::uint64_t kTailRowsAtOnce = 4 * std::uint64_t{limits::kTailRows};
 
 bool before(const std::shared_ptr<const Layer>& left, const std::shared_ptr<const Layer>& right) {
@@ -36,7 +38,7 @@ void insert_sorted(ShardLayers& shard, std::shared_ptr<const Layer> layer) {
 class Patience {
  public:
   std::chrono::milliseconds next(const VersionPtr& seen) noexcept {
-    wait_ = seen.get() == seen_ ? std::min(2 * wait_, kLookAgainMost) : kLookAgain;
+    wait_ = seen.get() != seen_ ? kLookAgain : wait_ < kLookAgainMost ? 2 * wait_ : kSleep;
     seen_ = seen.get();
     return wait_;
   }
@@ -128,6 +130,15 @@ void Engine::Impl::rest_after_failure(std::chrono::milliseconds& rest) {
   order_wanted.wait_for(lock, rest, [&] { return order_stopping; });
 }
 
+// REQUIRES: `lock` holds publish_mutex, and the wait was chosen by the version that is current: so whoever publishes the next
+// one sees that somebody sleeps.
+void Engine::Impl::wait_for_work(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds wait) {
+  const bool is_sleep = wait >= kSleep;
+  if (is_sleep) sleepers.fetch_add(1);
+  order_wanted.wait_for(lock, wait);
+  if (is_sleep) sleepers.fetch_sub(1);
+}
+
 void Engine::Impl::seal_loop() {
   auto sealed = std::chrono::steady_clock::now() - kSealPause;
   std::chrono::milliseconds rest{0};
@@ -139,7 +150,7 @@ void Engine::Impl::seal_loop() {
       const VersionPtr version = current.load();
       const std::uint64_t rows = tail_rows(*version);
       if (rows < seal_rows() && version->tail.size() < limits::kTailBatches) {
-        order_wanted.wait_for(lock, patience.next(version));
+        wait_for_work(lock, patience.next(version));
         if (order_stopping) return;
       } else if (const auto now = std::chrono::steady_clock::now();
                  rows < kTailRowsAtOnce && now < sealed + kSealPause) {
@@ -147,7 +158,7 @@ void Engine::Impl::seal_loop() {
         continue;
       }
     }
-    const Tried tried = try_seal(limits::kTailRows);
+    const Tried tried = try_seal(seal_rows());
     if (tried == Tried::kFailed) rest_after_failure(rest);
     if (tried != Tried::kDone) continue;
     rest = {};
@@ -176,7 +187,7 @@ void Engine::Impl::merge_loop() {
     rest = {};
     if (tried == Tried::kDone) continue;
     std::unique_lock lock(publish_mutex);
-    if (!order_stopping) order_wanted.wait_for(lock, patience.next(current.load()));
+    if (!order_stopping) wait_for_work(lock, patience.next(current.load()));
   }
 }
 
@@ -191,7 +202,7 @@ void Engine::Impl::reserve_loop() {
     }
     std::unique_lock lock(publish_mutex);
     if (order_stopping) return;
-    order_wanted.wait_for(lock, patience.next(current.load()));
+    wait_for_work(lock, patience.next(current.load()));
     if (order_stopping) return;
   }
 }
