@@ -4,7 +4,7 @@
 // columns, which is their shape. A bad row is a Reject with its place in the slice, the rest is kept; the rules and the codes are
 // those of records (docs/architecture.md). What breaks the interface throws (arrow_view.hpp).
 //
-// Cost an event of 6 properties, integer ids: ~60 ns. Columns are read in loops of their own width (arrow_loops.hpp), an integer
+// Columns are read in loops of their own width (arrow_loops.hpp), an integer
 // or an entry of a dictionary becomes text once, rows of one name and the same columns take over each other's shape.
 #pragma once
 

@@ -18,8 +18,8 @@ constexpr std::chrono::milliseconds kRestMost = std::chrono::seconds(10);
 constexpr auto kSealPause = std::chrono::milliseconds(30);
 // Rows that links misplaced are slow, not wrong, and searching for them costs: so only this often.
 constexpr auto kSplitPause = std::chrono::milliseconds(500);
-// While rows are loaded in bulk: fewer and larger layers, so that rows are merged less often (60 ns each). Larger ones still
-// do not fit a cache while they are sorted, and cost more than they save. 25 MB of tail.
+// While rows are loaded in bulk: fewer and larger layers, so that rows are merged less often. As many rows as the tail may
+// have at most otherwise.
 constexpr std::size_t kLoadRows = 256 << 10;
 // Between two slices; after it the load is over, or waits for its source.
 constexpr std::chrono::milliseconds kLoadPauseMost{250};
