@@ -246,6 +246,11 @@ bool Predicate::any_name() const noexcept { return state_->any_name; }
 bool Predicate::reads_rows() const noexcept { return state_->reads_rows; }
 const std::vector<KeyId>& Predicate::traits() const noexcept { return state_->traits; }
 bool Predicate::resolved() const noexcept { return state_->resolved; }
+const RowClause* Predicate::row_clause() const noexcept {
+  const Clause* clause = &state_->root;
+  if (clause->type == PredicateSpec::Type::kNot) clause = &clause->children.front();
+  return clause->rows.get();
+}
 
 void Predicate::evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch,
                               std::span<const std::uint64_t> candidates, std::span<std::uint64_t> out) const {

@@ -16,6 +16,8 @@
 
 namespace cdp {
 
+class RowClause;  // clauses/row_clause.hpp
+
 struct Truth {
   bool value = false;
   std::int64_t valid_until_ms = INT64_MAX;  // first instant at which the value may differ: may be early, never late
@@ -43,6 +45,8 @@ class Predicate {
   [[nodiscard]] const std::vector<KeyId>& traits() const noexcept;
   // False when it names an event, key or string that the store had not seen: bind again when dictionaries grow.
   [[nodiscard]] bool resolved() const noexcept;
+  // Of a predicate that is one clause on rows, or none of it (`not`): that clause; else null.
+  [[nodiscard]] const RowClause* row_clause() const noexcept;
 
  private:
   struct State;

@@ -122,9 +122,10 @@ class Execution {
  private:
   void run_task(std::size_t index, unsigned worker) {
     context_.budget->check();
-    if (where_ != nullptr && !select(plan_->tasks[index])) return;
-    if (!kind_->scans()) return;
     Task task = plan_->tasks[index];  // its own: the kind marks late profiles in it
+    task.budget = context_.budget;
+    if (where_ != nullptr && !select(task)) return;
+    if (!kind_->scans()) return;
     if (partials_[worker] == nullptr) partials_[worker] = kind_->make_partial();
     Partial& partial = *partials_[worker];
     std::vector<Row> rows;

@@ -70,6 +70,7 @@ struct SliceView {
 
 struct Task;
 struct ChunkPlaceInPlan;  // query/scan_plan.hpp
+class Budget;             // query/budget.hpp
 
 // One chunk as far as it lies inside the task.
 class ChunkView {
@@ -115,6 +116,7 @@ struct Task {
   std::vector<const Chunk*> chunks;     // by (partition, log order, first_id); sealed tail included
   std::span<const std::uint64_t> slow;  // bit (id − first_id); empty when no profile of the stripe is slow
   std::vector<std::uint64_t> late;      // same; filled by ordered kernels, sized on first use
+  Budget* budget = nullptr;  // of the query that runs it; looked at where profiles are gone through one by one
   [[nodiscard]] std::uint32_t size() const noexcept { return last_id - first_id; }
   [[nodiscard]] bool is_slow(std::uint32_t index) const noexcept {
     return !slow.empty() && ((slow[index >> 6] >> (index & 63)) & 1) != 0;

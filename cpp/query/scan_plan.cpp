@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "query/budget.hpp"
+
 namespace cdp {
 namespace {
 
@@ -329,6 +331,35 @@ void take_stretch(const LinkView& links, const Horizon* horizon, Origin home, co
   }
 }
 
+// Looks at the budget of a task every so many rows, and charges what is held while it is held.
+class Watched {
+ public:
+  explicit Watched(const Task& task) : budget_(task.budget) {}
+  ~Watched() {
+    if (budget_ != nullptr) budget_->release(held_bytes_);
+  }
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+  void hold(std::uint64_t size_bytes) {
+    if (budget_ == nullptr || size_bytes <= held_bytes_) return;
+    const std::uint64_t more = size_bytes - held_bytes_;
+    held_bytes_ = size_bytes;
+    budget_->charge(more);
+  }
+  void count(std::uint64_t rows) {
+    if (budget_ == nullptr || (counted_ += rows + kRowsAHome) < kRowsACheck) return;
+    counted_ = 0;
+    budget_->check();
+  }
+
+ private:
+  static constexpr std::uint64_t kRowsAHome = 16;  // what finding a profile costs beside its rows
+  static constexpr std::uint64_t kRowsACheck = 8'192;
+  Budget* budget_;
+  std::uint64_t held_bytes_ = 0;
+  std::uint64_t counted_ = 0;
+};
+
 }  // namespace
 
 void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<const NameId> names,
@@ -344,6 +375,9 @@ void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<con
   const LinkedProfiles linked(*task.version, *task.plan, names);
   const Horizon* horizon = task.plan->horizon ? &*task.plan->horizon : nullptr;
   std::vector<Row> rows;
+  Watched watched(task);
+  const std::uint64_t base_bytes = stretches.capacity() * 2 * sizeof(Stretch);  // sorting takes as much again
+  watched.hold(base_bytes);
   auto stretch = stretches.cbegin();
   for (std::uint32_t home = 0; home < homes.size(); ++home) {
     if (home + 1 < homes.size() && alone[home + 1] == 0) linked.prefetch(homes[home + 1]);
@@ -355,6 +389,8 @@ void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<con
       take_stretch(links, horizon, homes[home], *stretch, places[stretch->place], names_there, rows);
     }
     if (alone[home] != 0) order_events(rows);
+    watched.hold(base_bytes + rows.capacity() * sizeof(Row));
+    watched.count(rows.size());
     visit(homes[home], rows);
   }
 }

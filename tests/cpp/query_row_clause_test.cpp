@@ -2,7 +2,9 @@
 // told in Python (tests/oracle/test_event_clauses.py).
 #include "base/pool.hpp"
 #include "check.hpp"
+#include "query/budget.hpp"
 #include "query/predicate.hpp"
+#include "query/scan_plan.hpp"
 #include "query_model.hpp"
 
 namespace {
@@ -138,6 +140,42 @@ TEST("over tasks and by rows agree over several stripes") {
   QueryModel model(seed() + 200, {.origins = 40'000});
   model.grow(6, 300);
   check_store(model, pool);
+}
+
+// What a budget's end does to a clause over one task.
+std::string ended(QueryModel& model, std::string_view json, Budget& budget) {
+  const VersionPtr version = model.pin();
+  const auto bytes = pack_json(json);
+  const auto spec = parse_predicate(std::span<const std::uint8_t>(bytes));
+  const Predicate predicate(*spec, *version, {model.end_ms(), nullptr});
+  const auto plan = scan_plan(*version);
+  Task task = plan->tasks.front();
+  task.budget = &budget;
+  Scratch scratch;
+  std::array<std::uint64_t, kStripeWords> all{}, out{};
+  for (std::uint32_t id = 0; id < task.size(); ++id) all[id >> 6] |= std::uint64_t{1} << (id & 63);
+  try {
+    predicate.evaluate_task(task, model.end_ms(), scratch, all, out);
+  } catch (const Error& error) {
+    return std::string(error.code());
+  }
+  return {};
+}
+
+TEST("clauses that go through profiles one by one end with the budget inside a task") {
+  QueryModel model(seed() + 400, {.origins = 8'000});
+  for (int batch = 0; batch < 4; ++batch) model.add_batch(8'000);
+  model.seal_tail();
+  for (const char* json : {R"({"sequence": ["event 0", "event 1"]})", R"({"bucket": {"salt": "s"}})"}) {
+    Budget whole;
+    CHECK_EQ(ended(model, json, whole), std::string());
+    CHECK_EQ(whole.used_bytes(), std::uint64_t{0});  // what was held is given back
+    Budget cancelled;
+    cancelled.cancel();
+    CHECK_EQ(ended(model, json, cancelled), std::string("query.cancelled"));
+  }
+  Budget small(1'000);
+  CHECK_EQ(ended(model, R"({"sequence": ["event 0", "event 1"]})", small), std::string("query.memory"));
 }
 
 TEST("a truth stands until valid_until, whatever the time in between") {

@@ -90,6 +90,30 @@ def test_evidence_is_the_newest_events(filled: Store) -> None:
     assert line["evidence"][0]["time"] == datetime(2024, 1, 9, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("clause", "days"),
+    [
+        ({"sequence": ["Charged", "Viewed"]}, [9, 8]),  # of several beginnings the latest
+        ({"sequence": ["Charged", "Viewed"], "within": "1d"}, [9, 8]),
+        ({"sequence": ["Charged", "Charged"], "count": {"op": "ge", "value": 2}}, [5, 1]),
+        ({"sequence": ["Viewed", "Charged"]}, []),
+        ({"sequence": ["Charged", "Viewed"], "without": "Charged"}, [9, 8]),
+        ({"did": "Charged", "first_ever": "event"}, [1]),
+        ({"did": "Charged", "not_followed_by": "Charged", "within": "3d"}, [1]),
+        ({"did": "Charged", "not_followed_by": "Viewed", "within": "36h"}, [5, 1]),
+        ({"did": "Charged", "at": {"days_of_month": [2, 6]}}, [5, 1]),
+        ({"did_not": "Charged", "at": {"days_of_month": [2, 3]}}, [1]),
+        ({"share": {"event": "Charged", "property": "price", "values": [5, 40], "op": "gt", "value": 0.5}}, [8, 1]),
+    ],
+)
+def test_of_clauses_with_an_order_the_evidence_is_what_matched(
+    filled: Store, clause: dict[str, Any], days: list[int]
+) -> None:
+    (line,) = rows(filled.query({"kind": "explain", "ids": U1, "predicate": clause}, now_ms=NOW))
+    assert [(int(each["time"].timestamp() * 1000) - T) // DAY for each in line["evidence"]] == days
+    assert line["events"] == len(days)
+
+
 def test_what_retention_has_taken_is_no_evidence(filled: Store) -> None:
     filled.set_retention({"Charged": "7d"}, now_ms=NOW)
     (line,) = rows(filled.query(explain(did("Charged"), ids=U1), now_ms=NOW))

@@ -101,6 +101,12 @@ _dense_steps = (
         max_size=3,
     )
 )
+_dense_steps |= st.lists(
+    _some
+    | st.builds(lambda name: {"event": name, "anchored": True}, _some.filter(lambda event: isinstance(event, str))),
+    min_size=2,
+    max_size=5,
+)
 _excluded = st.builds(
     lambda name, first: {"event": name, **({"between": [first, first + 1]} if first else {})},
     _names,
@@ -181,6 +187,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"event_fills": "several_steps", "same_time": "later"}, "query.invalid", "event_fills"),
     ({"interval": "minute"}, "query.invalid", "interval"),
     ({"steps": []}, "query.invalid", "steps"),
+    ({"steps": ["A", {"event": "B", "anchored": True}]}, "query.invalid", "steps"),
+    ({"steps": ["A", {"event": "B", "anchored": 1}], "order": "any_order"}, "query.invalid", "steps[1].anchored"),
     ({"steps": [{"event": "A", "first": "ever"}]}, "query.invalid", "steps[0].first"),
     ({"steps": [{"event": "A", "first": "event"}] * 16}, "query.invalid", "steps[15].first"),
     ({"times": [{"within": "0s"}]}, "query.invalid", "times[0].within"),

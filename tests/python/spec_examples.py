@@ -119,6 +119,7 @@ _FUNNELS: Final = [
     *(_funnel(event_fills=fills, interval="day") for fills in ("one_step", "several_steps")),
     *(_funnel(window=window) for window in ({"step": "1h"}, {"session": "30m"})),
     *(_funnel(steps=[{"event": "A", "first": first}, "B"]) for first in ("event", "matching")),
+    _funnel(steps=["A", {"event": "B", "anchored": True}, "C"], order="any_order"),
     _funnel(steps=["A"], times=["mean", {"within": "1h"}]),
     {"kind": "funnel", "steps": ["A", "B"]},
 ]
@@ -434,6 +435,7 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_funnel(event_fills="several_steps", same_time="later"), "$.same_time"),
     (_funnel(event_fills="all"), "$.event_fills"),
     (_funnel(interval="minute"), "$.interval"),
+    (_funnel(steps=["A", {"event": "B", "anchored": True}]), "$.steps[1].anchored"),
     (_funnel(steps=[{"event": "A", "first": "ever"}, "B"]), "$.steps[0].first"),
     (_funnel(times=[{"within": "0d"}]), "$.times[0].within"),
     (_retention(order="any"), "$.order"),

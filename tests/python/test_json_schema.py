@@ -172,7 +172,7 @@ def test_what_a_builder_writes_is_a_question_of_the_schema(name: str) -> None:
         assert not faults(spec), spec
 
 
-@pytest.mark.parametrize("name", ["docs/queries.md", "docs/values.md"])
+@pytest.mark.parametrize("name", ["docs/queries.md", "docs/values.md", "docs/events.md"])
 def test_what_a_document_asks_is_a_question_of_the_schema(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     query = Store.query

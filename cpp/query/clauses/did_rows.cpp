@@ -75,6 +75,12 @@ class DidRows final : public RowClause {
     return truth;
   }
 
+  [[nodiscard]] std::vector<const Row*> evidence(const Version& version, Origin home, std::span<const Row> rows,
+                                                 std::int64_t now_ms) const override {
+    std::int64_t until_ms = INT64_MAX;
+    return find(version, home, rows, now_ms, until_ms);
+  }
+
  private:
   // The events that the measures are of.
   [[nodiscard]] Found find(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms,

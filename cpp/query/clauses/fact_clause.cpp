@@ -3,17 +3,24 @@
 #include <algorithm>
 #include <array>
 
+#include "query/budget.hpp"
 #include "query/predicate.hpp"
 #include "query/profile_mask.hpp"
 
 namespace cdp {
 
+namespace {
+constexpr std::uint32_t kProfilesACheck = 256;  // some of these clauses take a while for one
+}
+
 void FactClause::evaluate_task(const Task& task, std::int64_t now_ms, std::span<const std::uint64_t> candidates,
                                std::span<std::uint64_t> out) const {
+  std::uint32_t asked = 0;
   for (std::uint32_t word = 0; word < kStripeWords; ++word) {
     std::uint64_t found = 0;
     for (std::uint64_t left = candidates[word]; left != 0; left &= left - 1) {
       const auto bit = static_cast<std::uint32_t>(__builtin_ctzll(left));
+      if (task.budget != nullptr && ++asked % kProfilesACheck == 0) task.budget->check();
       if (evaluate(*task.version, task.origin(word * 64 + bit), now_ms).value) found |= std::uint64_t{1} << bit;
     }
     out[word] = found;

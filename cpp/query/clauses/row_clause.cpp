@@ -27,6 +27,16 @@ void RowsRead::add(const BoundSelector& selector, bool is_decisive) {
   decisive_open |= selector.open;
 }
 
+std::vector<const Row*> RowClause::evidence(const Version&, Origin, std::span<const Row> rows,
+                                            std::int64_t now_ms) const {
+  std::vector<const Row*> out;
+  for (const Row& row : rows) {
+    const bool is_read = read_.open || std::ranges::binary_search(read_.names, row.name);
+    if (is_read && row.time_ms <= now_ms) out.push_back(&row);
+  }
+  return out;
+}
+
 void RowClause::mark_decisive(const Task& task, Scratch& scratch, std::span<std::uint64_t> out) const {
   for (const Chunk* chunk : task.chunks) {
     ChunkView view(*chunk, task, scratch);

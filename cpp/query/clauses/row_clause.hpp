@@ -45,6 +45,10 @@ class RowClause {
   // The truth of no rows is the same for every profile, at all times.
   [[nodiscard]] virtual Truth evaluate(const Version& version, Origin home, std::span<const Row> rows,
                                        std::int64_t now_ms) const = 0;
+  // The rows that made it so, for an explanation, of the same rows: what it counted, the events of its matches; where a clause
+  // says nothing of its own those that it looked at. In event order.
+  [[nodiscard]] virtual std::vector<const Row*> evidence(const Version& version, Origin home, std::span<const Row> rows,
+                                                         std::int64_t now_ms) const;
   [[nodiscard]] const RowsRead& read() const noexcept { return read_; }
   // Candidates for which it holds; slow profiles get nonsense.
   void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,

@@ -37,24 +37,27 @@ struct SequenceSpec final : RowClauseSpec {
   [[nodiscard]] std::unique_ptr<const RowClause> bind(const Version& version, const Moment& at) const override;
 };
 
-// The chains of events that hold one value. Rows come in event order.
+// The chains of events that hold one value. Rows come in event order. With a `trace` the rows of matches are added to it.
 class Chains {
  public:
-  Chains(const std::vector<Gap>& gaps, std::int64_t within_ms)
-      : gaps_(&gaps), within_ms_(within_ms), ends_(gaps.size()) {}
+  Chains(const std::vector<Gap>& gaps, std::int64_t within_ms, std::vector<const Row*>* trace)
+      : gaps_(&gaps), within_ms_(within_ms), trace_(trace), ends_(gaps.size()) {}
 
   // A row that fills these steps (bits), and ends chains that pass over it when `breaks`. True when a match ends here.
-  bool add(std::int64_t time_ms, std::uint32_t steps, bool breaks) {
+  bool add(const Row& row, std::uint32_t steps, bool breaks) {
+    const std::int64_t time_ms = row.time_ms;
     ++row_;
     const std::size_t last = gaps_->size();
     // From the last step down: a row extends chains of earlier rows only.
     for (std::size_t step = last + 1; step-- > 0;) {
       if (((steps >> step) & 1) == 0) continue;
-      const std::int64_t start_ms = step == 0 ? time_ms : best_start(step - 1, time_ms);
-      if (start_ms == kNone) continue;
+      const Chain* before = step == 0 ? nullptr : best(step - 1, time_ms);
+      if (step != 0 && before == nullptr) continue;
+      const std::int64_t start_ms = before == nullptr ? time_ms : before->start_ms;
       if (step < last) {
-        ends_[step].waiting.push_back({time_ms, row_, start_ms});
+        ends_[step].waiting.push_back({time_ms, row_, start_ms, link_of(row, before)});
       } else if (time_ms - start_ms <= within_ms_) {
+        note_match(row, *before);
         for (Ends& ends : ends_) ends = {};
         return true;
       }
@@ -64,18 +67,36 @@ class Chains {
   }
 
  private:
-  static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::min();
+  static constexpr std::size_t kNoLink = std::numeric_limits<std::size_t>::max();
   struct Chain {
     std::int64_t time_ms = 0;  // of its last row
     std::uint64_t row = 0;
     std::int64_t start_ms = 0;
+    std::size_t link = kNoLink;  // its last row, when traced
+  };
+  struct RowLink {
+    const Row* row;
+    std::size_t before;
   };
   struct Ends {
     std::deque<Chain> waiting;  // for the gap's least
     std::deque<Chain> reached;  // ascending by row, descending by start
   };
 
-  std::int64_t best_start(std::size_t step, std::int64_t time_ms) {
+  std::size_t link_of(const Row& row, const Chain* before) {
+    if (trace_ == nullptr) return kNoLink;
+    links_.push_back({&row, before == nullptr ? kNoLink : before->link});
+    return links_.size() - 1;
+  }
+  void note_match(const Row& last, const Chain& before) {
+    if (trace_ == nullptr) return;
+    trace_->push_back(&last);
+    for (std::size_t link = before.link; link != kNoLink; link = links_[link].before)
+      trace_->push_back(links_[link].row);
+  }
+
+  // The chain up to this step that a row at this time goes on with; null when there is none.
+  const Chain* best(std::size_t step, std::int64_t time_ms) {
     Ends& ends = ends_[step];
     const Gap& gap = (*gaps_)[step];
     while (!ends.waiting.empty() && time_ms - ends.waiting.front().time_ms >= gap.least_ms) {
@@ -88,11 +109,13 @@ class Chains {
       return time_ms - chain.time_ms > gap.most_ms || chain.row < broken_;
     };
     while (!ends.reached.empty() && is_over(ends.reached.front())) ends.reached.pop_front();
-    return ends.reached.empty() ? kNone : ends.reached.front().start_ms;
+    return ends.reached.empty() ? nullptr : &ends.reached.front();
   }
 
   const std::vector<Gap>* gaps_;
   std::int64_t within_ms_;
+  std::vector<const Row*>* trace_;
+  std::vector<RowLink> links_;  // of chains, when traced
   std::vector<Ends> ends_;
   std::uint64_t row_ = 0;     // from 1
   std::uint64_t broken_ = 0;  // the last row that broke: chains that end before it are over
@@ -130,12 +153,23 @@ class Sequence final : public RowClause {
     return truth;
   }
 
+  // The events of the matches.
+  [[nodiscard]] std::vector<const Row*> evidence(const Version& version, Origin home, std::span<const Row> rows,
+                                                 std::int64_t now_ms) const override {
+    std::int64_t until_ms = INT64_MAX;
+    std::vector<const Row*> out;
+    count(version, home, rows, now_ms, until_ms, &out);
+    std::ranges::sort(out);  // rows lie in event order
+    out.erase(std::ranges::unique(out).begin(), out.end());
+    return out;
+  }
+
  private:
-  [[nodiscard]] std::uint64_t count(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms,
-                                    std::int64_t& until_ms) const {
+  std::uint64_t count(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms,
+                      std::int64_t& until_ms, std::vector<const Row*>* trace = nullptr) const {
     const BoundWindow::Now window = window_.at(version, home, now_ms);
     std::uint64_t matches = 0;
-    Chains all(gaps_, within_ms_);
+    Chains all(gaps_, within_ms_, trace);
     std::map<std::string, Chains> by_value;
     for (const Row& row : rows) {
       std::uint32_t steps = 0;
@@ -145,11 +179,11 @@ class Sequence final : public RowClause {
       const bool breaks = without_ && without_->matches(row, now_ms, until_ms);
       if ((steps == 0 && !breaks) || !window.holds(row.time_ms, until_ms)) continue;
       if (!is_held_) {
-        matches += all.add(row.time_ms, steps, breaks) ? 1 : 0;
+        matches += all.add(row, steps, breaks) ? 1 : 0;
       } else if (hold_) {
         for (const std::string& value : held_values(property(row, *hold_), *version.strings)) {
-          Chains& chains = by_value.try_emplace(value, gaps_, within_ms_).first->second;
-          matches += chains.add(row.time_ms, steps, breaks) ? 1 : 0;
+          Chains& chains = by_value.try_emplace(value, gaps_, within_ms_, trace).first->second;
+          matches += chains.add(row, steps, breaks) ? 1 : 0;
         }
       }
     }

@@ -56,6 +56,16 @@ class Share final : public RowClause {
     return truth;
   }
 
+  // Those with one of the values.
+  [[nodiscard]] std::vector<const Row*> evidence(const Version& version, Origin home, std::span<const Row> rows,
+                                                 std::int64_t now_ms) const override {
+    Counts counts;
+    std::vector<const Row*> out;
+    std::int64_t until_ms = INT64_MAX;
+    count(version, home, rows, now_ms, counts, until_ms, &out);
+    return out;
+  }
+
  private:
   using Group = std::pair<ValueType, std::uint64_t>;
   struct Counts {
@@ -64,7 +74,7 @@ class Share final : public RowClause {
   };
 
   void count(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms, Counts& out,
-             std::int64_t& until_ms) const {
+             std::int64_t& until_ms, std::vector<const Row*>* found = nullptr) const {
     const BoundWindow::Now window = window_.at(version, home, now_ms);
     for (const Row& row : rows) {
       if (!events_.matches(row, now_ms, until_ms) || !window.holds(row.time_ms, until_ms)) continue;
@@ -73,6 +83,7 @@ class Share final : public RowClause {
       if (value.type == ValueType::kNull) continue;
       if (by_ == SplitBy::kProperty ? values_.matches(value) : times_->matches(row.time_ms)) {
         ++out.hits;
+        if (found != nullptr) found->push_back(&row);
       } else if (!share_) {
         ++out.others[{value.type, value.bits}];
       }

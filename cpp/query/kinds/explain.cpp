@@ -10,7 +10,8 @@
 //   found            a trait's value; how many events a `did` counted; what a measure came to
 //   found_ms         when the trait got its value; when the newest of the events was
 //   start_ms, end_ms the window's borders, half-open; null where it is open
-//   events           how many events count; of clauses with an order of their own (sequence, share, ..): how many they looked at
+//   events           how many events count: those found, of a share those of the part, of a sequence those of its matches; of a
+//                    cell those that the question looked at
 //   evidence         the newest of them: event, time, and the properties that the clause names
 //
 // How: every clause evaluated on its own, as a live segment evaluates it. ~10 us a clause and what the profile's rows cost.
@@ -21,6 +22,7 @@
 #include "codec/msgpack_writer.hpp"
 #include "column/dictionary.hpp"
 #include "query/clauses/measure.hpp"
+#include "query/clauses/row_clause.hpp"
 #include "query/clauses/window.hpp"
 #include "query/kinds/breakdown.hpp"
 #include "query/kinds/kinds.hpp"
@@ -119,9 +121,7 @@ class ExplainKind final : public Kind {
       case PredicateSpec::Type::kTrait: find_trait(version, home, spec, now_ms, line); break;
       case PredicateSpec::Type::kDid: find_events(version, home, rows, spec, now_ms, line, counted); break;
       case PredicateSpec::Type::kRows:
-        for (const Row& row : rows) {
-          if (row.time_ms <= now_ms && reads(predicate, row.name)) counted.push_back(&row);
-        }
+        counted = predicate.row_clause()->evidence(version, home, rows, now_ms);
         note_events(version, counted, {}, line);
         break;
       default: break;

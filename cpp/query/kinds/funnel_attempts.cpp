@@ -35,6 +35,12 @@ class Walk {
         if (((rules.optional >> to) & 1) == 0) break;
       }
     }
+    for (std::uint32_t step = 0; step < rules.steps; ++step) {
+      const bool stands =
+          ((rules.anchored >> step) & 1) != 0 || (step > 0 && ((rules.anchored >> (step - 1)) & 1) != 0);
+      if (groups_.empty() || stands) groups_.push_back(0);
+      groups_.back() |= std::uint64_t{1} << step;
+    }
     for (std::size_t i = 0; rules.session_gap != 0 && i < rows.size(); ++i) {
       const bool goes_on = i != 0 && rows[i].time_ms - rows[i - 1].time_ms <= rules.session_gap;
       sessions_.push_back(i == 0 ? 0 : sessions_.back() + (goes_on ? 0 : 1));
@@ -91,7 +97,7 @@ class Walk {
     return mask;
   }
   [[nodiscard]] bool enters(std::size_t row) const noexcept {
-    const std::uint64_t wanted = rules_.order == Order::kAnyOrder ? all_ : 1;
+    const std::uint64_t wanted = rules_.order == Order::kAnyOrder ? groups_.front() : 1;
     return (rows_[row].selectors & wanted) != 0 && rules_.range.contains(rows_[row].time_ms);
   }
   [[nodiscard]] bool removes(const FunnelAttempt& attempt) const noexcept {
@@ -201,6 +207,8 @@ class Walk {
     filled.fill(SIZE_MAX);
     std::uint32_t done = 0;
     std::uint64_t seen = 0;
+    std::size_t group = 0;  // of steps in any order, that rows fill now
+    std::uint32_t in_group = 0;
     const std::size_t end = window_end(entry);
     out.next = end;
     for (std::size_t row = entry; row < end && done < rules_.steps; ++row) {
@@ -209,10 +217,14 @@ class Walk {
       std::uint32_t tried = 0;
       std::uint32_t more = 0;
       if (rules_.several) {
-        more = static_cast<std::uint32_t>(std::popcount(steps_at(row) & ~seen));
-        seen |= steps_at(row);
-      } else {
-        more = fill(row, filled, tried) ? 1 : 0;
+        while (group < groups_.size() && (steps_at(row) & groups_[group] & ~seen) != 0) {
+          more += static_cast<std::uint32_t>(std::popcount(steps_at(row) & groups_[group] & ~seen));
+          seen |= steps_at(row) & groups_[group];
+          if ((groups_[group] & ~seen) == 0) ++group;
+        }
+      } else if (fill(row, groups_[group], filled, tried)) {
+        more = 1;
+        if (++in_group == static_cast<std::uint32_t>(std::popcount(groups_[group]))) ++group, in_group = 0;
       }
       if (more == 0) {
         if (exclusions_at(row) == 0) continue;
@@ -228,13 +240,14 @@ class Walk {
     }
     return out;
   }
-  // Gives the row a step, moving others to other steps where need be.
-  [[nodiscard]] bool fill(std::size_t row, std::array<std::size_t, kStepsMax>& filled, std::uint32_t& tried) const {
-    for (std::uint64_t mask = steps_at(row); mask != 0; mask &= mask - 1) {
+  // Gives the row one of the steps, moving others to other steps where need be.
+  [[nodiscard]] bool fill(std::size_t row, std::uint64_t steps, std::array<std::size_t, kStepsMax>& filled,
+                          std::uint32_t& tried) const {
+    for (std::uint64_t mask = steps_at(row) & steps; mask != 0; mask &= mask - 1) {
       const auto step = static_cast<std::uint32_t>(std::countr_zero(mask));
       if (((tried >> step) & 1) != 0) continue;
       tried |= 1u << step;
-      if (filled[step] != SIZE_MAX && !fill(filled[step], filled, tried)) continue;
+      if (filled[step] != SIZE_MAX && !fill(filled[step], steps, filled, tried)) continue;
       filled[step] = row;
       return true;
     }
@@ -494,6 +507,7 @@ class Walk {
   const Budget* budget_;
   std::uint64_t all_;
   bool by_steps_ = false;
+  std::vector<std::uint64_t> groups_;  // any_order: steps that may be filled in any order, one group behind the other
   std::vector<Pair> pairs_;
   std::vector<std::vector<std::uint32_t>> places_;  // rows of each step, when by_steps_
   std::vector<std::uint32_t> sessions_;             // of each row, when the window is one

@@ -8,7 +8,8 @@
 // Exclusions are rows that must not lie between steps `from` and `to`. `clean`: paths over them are no paths. `drop`: the
 // best path ends in front of the first one, and an attempt that waits for its next step ends with it. `remove`: where an
 // attempt would end so, the whole profile is left out.
-// any_order: the number of steps that rows of the window can fill, each row one.
+// any_order: the number of steps that rows of the window can fill, each row one. An anchored step stands in its place: it is
+// filled when all steps before it are, and those behind it when it is.
 // A row may fill `several` steps when the rules say so: the next one, and so on, with the row that took the one before.
 // The window is of the entry, of each step and the next (`step_window`), or the entry's session: rows of the profile no further
 // than `session_gap` from one another.
@@ -43,6 +44,7 @@ struct FunnelRules {
 
   std::uint32_t steps = 0;
   std::uint32_t optional = 0;  // a bit a step
+  std::uint32_t anchored = 0;  // the same, of any_order
   Order order = Order::kInOrder;
   Attempt attempt = Attempt::kLongest;
   Count count = Count::kProfiles;

@@ -1,6 +1,6 @@
 // The fields of a funnel and which of them go together. Steps are numbered from 1, as the columns of the answer are.
 //
-//   "steps": [selector | {selector's fields, "optional"?: bool, "first"?: "event" | "matching"}, ..] (1 to 32)
+//   "steps": [selector | {selector's fields, "optional"?: bool, "anchored"?: bool, "first"?: "event" | "matching"}, ..] (1 to 32)
 //   "window"?: duration ("7d") | {"calendar": unit} | {"step": duration} | {"session": gap} | null
 //   "order"?: "in_order" | "strict_steps" | "strict_all" | "any_order"
 //   "attempt"?: "longest" | "first_entry"          "count"?: "profiles" | "totals" | "all_entries"
@@ -37,7 +37,8 @@ void parse_steps(Fields& fields, FunnelSpec& out) {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Path item = path.item(i);
     const Extended own = take_field(steps[i], "first");
-    const Extended step = take_field(own.rest, "optional");
+    const Extended placed = take_field(own.rest, "anchored");
+    const Extended step = take_field(placed.rest, "optional");
     out.steps.push_back(parse_selector(step.rest, item));
     out.first.push_back(StepFirst::kNo);
     if (own.extra != nullptr && own.extra->type != Node::Type::kNull) {
@@ -47,6 +48,8 @@ void parse_steps(Fields& fields, FunnelSpec& out) {
       out.first.back() = text == kFirst[0] ? StepFirst::kEvent : StepFirst::kMatching;
       if (text == kFirst[0] && ++firsts > kFirstsMax) fail_invalid(first, "expected at most 15 steps of first events");
     }
+    if (placed.extra != nullptr && placed.extra->type != Node::Type::kNull)
+      out.rules.anchored |= static_cast<std::uint32_t>(read_bool(*placed.extra, item.field("anchored"))) << i;
     if (step.extra == nullptr || step.extra->type == Node::Type::kNull) continue;
     const Path optional = item.field("optional");
     if (!read_bool(*step.extra, optional)) continue;
@@ -198,6 +201,8 @@ void check_together(const FunnelSpec& spec, const Fields& fields) {
   const FunnelRules& rules = spec.rules;
   if (rules.optional != 0 && rules.order == Order::kAnyOrder)
     fail_invalid(fields.path("steps"), "steps in any order cannot be optional");
+  if (rules.anchored != 0 && rules.order != Order::kAnyOrder)
+    fail_invalid(fields.path("steps"), "anchored steps are for steps in any order");
   if (rules.grace != 0) {
     const Path path = fields.path("same_time");
     if (rules.order != Order::kInOrder) fail_invalid(path, "a grace is for steps in order");

@@ -24,17 +24,20 @@ Window = str | int | Mapping[str, Any] | None
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Step:
-    """A step, whether attempts may leave it out, and whether only a profile's first event takes it."""
+    """A step, and what it says of itself: left out or in its place, taken by a profile's first event alone."""
 
     selector: Selector
     optional: bool = False
     first: Literal["event", "matching"] | None = None
+    anchored: bool = False
 
     def spec(self) -> str | dict[str, Any]:
         """The step as a spec: its selector, with a field more for each that it says of itself."""
         own: Spec = {"optional": True} if self.optional else {}
         if self.first is not None:
             own["first"] = self.first
+        if self.anchored:
+            own["anchored"] = True
         return {**_map_of(self.selector), **own} if own else self.selector.spec()
 
 
@@ -133,11 +136,17 @@ def funnel(*steps: str | Selector | Step, window: Window = "7d") -> Funnel:
     return Funnel(steps=tuple(each if isinstance(each, Step) else step(each) for each in steps), window=window)
 
 
-def step(event: str | Selector, *, optional: bool = False, first: Literal["event", "matching"] | None = None) -> Step:
+def step(
+    event: str | Selector,
+    *,
+    optional: bool = False,
+    first: Literal["event", "matching"] | None = None,
+    anchored: bool = False,
+) -> Step:
     """A step of a funnel. `first`: only a profile's first ever event of these names takes it, if it meets the
-    conditions; or the first ever that meets them (`matching`).
+    conditions; or the first ever that meets them (`matching`). `anchored`: of steps in any order it keeps its place.
     """
-    return Step(to_selector(event), optional, first)
+    return Step(to_selector(event), optional, first, anchored)
 
 
 def _map_of(selector: Selector) -> dict[str, Any]:

@@ -469,7 +469,8 @@ def ruled_funnels() -> st.SearchStrategy[dict[str, Any]]:
         lambda event, which: {**_as_map(event), "first": which}, selectors(), st.sampled_from(["event", "matching"])
     )
     end = selectors() | selectors() | selectors() | first
-    middle = st.lists(selectors() | selectors() | optional | first, max_size=2)
+    anchored = st.builds(lambda event: {**_as_map(event), "anchored": True}, selectors())
+    middle = st.lists(selectors() | selectors() | optional | first | anchored, max_size=2)
     steps = st.builds(lambda first, inner, last: [first, *inner, last], end, middle, end) | end.map(lambda one: [one])
     between = st.tuples(st.integers(1, 2), st.integers(2, 4)).map(list)
     excluded = selectors() | st.builds(lambda event, pair: {**_as_map(event), "between": pair}, selectors(), between)
@@ -504,6 +505,8 @@ def mostly_sound(spec: dict[str, Any]) -> dict[str, Any]:
     unsound = set()
     if "exclude" not in spec:
         unsound.add("exclude_mode")
+    if any("anchored" in step for step in spec["steps"] if isinstance(step, dict)):
+        spec = {**spec, "order": "any_order"}
     if not any("property" in operand for operand in spec.get("breakdown", [])):
         unsound.add("attribution")
     if spec.get("count", "profiles") != "profiles":

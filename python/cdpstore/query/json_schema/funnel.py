@@ -45,6 +45,7 @@ FUNNEL: Final = kind(
                 "Step",
                 {
                     "optional": may("Attempts may leave it out; not the first nor the last."),
+                    "anchored": may("Of steps in any order: behind all before it, and in front of all behind it."),
                     "first": enum(
                         "Only a profile's first event of these names ever, if it meets where; or the first that does.",
                         *("event", "matching"),
@@ -161,6 +162,10 @@ FUNNEL: Final = kind(
     },
     dependentRequired={"exclude_mode": ["exclude"]},
     allOf=[
+        chosen(
+            [({"required": ["order"], "properties": {"order": {"const": "any_order"}}}, {})],
+            {"properties": {"steps": {"items": {"properties": {"anchored": {"const": False}}}}}},
+        ),
         chosen([(has("attribution"), BY_PROPERTY)], {}),
         chosen([({"required": ["same_time"], "properties": {"same_time": {"type": "object"}}}, _IN_ORDER_ONLY)], {}),
         chosen(

@@ -116,7 +116,8 @@ class _Walk:
 
     def _enters(self, place: int) -> bool:
         fills = self._fills[place]
-        enters = bool(fills) if self._spec["order"] == "any_order" else 0 in fills
+        any_order = self._spec["order"] == "any_order"
+        enters = any(self._stands(frozenset(), step) for step in fills) if any_order else 0 in fills
         return enters and self._view.in_range(self._rows[place])
 
     def _worth(self, steps: Iterable[int]) -> tuple[int, int, int]:
@@ -146,6 +147,17 @@ class _Walk:
         rows = {step: self._rows[place] for step, place in places.items()}
         return Attempt(rows, places, next_place, excluded)
 
+    def _stands(self, taken: frozenset[int], step: int) -> bool:
+        """Whether a step may be filled next: anchored ones keep their place among the others."""
+        before = range(step)
+        anchors = [at for at in before if at in self._spec["anchored"]]
+        needed = before if step in self._spec["anchored"] else range(anchors[-1] + 1) if anchors else ()
+        return all(at in taken for at in needed)
+
+    def _all_at_once(self, taken: frozenset[int], fills: set[int]) -> frozenset[int]:
+        more = {step for step in fills - taken if self._stands(taken, step)}
+        return self._all_at_once(taken | more, fills) if more else taken
+
     def _in_any_order(self, entry: int) -> Attempt:
         fillable: set[frozenset[int]] = {frozenset()}
         done: dict[int, int] = {}
@@ -153,8 +165,11 @@ class _Walk:
             if not self._in_window(entry, place):
                 continue
             if self._several:
-                fillable = {taken | self._fills[place] for taken in fillable}
-            fillable |= {taken | {step} for taken in fillable for step in self._fills[place]}
+                fillable = {self._all_at_once(taken, self._fills[place]) for taken in fillable}
+            else:
+                fillable |= {
+                    taken | {step} for taken in fillable for step in self._fills[place] if self._stands(taken, step)
+                }
             if max(map(len, fillable)) > len(done):
                 done |= dict.fromkeys(range(len(done), max(map(len, fillable))), place)
                 if len(done) == len(self._steps):

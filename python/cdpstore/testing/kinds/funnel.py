@@ -35,11 +35,8 @@ Found = tuple[Person, Attempt, int]
 def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     """Steps, window and every rule; which of them go together."""
     found = fields.require("steps", each(_step, 1, 32))
-    steps, optional = (
-        [step for step, _, _ in found],
-        {at for at, (_, is_optional, _) in enumerate(found) if is_optional},
-    )
-    first = [each for _, _, each in found]
+    steps, optional = [step for step, *_ in found], {at for at, own in enumerate(found) if own[1]}
+    first, anchored = [own[2] for own in found], {at for at, own in enumerate(found) if own[3]}
     events = [at for at, each in enumerate(first) if each == "event"]
     if len(events) > 15:
         bad(f"{fields.path('steps')}[{events[15]}].first", "expected at most 15 steps of first events")
@@ -59,6 +56,7 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
         "steps": steps,
         "optional": optional,
         "first": first,
+        "anchored": anchored,
         "window": window,
         "order": order,
         "attempt": attempt,
@@ -76,16 +74,17 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _step(node: Any, path: str) -> tuple[dict[str, Any], bool, str | None]:
+def _step(node: Any, path: str) -> tuple[dict[str, Any], bool, str | None, bool]:
     if not isinstance(node, Mapping):
-        return selector(node, path), False, None
-    rest = {name: value for name, value in node.items() if name not in ("optional", "first")}
+        return selector(node, path), False, None, False
+    rest = {name: value for name, value in node.items() if name not in ("optional", "first", "anchored")}
     parsed = selector(rest, path)
-    optional, first = node.get("optional"), node.get("first")
+    optional, first, anchored = node.get("optional"), node.get("first"), node.get("anchored")
     return (
         parsed,
         False if optional is None else boolean(optional, f"{path}.optional"),
         None if first is None else choice(["event", "matching"])(first, f"{path}.first"),
+        False if anchored is None else boolean(anchored, f"{path}.anchored"),
     )
 
 
@@ -166,6 +165,8 @@ def _attribution(fields: Fields, common: dict[str, Any], steps: int) -> Any:
 
 def _check_together(fields: Fields, own: dict[str, Any]) -> None:
     any_order = own["order"] == "any_order"
+    if own["anchored"] and not any_order:
+        bad(fields.path("steps"), "anchored steps are for steps in any order")
     if own["optional"] and any_order:
         bad(fields.path("steps"), "steps in any order cannot be optional")
     if isinstance(own["same_time"], dict):
