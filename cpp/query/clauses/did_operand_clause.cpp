@@ -4,52 +4,37 @@
 
 #include "query/clauses/did_clause.hpp"
 #include "query/clauses/kept_rows.hpp"
+#include "query/clauses/operand_tests.hpp"
 #include "query/predicate.hpp"
-#include "query/trait_operand.hpp"
 
 namespace cdp {
 namespace {
 
-template <class Visit>
-void each_test(PredicateSpec& did, Visit&& visit) {
-  for (Condition& condition : did.selector.where) visit(condition.test);
-  for (MeasureSpec& measure : did.measures) visit(measure.test);
-}
-
 class DidOperandClause final : public FactClause {
  public:
   DidOperandClause(const PredicateSpec& did, const Version& version, const Moment& at)
-      : did_(did), at_(at), selector_(bind_selector({did.selector.names, {}}, version, at)) {
-    each_test(did_, [&](const Test& test) {
-      if (test.operand) operands_.emplace_back(*test.operand, version, at);
-    });
-  }
+      : did_(did),
+        at_(at),
+        selector_(bind_selector({did.selector.names, {}}, version, at)),
+        operands_(did.selector.where, did.measures, version, at) {}
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
     PredicateSpec did = did_;
     std::int64_t until_ms = INT64_MAX;
-    auto operand = operands_.begin();
-    each_test(did, [&](Test& test) {
-      if (!test.operand) return;
-      const ProfileView::Seen seen = operand->operand(version, home, now_ms);
-      until_ms = std::min(until_ms, seen.next_ms);
-      test.value_test = (operand++)->test_of(seen.value);
-    });
+    operands_.put(version, home, now_ms, did.selector.where, did.measures, until_ms);
     const DidClause clause(did, version, at_);
     const std::vector<Row> rows = kept_rows(version, home, selector_, now_ms, until_ms);
     const Truth truth = clause.evaluate(rows, now_ms);
     return {truth.value, std::min(truth.valid_until_ms, until_ms)};
   }
   // What is bound for each profile anew resolves itself; names do not.
-  [[nodiscard]] bool resolved() const noexcept override {
-    return selector_.resolved && std::ranges::all_of(operands_, &BoundOperandTest::resolved);
-  }
+  [[nodiscard]] bool resolved() const noexcept override { return selector_.resolved && operands_.resolved(); }
 
  private:
   PredicateSpec did_;
   Moment at_;
-  BoundSelector selector_;                  // by names alone: whose rows are read
-  std::vector<BoundOperandTest> operands_;  // in the order of each_test
+  BoundSelector selector_;  // by names alone: whose rows are read
+  OperandTests operands_;
 };
 
 struct DidOperandSpec final : LocalClauseSpec {

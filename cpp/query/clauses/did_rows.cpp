@@ -8,11 +8,11 @@
 #include "query/clauses/kept_rows.hpp"
 #include "query/clauses/local_times.hpp"
 #include "query/clauses/measure.hpp"
+#include "query/clauses/operand_tests.hpp"
 #include "query/clauses/row_measure.hpp"
 #include "query/clauses/window.hpp"
 #include "query/held_values.hpp"
 #include "query/predicate.hpp"
-#include "query/trait_operand.hpp"
 
 namespace cdp {
 namespace {
@@ -163,41 +163,27 @@ std::unique_ptr<const RowClause> DidRowsSpec::bind(const Version& version, const
   return std::make_unique<DidRows>(*this, version, at);
 }
 
-// The conditions and thresholds that may have operands.
-template <class Visit>
-void each_test(DidRowsSpec& did, Visit&& visit) {
-  for (Condition& condition : did.events.selector.where) visit(condition.test);
-  for (MeasureSpec& measure : did.measures) visit(measure.test);
-}
-
 class DidRowsOperandClause final : public FactClause {
  public:
   DidRowsOperandClause(const DidRowsSpec& did, const Version& version, const Moment& at)
-      : did_(did), at_(at), names_(bind_selector({did.events.selector.names, {}}, version, at)) {
-    each_test(did_, [&](const Test& test) {
-      if (test.operand) operands_.emplace_back(*test.operand, version, at);
-    });
+      : did_(did),
+        at_(at),
+        names_(bind_selector({did.events.selector.names, {}}, version, at)),
+        operands_(did.events.selector.where, did.measures, version, at) {
     if (did_.ended_by) ended_by_ = bind_selector({did_.ended_by->selector.names, {}}, version, at);
   }
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
     DidRowsSpec did = did_;
     std::int64_t until_ms = INT64_MAX;
-    auto operand = operands_.begin();
-    each_test(did, [&](Test& test) {
-      if (!test.operand) return;
-      const ProfileView::Seen seen = operand->operand(version, home, now_ms);
-      until_ms = std::min(until_ms, seen.next_ms);
-      test.value_test = (operand++)->test_of(seen.value);
-    });
+    operands_.put(version, home, now_ms, did.events.selector.where, did.measures, until_ms);
     const DidRows clause(did, version, at_);
     const std::vector<Row> rows = kept_rows(version, home, all_names(), now_ms, until_ms);
     const Truth truth = clause.evaluate(version, home, rows, now_ms);
     return {truth.value, std::min(truth.valid_until_ms, until_ms)};
   }
   [[nodiscard]] bool resolved() const noexcept override {
-    return names_.resolved && (!ended_by_ || ended_by_->resolved) &&
-           std::ranges::all_of(operands_, &BoundOperandTest::resolved);
+    return names_.resolved && (!ended_by_ || ended_by_->resolved) && operands_.resolved();
   }
 
  private:
@@ -215,7 +201,7 @@ class DidRowsOperandClause final : public FactClause {
   Moment at_;
   BoundSelector names_;  // by names alone: whose rows are read
   std::optional<BoundSelector> ended_by_;
-  std::vector<BoundOperandTest> operands_;  // in the order of each_test
+  OperandTests operands_;
 };
 
 struct DidRowsOperandSpec final : LocalClauseSpec {

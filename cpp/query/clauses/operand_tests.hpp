@@ -1,0 +1,45 @@
+// The conditions and thresholds of a `did` whose right side is a profile's own value: bound once, then put down as plain
+// tests for one profile at a time.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "query/trait_operand.hpp"
+
+namespace cdp {
+
+class OperandTests {
+ public:
+  OperandTests(std::span<const Condition> conditions, std::span<const MeasureSpec> measures, const Version& version,
+               const Moment& at) {
+    const auto add = [&](const Test& test) {
+      if (test.operand) operands_.emplace_back(*test.operand, version, at);
+    };
+    for (const Condition& condition : conditions) add(condition.test);
+    for (const MeasureSpec& measure : measures) add(measure.test);
+  }
+
+  // Puts what remains for the profile into copies of what this was made of. `until_ms` is lowered to when an operand changes.
+  void put(const Version& version, Origin home, std::int64_t now_ms, std::span<Condition> conditions,
+           std::span<MeasureSpec> measures, std::int64_t& until_ms) const {
+    auto operand = operands_.begin();
+    const auto replace = [&](Test& test) {
+      if (!test.operand) return;
+      const ProfileView::Seen seen = operand->operand(version, home, now_ms);
+      until_ms = std::min(until_ms, seen.next_ms);
+      test.value_test = (operand++)->test_of(seen.value);
+    };
+    for (Condition& condition : conditions) replace(condition.test);
+    for (MeasureSpec& measure : measures) replace(measure.test);
+  }
+
+  [[nodiscard]] bool resolved() const noexcept { return std::ranges::all_of(operands_, &BoundOperandTest::resolved); }
+
+ private:
+  std::vector<BoundOperandTest> operands_;  // of the conditions, then of the measures
+};
+
+}  // namespace cdp
