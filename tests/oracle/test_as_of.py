@@ -10,7 +10,6 @@ from cdpstore.errors import BadQuery
 from cdpstore.query import did, profiles, trait, trend
 from cdpstore.testing import strategies
 from tests.oracle.scale import examples
-from tests.oracle.test_ways_of_answering import row_by_row
 from tests.oracle.twins import CARE, Twins
 
 T = 1_700_000_000_000
@@ -25,14 +24,10 @@ A, B = {"user_id": "a"}, {"user_id": "b"}
     st.lists(st.tuples(strategies.queries(), strategies.times()), min_size=1, max_size=3),
 )
 def test_a_question_of_the_past_is_that_of_the_model(history: Any, care: Any, questions: Any) -> None:
-    twins = Twins.of(history, care)
-    try:
+    with Twins.of(history, care) as twins:
         for question, as_of_ms in questions:
             asked = {**question, "as_of_ms": as_of_ms}
-            twins.ask(asked)
-            assert row_by_row(twins.real, asked, twins.now_ms) == twins.answer(asked)
-    finally:
-        twins.close()
+            twins.ask_both_ways(asked)
 
 
 @examples(40)
@@ -42,12 +37,9 @@ def test_a_question_of_the_past_is_that_of_the_model(history: Any, care: Any, qu
     st.lists(st.tuples(strategies.identities(), strategies.times()), min_size=1, max_size=4),
 )
 def test_a_profile_of_the_past_is_that_of_the_model(history: Any, care: Any, wanted: Any) -> None:
-    twins = Twins.of(history, care)
-    try:
+    with Twins.of(history, care) as twins:
         for ids, as_of_ms in wanted:
             twins.ask_profile(ids, {}, as_of_ms=as_of_ms)
-    finally:
-        twins.close()
 
 
 def _joined_and_parted(store: Any) -> Any:

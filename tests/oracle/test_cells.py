@@ -10,8 +10,7 @@ from cdpstore.errors import BadQuery
 from cdpstore.store import Store
 from cdpstore.testing import strategies
 from tests.oracle.scale import examples
-from tests.oracle.test_ways_of_answering import row_by_row
-from tests.oracle.twins import CARE, Twins
+from tests.oracle.twins import CARE, Twins, row_by_row
 
 T = 1_704_067_200_000
 DAY = 86_400_000
@@ -42,8 +41,7 @@ cares = st.lists(st.sampled_from(CARE), min_size=6, max_size=6)
 @examples(30)
 @given(histories, cares, strategies.funnels().map(_plain))
 def test_as_many_reached_and_lost_a_step_as_the_funnel_says(history: Any, care: Any, question: Any) -> None:
-    twins = Twins.of(history, care)
-    try:
+    with Twins.of(history, care) as twins:
         try:
             answer = twins.real.query(question, now_ms=twins.now_ms)
         except BadQuery:
@@ -58,16 +56,13 @@ def test_as_many_reached_and_lost_a_step_as_the_funnel_says(history: Any, care: 
                 assert _behind(twins, question, {"reached": number, **group}) == count
                 if number > 1:
                     assert _behind(twins, question, {"lost": number, **group}) == steps[number - 2] - count
-    finally:
-        twins.close()
 
 
 @pytest.mark.timeout(900)
 @examples(30)
 @given(histories, cares, strategies.retentions().map(_plain))
 def test_as_many_are_in_a_cell_of_a_retention_as_it_says(history: Any, care: Any, question: Any) -> None:
-    twins = Twins.of(history, care)
-    try:
+    with Twins.of(history, care) as twins:
         try:
             answer = twins.real.query(question, now_ms=twins.now_ms)
         except BadQuery:
@@ -79,8 +74,6 @@ def test_as_many_are_in_a_cell_of_a_retention_as_it_says(history: Any, care: Any
             at = {"cohort_ms": cohort_ms, "period": period, **group}
             assert _behind(twins, question, at) == profiles
             assert _behind(twins, question, {**at, "returned": False}) == eligible - profiles
-    finally:
-        twins.close()
 
 
 @pytest.mark.timeout(900)
@@ -94,8 +87,7 @@ def test_as_many_are_in_a_cell_of_a_trend_as_are_unique_there(
         question["interval"] = question["interval"][0]
     if not in_unit and not question.keys() & {"rolling", "cumulative"}:
         question.pop("interval", None)
-    twins = Twins.of(history, care)
-    try:
+    with Twins.of(history, care) as twins:
         answer = twins.real.query(question, now_ms=twins.now_ms)
         names = [name for name in ("series", "start_ms") if name in answer.names]
         groups = len(question.get("breakdown", []))
@@ -104,8 +96,6 @@ def test_as_many_are_in_a_cell_of_a_trend_as_are_unique_there(
             if groups:
                 at["group"] = list(row[len(names) : len(names) + groups])
             assert _behind(twins, question, at) == row[-1]
-    finally:
-        twins.close()
 
 
 def _event(who: str, day: float, name: str) -> dict[str, Any]:

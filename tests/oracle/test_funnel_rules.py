@@ -14,7 +14,6 @@ from cdpstore.query import funnel, named, step
 from cdpstore.store import Store
 from cdpstore.testing import ModelStore, strategies
 from tests.oracle.scale import examples
-from tests.oracle.test_ways_of_answering import row_by_row
 from tests.oracle.twins import CARE, Twins, table_key
 
 T = 1_700_000_000_000
@@ -55,13 +54,9 @@ _dense_windows = st.sampled_from(
     st.lists(strategies.ruled_funnels(), min_size=1, max_size=6),
 )
 def test_funnels_of_any_rules_answer_as_the_model(history: Any, care: Any, questions: Any) -> None:
-    twins = Twins.of(history, care)
-    try:
+    with Twins.of(history, care) as twins:
         for question in questions:
-            twins.ask(question)
-            assert twins.answer(question) == row_by_row(twins.real, question, twins.now_ms), question
-    finally:
-        twins.close()
+            twins.ask_both_ways(question)
 
 
 _names = st.sampled_from("ABCX")

@@ -11,8 +11,7 @@ from cdpstore.query import changes, did, overlap, trait
 from cdpstore.store import Store
 from cdpstore.testing import ModelStore, strategies
 from tests.oracle.scale import examples
-from tests.oracle.test_ways_of_answering import row_by_row
-from tests.oracle.twins import CARE, Twins
+from tests.oracle.twins import CARE, Twins, row_by_row
 
 T = 1_704_067_200_000
 DAY = 86_400_000
@@ -46,8 +45,7 @@ def test_combinations_are_those_of_the_model(history: Any, care: Any, segments: 
     if where is not None:
         spec["where"] = where
     try:
-        twins.ask(spec)
-        assert row_by_row(twins.real, spec, twins.now_ms) == twins.answer(spec)
+        twins.ask_both_ways(spec)
     finally:
         twins.close()
 

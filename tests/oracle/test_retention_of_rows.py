@@ -49,17 +49,18 @@ def filled(history: Sequence[Any], care: Sequence[str], rules: Sequence[tuple[bo
     return twins
 
 
+def _ask_after(wait_ms: int, history: Any, care: Any, rules: Any, questions: Any) -> None:
+    with filled(history, care, rules) as twins:
+        for question in questions:
+            twins.ask(question, now_ms=twins.now_ms + wait_ms)
+
+
 @examples(60)
 @given(strategies.histories(), cares, changes, st.lists(strategies.queries(), min_size=1, max_size=5), when)
 def test_every_answer_is_without_the_rows_that_are_past(
     history: Any, care: Any, rules: Any, questions: Any, wait_ms: int
 ) -> None:
-    twins = filled(history, care, rules)
-    try:
-        for question in questions:
-            twins.ask(question, now_ms=twins.now_ms + wait_ms)
-    finally:
-        twins.close()
+    _ask_after(wait_ms, history, care, rules, questions)
 
 
 @examples(30)
@@ -161,12 +162,7 @@ def _agree(store: Store, predicates: list[Any], now_ms: int) -> None:
 @examples(60 * LONG)
 @given(strategies.histories(), cares, changes, st.lists(strategies.queries(), min_size=1, max_size=5), when)
 def test_very_many(history: Any, care: Any, rules: Any, questions: Any, wait_ms: int) -> None:
-    twins = filled(history, care, rules)
-    try:
-        for question in questions:
-            twins.ask(question, now_ms=twins.now_ms + wait_ms)
-    finally:
-        twins.close()
+    _ask_after(wait_ms, history, care, rules, questions)
 
 
 # ---- stories

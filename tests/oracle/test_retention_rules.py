@@ -14,7 +14,6 @@ from cdpstore.query import retention
 from cdpstore.store import Store
 from cdpstore.testing import ModelStore, strategies
 from tests.oracle.scale import examples
-from tests.oracle.test_ways_of_answering import row_by_row
 from tests.oracle.twins import CARE, Twins, table_key
 
 NOW = 1_705_000_000_000
@@ -89,13 +88,9 @@ def test_the_largest_groups_are_told_and_the_rest_is_one(store: Any) -> None:
     st.sampled_from([0, 0, 5 * DAY]),
 )
 def test_retentions_of_any_rules_answer_as_the_model(history: Any, care: Any, questions: Any, wait_ms: int) -> None:
-    twins = Twins.of(history, care)
-    try:
+    with Twins.of(history, care) as twins:
         for question in questions:
-            twins.ask(question, now_ms=twins.now_ms + wait_ms)
-            assert twins.answer(question) == row_by_row(twins.real, question, twins.now_ms), question
-    finally:
-        twins.close()
+            twins.ask_both_ways(question, now_ms=twins.now_ms + wait_ms)
 
 
 _HOURS = st.integers(0, 24 * 12)

@@ -7,20 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdpstore._core import CoreError
-from cdpstore.errors import from_core
-from cdpstore.query import to_spec
-from cdpstore.store import Store, _table
-from cdpstore.table import Table
+from cdpstore.store import Store
 from cdpstore.testing import strategies
 from cdpstore.testing.strategies import DAY_MS, Batch
 from tests.oracle.scale import LONG, examples
-from tests.oracle.twins import CARE, Twins, outcome
+from tests.oracle.twins import CARE, Twins, outcome, row_by_row
 
 pytestmark = pytest.mark.timeout(900)  # as in test_store_equals_model
 
@@ -39,18 +34,6 @@ def _feed(store: Store, history: list[Batch], care: list[str]) -> None:
 
 def _answers(store: Store, questions: list[Any], now_ms: int) -> list[Any]:
     return [outcome(lambda question=question: store.query(question, now_ms=now_ms)) for question in questions]
-
-
-def row_by_row(store: Store, question: Any, now_ms: int) -> Any:
-    packed = msgpack.packb(to_spec(question), datetime=True)
-
-    def ask() -> Table:
-        try:
-            return _table(store._engine.query(packed, now_ms, force_rows=True))
-        except CoreError as error:
-            raise from_core(*error.args) from None
-
-    return outcome(ask)
 
 
 @examples(40)

@@ -5,9 +5,13 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, Self
 
-from cdpstore.errors import BadQuery, LimitExceeded
+import msgpack
+
+from cdpstore._core import CoreError
+from cdpstore.errors import BadQuery, LimitExceeded, from_core
 from cdpstore.model import Ack, Event, Operation, milliseconds_of
-from cdpstore.store import Store
+from cdpstore.query import to_spec
+from cdpstore.store import Store, _table
 from cdpstore.table import ProfileAnswer, Table
 from cdpstore.testing import ModelStore
 from cdpstore.testing.strategies import Batch
@@ -32,6 +36,12 @@ class Twins:
             twins.append(batch)
             twins.care(what)
         return twins
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Ends the real one's threads."""
@@ -61,12 +71,31 @@ class Twins:
         """What the real one says, in a form that compares."""
         return outcome(lambda: self.real.query(spec, now_ms=self.now_ms if now_ms is None else now_ms))
 
+    def ask_both_ways(self, spec: Mapping[str, Any], *, now_ms: int | None = None) -> None:
+        """As `ask`; and the real one answers row by row as by its kernels."""
+        at_ms = self.now_ms if now_ms is None else now_ms
+        self.ask(spec, now_ms=at_ms)
+        assert row_by_row(self.real, spec, at_ms) == self.answer(spec, at_ms), f"{spec} at {at_ms}"
+
     def ask_profile(self, ids: Any, events: Mapping[str, Any] | None = None, *, as_of_ms: int | None = None) -> None:
         """One profile from both."""
         when = {"now_ms": self.now_ms} if as_of_ms is None else {"as_of_ms": as_of_ms}
         expected = self.model.profile(ids, events=events, **when)
         answer = self.real.profile(ids, events=events, **when)
         assert _profile_key(answer) == _profile_key(expected)
+
+
+def row_by_row(store: Store, question: Any, now_ms: int) -> Any:
+    """The outcome of a question where every profile is looked at by its rows: the plain meaning of each kind."""
+    packed = msgpack.packb(to_spec(question), datetime=True)
+
+    def ask() -> Table:
+        try:
+            return _table(store._engine.query(packed, now_ms, force_rows=True))
+        except CoreError as error:
+            raise from_core(*error.args) from None
+
+    return outcome(ask)
 
 
 def reads(store: Any, now_ms: int, ids: Sequence[Any]) -> list[Any]:
