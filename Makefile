@@ -57,6 +57,10 @@ $(STAMPS)/bench: pyproject.toml $(STAMPS)/dev
 	$(install) --group bench
 	touch $@
 
+$(STAMPS)/long: pyproject.toml $(STAMPS)/dev
+	$(install) --group long
+	touch $@
+
 # The package as an editable install, built as shipped, with the C++ tests beside it in build/python/tests.
 $(STAMPS)/package: pyproject.toml $(cpp_sources) $(STAMPS)/dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(install) --no-build-isolation \
@@ -73,7 +77,7 @@ demo: $(STAMPS)/package
 test: $(STAMPS)/package
 	$(BIN)/python -m pytest -q -n 2 tests
 
-long: $(STAMPS)/package
+long: $(STAMPS)/package $(STAMPS)/long
 	CDPSTORE_LONG=10 $(BIN)/python -m pytest -q -n 2 --timeout 3600 -m "long or not long" tests
 
 bench: $(STAMPS)/package $(STAMPS)/bench

@@ -1,9 +1,9 @@
-"""Stories by the book (`tests/cases/segments`, `identity`, `calendars`): what happened, and what is then answered,
-worked out by hand, for the engine and for the model.
+"""Stories by the book (`tests/cases/segments`, `identity`, `calendars`, and `stories` of the kinds of questions): what
+happened, and what is then answered, worked out by hand, for the engine and for the model.
 
 A file: `records` in their order: `[name, time, {"who": user id or "~anonymous id", property: value}]` is an event,
 a map is a record with `time` and `$time` in words, an unmerge `of` the record of that number (from 0); `now`; `ask`:
-`spec`, and `members` (user ids) or `columns` and `rows`, instants in words where a column's name ends in `_ms`.
+`spec`, and `members` (user ids) or `columns` and `rows`, instants in words where a name ends in `_ms`, also in specs.
 """
 
 import json
@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from cdpstore.model import milliseconds_of
+from cdpstore.table import Table
+from tests.oracle.twins import table_key
 
 BOOK = Path(__file__).parents[1] / "cases"
-CASES = sorted(path for name in ("segments", "identity", "calendars") for path in (BOOK / name).glob("*.json"))
+FOLDERS = ("segments", "identity", "calendars", "*/stories")
+CASES = sorted(path for folder in FOLDERS for path in BOOK.glob(f"{folder}/*.json"))
 
 
 def _milliseconds(text: str) -> int:
@@ -30,8 +33,13 @@ def _ids(who: str) -> dict[str, str]:
 def _with_instants(value: Any) -> Any:
     if isinstance(value, dict):
         timed = isinstance(value.get("$time"), str)
-        return {"$time": _milliseconds(value["$time"])} if timed else {k: _with_instants(v) for k, v in value.items()}
+        return {"$time": _milliseconds(value["$time"])} if timed else {k: _instant(k, v) for k, v in value.items()}
     return [_with_instants(item) for item in value] if isinstance(value, list) else value
+
+
+def _instant(name: str, value: Any) -> Any:
+    """Under a name that ends in `_ms` a text is an instant."""
+    return _milliseconds(value) if name.endswith("_ms") and isinstance(value, str) else _with_instants(value)
 
 
 def _record(each: Any, sequences: list[int]) -> dict[str, Any]:
@@ -56,11 +64,7 @@ def _record(each: Any, sequences: list[int]) -> dict[str, Any]:
     return _with_instants(record)
 
 
-def _cell(name: str, cell: Any) -> Any:
-    return _milliseconds(cell) if name.endswith("_ms") and isinstance(cell, str) else cell
-
-
-@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", CASES, ids=lambda path: str(path.relative_to(BOOK).with_suffix("")))
 def test_a_story_of_the_book(store: Any, path: Path) -> None:
     case = json.loads(path.read_text())
     now_ms, sequences = _milliseconds(case["now"]), list[int]()
@@ -76,7 +80,5 @@ def test_a_story_of_the_book(store: Any, path: Path) -> None:
             assert [row[0] for row in answer.rows()] == sorted(members), ask["why"]
         else:
             assert list(answer.names) == ask["columns"], ask["why"]
-            expected = [
-                [_cell(name, cell) for name, cell in zip(answer.names, row, strict=True)] for row in ask["rows"]
-            ]
-            assert sorted(map(list, answer.rows()), key=repr) == sorted(expected, key=repr), ask["why"]
+            rows = [[*map(_instant, answer.names, row)] for row in ask["rows"]]
+            assert table_key(answer) == table_key(Table.from_rows(answer.names, rows)), ask["why"]

@@ -132,8 +132,12 @@ def _with_instants(value: Any) -> Any:
     """Instants that are written as texts, as they are asked."""
     if isinstance(value, dict):
         timed = isinstance(value.get("$time"), str)
-        return {"$time": NOW} if timed else {key: _with_instants(item) for key, item in value.items()}
+        return {"$time": NOW} if timed else {key: _instant(key, item) for key, item in value.items()}
     return [_with_instants(item) for item in value] if isinstance(value, list) else value
+
+
+def _instant(name: str, value: Any) -> Any:
+    return NOW if name.endswith("_ms") and isinstance(value, str) else _with_instants(value)
 
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=name) for name, spec in _cases()])
