@@ -7,7 +7,8 @@
 
 namespace cdp {
 
-class Zone;  // query/calendar.hpp
+class Budget;  // query/budget.hpp
+class Zone;    // query/calendar.hpp
 
 // What a question names and the store has never seen: it selects nothing, and the answer says so.
 struct UnknownNames {
@@ -19,6 +20,7 @@ struct Moment {
   std::int64_t now_ms = kUnset;     // unset: given with each evaluation (live segments)
   const Zone* zone = nullptr;       // null: UTC
   UnknownNames* unknown = nullptr;  // what is found unknown while binding is added, where somebody asks for it
+  Budget* budget = nullptr;         // of the question, where binding has to look at rows
 };
 
 }  // namespace cdp

@@ -9,6 +9,7 @@
 #include "query/as_of.hpp"
 #include "query/budget.hpp"
 #include "query/calendar.hpp"
+#include "query/kinds/equal_buckets.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/predicate.hpp"
 #include "query/scan_plan.hpp"
@@ -53,7 +54,7 @@ void check_names(const Table& table, bool is_broken_down) {
 
 void note_operands(const Binding& binding) {
   for (const Operand& operand : binding.common.breakdown) {
-    if (operand.members != nullptr) continue;  // what it names is looked up when it is bound
+    if (operand.members != nullptr || operand.key.empty()) continue;  // what it names is looked up when it is bound
     if (!operand.is_trait) {
       binding.note_property(operand.key);
     } else if (!binding.version.keys->find(operand.key)) {
@@ -189,6 +190,12 @@ void note_horizon(const Version& version, const Kind& kind, const QueryContext& 
 
 }  // namespace
 
+Table run_kind(const Kind& kind, const Predicate* where, const QueryContext& context, const QueryOptions& options) {
+  Execution execution(*context.version, &kind, where, context, options);
+  execution.run(options.pool, options.threads);
+  return kind.finish(execution.context(), execution.total());
+}
+
 Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, const QueryOptions& options) {
   check_instant(options.now_ms);
   Spec spec = parse_spec(bytes);
@@ -196,18 +203,22 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   const std::int64_t now_ms = spec.common.now_ms.value_or(options.now_ms);
   const Zone& zone = *spec.common.calendar.zone;
   UnknownNames unknown;
-  const Binding binding{*version, spec.common, resolve_range(spec.common.range, now_ms), now_ms, zone, &unknown};
-  note_operands(binding);
-  const std::unique_ptr<Kind> kind = spec.kind->bind(binding);
-  std::optional<Predicate> where;
-  if (spec.common.where != nullptr) where.emplace(*spec.common.where, *version, binding.moment());
-
   Budget own(kQueryMemoryBytes, options.deadline_ns, options.stop);
   QueryContext context;
   context.version = version.get();
-  context.range = binding.range;
+  context.range = resolve_range(spec.common.range, now_ms);
   context.now_ms = now_ms;
   context.budget = options.budget != nullptr ? options.budget : &own;
+  CommonSpec common = spec.common;
+  const Binding binding{*version, common, context.range, now_ms, zone, &unknown, context.budget};
+  note_operands(binding);
+  std::optional<Predicate> where;
+  if (common.where != nullptr) where.emplace(*common.where, *version, binding.moment());
+  set_equal_borders(common, *spec.kind, binding, [&](const Kind& counted) {
+    return run_kind(counted, where ? &*where : nullptr, context, options);
+  });
+  const std::unique_ptr<Kind> kind = spec.kind->bind(binding);
+
   Execution execution(*version, kind.get(), where ? &*where : nullptr, context, options);
   execution.run(options.pool, options.threads);
   std::unique_ptr<Partial> total = execution.total();
@@ -220,6 +231,7 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   } else {
     table = kind->finish(execution.context(), std::move(total));
   }
+  note_equal_borders(spec.common, common, table);
   check_names(table, !spec.common.breakdown.empty());
   table.watermark = version->watermark;
   table.now_ms = now_ms;

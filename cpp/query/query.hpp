@@ -15,7 +15,10 @@
 namespace cdp {
 
 class Budget;
+class Kind;
 class Pool;
+class Predicate;
+struct QueryContext;
 
 struct QueryOptions {
   std::int64_t now_ms = 0;                  // unless the spec gives its own
@@ -31,5 +34,9 @@ struct QueryOptions {
 [[nodiscard]] Table run_query(const VersionPtr& version, std::span<const std::uint8_t> spec,
                               const QueryOptions& options);
 [[nodiscard]] Table run_query(const VersionPtr& version, std::span<const std::byte> spec, const QueryOptions& options);
+
+// One kind that is bound already, over all profiles of `where` (null: everybody). REQUIRES: a budget in the context.
+[[nodiscard]] Table run_kind(const Kind& kind, const Predicate* where, const QueryContext& context,
+                             const QueryOptions& options);
 
 }  // namespace cdp

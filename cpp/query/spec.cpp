@@ -15,7 +15,6 @@
 #include "query/clauses/row_clauses.hpp"
 #include "query/clauses/zoned_clause.hpp"
 #include "query/kinds/kinds.hpp"
-#include "query/kinds/member_operand.hpp"
 #include "query/kinds/profile.hpp"
 #include "query/place.hpp"
 #include "query/scan.hpp"
@@ -512,24 +511,6 @@ Test parse_number_test(Fields& fields) {
 Test parse_count(const Node& node, const Path& path) {
   Fields fields(node, path);
   Test out = parse_number_test(fields);
-  fields.done();
-  return out;
-}
-
-Operand parse_operand(const Node& node, const Path& path, const CalendarSpec& calendar) {
-  Fields fields(node, path);
-  Operand out;
-  if ((out.members = take_member_operand(fields, calendar, out.key))) {
-    out.is_trait = true;
-    fields.done();
-    return out;
-  }
-  const Node* property = fields.take("property");
-  const Node* trait = fields.take("trait");
-  if ((property == nullptr) == (trait == nullptr))
-    fail_invalid(path, "expected {\"property\": key}, {\"trait\": key}, {\"segments\": [..]} or {\"group\": kind}");
-  out.is_trait = trait != nullptr;
-  out.key = out.is_trait ? parse_key(*trait, fields.path("trait")) : parse_key(*property, fields.path("property"));
   fields.done();
   return out;
 }

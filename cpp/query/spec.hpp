@@ -84,11 +84,15 @@ struct Selector {
 };
 
 struct MemberOperandSpec;  // kinds/member_operand.hpp
+struct ValueGroupsSpec;    // kinds/value_groups.hpp
 
 struct Operand {
   bool is_trait = false;                               // of the profile, not of the event
-  std::string key;                                     // of members: the column's name
+  bool is_at_event = false;                            // the trait as it was when the event happened
+  std::string key;                                     // of a property or trait
+  std::string name;                                    // of the column
   std::shared_ptr<const MemberOperandSpec> members{};  // segments or groups in place of a key
+  std::shared_ptr<const ValueGroupsSpec> groups{};     // of values; of the event's time there is no key
 };
 
 struct Unit {
@@ -158,7 +162,8 @@ struct CommonSpec {
   std::shared_ptr<const PredicateSpec> where;  // null: every profile
   RangeSpec range;
   std::string zone = "UTC";
-  int week_start = 0;  // 0 = Monday .. 6 = Sunday
+  std::string zone_trait;  // where profiles keep their own; `zone` is that of those without. Empty: one for all
+  int week_start = 0;      // 0 = Monday .. 6 = Sunday
   CalendarSpec calendar;
   std::optional<std::int64_t> now_ms;  // at or before as_of_ms; as_of_ms where only that is given
   std::optional<std::int64_t> as_of_ms;
@@ -191,7 +196,8 @@ void check_number_test(const Test& test, const Fields& fields);
 // A test of a number: takes op and value. Of a count: {"op", "value"}.
 [[nodiscard]] Test parse_number_test(Fields& fields);
 [[nodiscard]] Test parse_count(const Node& node, const Path& path);
-[[nodiscard]] Operand parse_operand(const Node& node, const Path& path, const CalendarSpec& calendar);
+[[nodiscard]] Operand parse_operand(const Node& node, const Path& path,
+                                    const CalendarSpec& calendar);  // kinds/operand.cpp
 [[nodiscard]] Unit parse_unit(const Node& node, const Path& path);
 // A range is one for all profiles; a window (of a clause) may depend on the profile. range_spec.cpp
 [[nodiscard]] RangeSpec parse_range(const Node& node, const Path& path, const CalendarSpec& calendar);

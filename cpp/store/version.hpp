@@ -132,7 +132,7 @@ struct Version {
   std::array<std::shared_ptr<const FactView>, kFactTypes> facts;  // by FactType
   const Dictionary* names = nullptr;                              // NameId; all owned by the engine, append-only
   const Dictionary* keys = nullptr;                               // KeyId
-  const Dictionary* strings = nullptr;                            // StringId: string, list and item values
+  Dictionary* strings = nullptr;  // StringId: string, list and item values; a question may intern what it takes apart
   const IdentityMap* identities = nullptr;
   const GroupStore* groups = nullptr;  // of which the first `group_count` are there
   std::uint32_t group_count = 0;

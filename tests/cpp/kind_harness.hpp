@@ -49,6 +49,17 @@ inline Node event(Node names, std::vector<Node> where = {}) {
   return map(std::move(fields));
 }
 
+inline Operand of_property(const std::string& key) {
+  Operand out;
+  out.key = out.name = key;
+  return out;
+}
+inline Operand of_trait(const std::string& key) {
+  Operand out = of_property(key);
+  out.is_trait = true;
+  return out;
+}
+
 class FakeProfiles : public ProfileView {
  public:
   [[nodiscard]] Value trait(Origin home, KeyId key) const noexcept override {

@@ -121,8 +121,8 @@ TEST("a funnel with conditions, breakdown and a set of profiles is the same by t
     History history(test::seed() + 100 + round, shapes, round % 2 == 0 ? 4 : 1);
     grow(history, 6, 400, 3);
     CommonSpec common;
-    common.breakdown = {{true, "key 1"}, {true, "never seen"}};
-    if (round % 3 != 0) common.breakdown[1] = {false, round % 3 == 1 ? "key 1" : "key 3"};
+    common.breakdown = {of_trait("key 1"), of_trait("never seen")};
+    if (round % 3 != 0) common.breakdown[1] = of_property(round % 3 == 1 ? "key 1" : "key 3");
     if (round % 4 == 0) common.limit = 2;
     const Node steps =
         list({event(text("name 1"), {condition("key 1", "gt", integer(20'000))}),

@@ -90,7 +90,7 @@ TEST("several intervals of any events are those of each alone") {
                                       event(Node{}, {condition("key 1", "ge", integer(500))})};
     for (const Node& asked : events) {
       CommonSpec common = some_range(history, shapes);
-      if (round % 4 == 3) common.breakdown = {{true, "key 1"}};
+      if (round % 4 == 3) common.breakdown = {of_trait("key 1")};
       Question all(
           history, "trend",
           map({{"event", asked}, {"measures", list({text("unique"), text("total")})}, {"interval", list(units)}}),
@@ -159,9 +159,9 @@ TEST("number measures, property breakdowns, ranks and limits are the same by tas
     for (const Node& interval : intervals) {
       for (int kind = 0; kind < 4; ++kind) {
         CommonSpec common = some_range(history, shapes);
-        if (kind == 1) common.breakdown = {{false, "key 3"}};
-        if (kind == 2) common.breakdown = {{true, "key 1"}, {false, "key 5"}};
-        if (kind == 3) common.breakdown = {{false, "key 5"}, {true, "key 1"}, {false, "unknown"}};
+        if (kind == 1) common.breakdown = {of_property("key 3")};
+        if (kind == 2) common.breakdown = {of_trait("key 1"), of_property("key 5")};
+        if (kind == 3) common.breakdown = {of_property("key 5"), of_trait("key 1"), of_property("unknown")};
         if (history.model.below(2) == 0) common.limit = 3;
         const Node selector =
             event(list({text("name 1"), text("name 4")}), {condition("key 1", "lt", integer(80'000))});
@@ -188,7 +188,7 @@ TEST("a limit of a trait breakdown leaves one exact rest") {
   History history(test::seed(), shapes);
   grown(history, 500, 2);
   CommonSpec common;
-  common.breakdown = {{true, "key 1"}};
+  common.breakdown = {of_trait("key 1")};
   common.limit = 2;
   const Question question(
       history, "trend",

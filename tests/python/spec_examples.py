@@ -94,6 +94,16 @@ _TRENDS: Final = [
         breakdown=[{"segments": [{"where": {"did": "A"}}, {"name": "b", "where": {"did": "B"}}]}, {"group": "company"}]
     ),
     _trend(breakdown=[{"group": "company", "trait": "plan", "name": "plan"}], limit=3),
+    _trend(breakdown=[{"property": "p", "borders": [-1, 0.5, 7]}, {"trait": "t", "buckets": 4, "name": "quarter"}]),
+    *(
+        _trend(breakdown=[{"time": unit}, {"property": "p", "unit": unit, "name": "day"}])
+        for unit in ("hour", "day", "week", "month", "quarter", "year")
+    ),
+    _trend(breakdown=[{"trait": "t", "elements": True}, {"property": "p", "elements": "sku", "borders": [1]}]),
+    _trend(breakdown=[{"trait": "t", "borders": [0], "name": "a"}, {"trait": "t", "unit": "day", "name": "b"}]),
+    _trend(breakdown=[{"property": "p", "buckets": 1_000}]),
+    _trend(breakdown=[{"property": "p", "elements": False, "name": "of"}, {"time": "day", "name": "when"}]),
+    _funnel(attribution="last_touch", breakdown=[{"time": "day"}]),
     _trend(breakdown=[{"segments": ["paying", {"where": {"did": "A"}}], "name": "of"}]),
     *(_trend(range={"last": "7d"}, previous=each) for each in ("period", "week", "year", {"days": 364})),
     _trend(range={"start_ms": 0}, interval="day", previous="month"),
@@ -391,6 +401,15 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_trend(formula=[""]), "$.formula[0]"),
     (_trend(breakdown=[{"property": "p", "trait": "t"}]), "$.breakdown[0]"),
     (_trend(breakdown=[{"property": "p"}] * 9), "$.breakdown"),
+    (_trend(breakdown=[{"property": "p", "borders": []}]), "$.breakdown[0].borders"),
+    (_trend(breakdown=[{"property": "p", "borders": ["1"]}]), "$.breakdown[0].borders[0]"),
+    (_trend(breakdown=[{"property": "p", "borders": [1], "buckets": 2}]), "$.breakdown[0].buckets"),
+    (_trend(breakdown=[{"trait": "p", "buckets": 1}]), "$.breakdown[0].buckets"),
+    (_trend(breakdown=[{"property": "p", "unit": {"days": 3}}]), "$.breakdown[0].unit"),
+    (_trend(breakdown=[{"property": "p", "elements": 1}]), "$.breakdown[0].elements"),
+    (_trend(breakdown=[{"time": "minute"}]), "$.breakdown[0].time"),
+    (_trend(breakdown=[{"time": "day", "elements": True}]), "$.breakdown[0]"),
+    (_trend(breakdown=[{"time": "day", "property": "p"}]), "$.breakdown[0]"),
     (_trend(limit=-1), "$.limit"),
     (_trend(limit=1_000_000_001), "$.limit"),
     (_trend(limit=1.5), "$.limit"),

@@ -17,11 +17,14 @@
 #include <optional>
 
 #include "column/dictionary.hpp"
+#include "query/budget.hpp"
 #include "query/calendar.hpp"
 #include "query/clauses/row_clauses.hpp"
+#include "query/kinds/equal_buckets.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/retention.hpp"
 #include "query/predicate.hpp"
+#include "query/query.hpp"
 #include "query/table.hpp"
 
 namespace cdp {
@@ -74,18 +77,20 @@ class Cell final : public RowClause {
  public:
   Cell(const CellSpec& spec, const Version& version, const Moment& at)
       : question_(spec.question), at_(spec.at), now_ms_(question_->common.now_ms.value_or(at.now_ms)) {
-    const CommonSpec& common = question_->common;
+    CommonSpec common = question_->common;
     const Zone& zone = common.calendar.zone != nullptr ? *common.calendar.zone : Zone::utc();
-    const Binding binding{version, common, resolve_range(common.range, now_ms_), now_ms_, zone};
+    const Binding binding{version, common, resolve_range(common.range, now_ms_), now_ms_, zone, nullptr, at.budget};
     range_ = binding.range;
+    if (common.where != nullptr) where_.emplace(*common.where, version, binding.moment());
+    set_equal_borders(common, *question_->kind, binding,
+                      [&](const Kind& kind) { return answer_of_all(kind, binding); });
     kind_ = question_->kind->bind(binding);
     if (!at_.returned) births_ = dynamic_cast<const RetentionSpec&>(*question_->kind).of_births()->bind(binding);
-    if (common.where != nullptr) where_.emplace(*common.where, version, binding.moment());
     read_.names = kind_->names();
     read_.open = read_.names.empty();
     read_.decisive = read_.names;
     read_.decisive_open = read_.open;
-    for (const Operand& operand : common.breakdown) breakdown_.push_back(operand.key);
+    for (const Operand& operand : common.breakdown) breakdown_.push_back(operand.name);
     check_columns(version);
   }
 
@@ -106,6 +111,16 @@ class Cell final : public RowClause {
   }
 
  private:
+  // Of everybody, not of one profile: what equal buckets of the question are made of.
+  [[nodiscard]] Table answer_of_all(const Kind& kind, const Binding& binding) const {
+    Budget own;
+    QueryContext context;
+    context.version = &binding.version;
+    context.range = range_;
+    context.now_ms = now_ms_;
+    context.budget = binding.budget != nullptr ? binding.budget : &own;
+    return run_kind(kind, where_ ? &*where_ : nullptr, context, {.threads = 1});
+  }
   [[nodiscard]] static Table answer(const Kind& kind, const QueryContext& context, Origin home,
                                     std::span<const Row> rows) {
     std::unique_ptr<Partial> partial = kind.make_partial();

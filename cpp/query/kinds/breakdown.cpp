@@ -7,6 +7,7 @@
 #include "column/dictionary.hpp"
 #include "query/codes.hpp"
 #include "query/kinds/member_operand.hpp"
+#include "query/kinds/value_groups.hpp"
 
 namespace cdp {
 namespace {
@@ -201,32 +202,48 @@ void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, 
 }
 
 bool has_members(std::span<const Operand> operands) noexcept {
-  return std::ranges::any_of(operands, [](const Operand& operand) { return operand.members != nullptr; });
+  return std::ranges::any_of(operands, [](const Operand& operand) {
+    return operand.members != nullptr || (operand.groups != nullptr && operand.groups->elements);
+  });
 }
 
 Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, const Moment& at) : now_ms_(at.now_ms) {
   for (const Operand& operand : operands) {
-    Bound bound{operand.is_trait, std::nullopt, operand.key};
+    Bound bound{operand.is_trait, std::nullopt, operand.name};
+    if (operand.groups != nullptr) {
+      bound.groups = std::make_shared<const ValueGroups>(*operand.groups, version);
+      bound.of_time = operand.groups->of_time;
+    }
     if (operand.members != nullptr) {
       bound.members = std::make_shared<const MemberOperand>(*operand.members, version, at);
-      has_members_ = true;
     } else {
-      if (const auto id = version.keys->find(operand.key)) bound.key = KeyId{*id};
+      if (const auto id = version.keys->find(operand.key); id && !bound.of_time) bound.key = KeyId{*id};
       (operand.is_trait ? reads_traits_ : reads_properties_) = true;
     }
+    has_members_ |= bound.has_several();
+    splits_rows_ |= bound.has_several() && !bound.is_trait;
     operands_.push_back(std::move(bound));
   }
+}
+
+bool Breakdown::Bound::has_several() const noexcept {
+  return members != nullptr || (groups != nullptr && groups->splits());
 }
 
 MemberValues Breakdown::members_of(const Version& version, Origin home) const {
   MemberValues out(has_members_ ? operands_.size() : 0);
   for (std::size_t i = 0; i < out.size(); ++i) {
-    if (operands_[i].members != nullptr) operands_[i].members->add_values(version, home, now_ms_, out[i]);
+    if (operands_[i].members != nullptr) {
+      operands_[i].members->add_values(version, home, now_ms_, out[i]);
+    } else if (operands_[i].is_trait && operands_[i].has_several()) {
+      values_of(i, version, home, nullptr, out[i]);
+    }
   }
   return out;
 }
 
 struct Breakdown::TaskMembers::State {
+  const Breakdown& breakdown;
   const QueryContext& context;
   const Task& task;
   std::vector<std::optional<MemberOperand::OfTask>> operands;
@@ -235,7 +252,7 @@ struct Breakdown::TaskMembers::State {
 Breakdown::TaskMembers::TaskMembers(const Breakdown& breakdown, const QueryContext& context, const Task& task,
                                     Scratch& scratch) {
   if (!breakdown.has_members_) return;
-  state_ = std::make_unique<State>(State{context, task, {}});
+  state_ = std::make_unique<State>(State{breakdown, context, task, {}});
   for (const Bound& operand : breakdown.operands_) {
     state_->operands.emplace_back();
     if (operand.members != nullptr) state_->operands.back().emplace(*operand.members, context, task, scratch);
@@ -248,7 +265,12 @@ Breakdown::TaskMembers::~TaskMembers() = default;
 const MemberValues& Breakdown::TaskMembers::of(std::uint32_t profile) {
   for (std::size_t i = 0; i < values_.size(); ++i) {
     values_[i].clear();
-    if (state_->operands[i]) state_->operands[i]->add_values(state_->context, state_->task, profile, values_[i]);
+    const Bound& operand = state_->breakdown.operands_[i];
+    if (state_->operands[i]) {
+      state_->operands[i]->add_values(state_->context, state_->task, profile, values_[i]);
+    } else if (operand.is_trait && operand.has_several()) {
+      state_->breakdown.values_of(i, *state_->context.version, state_->task.origin(profile), nullptr, values_[i]);
+    }
   }
   return values_;
 }
@@ -258,9 +280,14 @@ void Breakdown::groups_of(const Version& version, Origin home, const Row* row, c
   if (!has_members_) return out.assign(1, std::min(group_of(version, home, row, groups), shown));
   std::vector<Value> values(operands_.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (operands_[i].members == nullptr) values[i] = value_of(i, version, home, row);
+    if (!operands_[i].has_several()) values[i] = value_of(i, version, home, row);
   }
-  groups_of(std::move(values), members, shown, groups, out);
+  if (!splits_rows_) return groups_of(std::move(values), members, shown, groups, out);
+  MemberValues several = members;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (operands_[i].has_several() && !operands_[i].is_trait) values_of(i, version, home, row, several[i]);
+  }
+  groups_of(std::move(values), several, shown, groups, out);
 }
 
 void Breakdown::groups_of(std::vector<Value> values, const MemberValues& members, std::uint32_t shown, Groups& groups,
@@ -309,6 +336,7 @@ Breakdown::TaskTraits::TaskTraits(const Breakdown& breakdown, const Task& task, 
         }
       }
     }
+    if (operand.groups != nullptr) operand.groups->of_each(values.data(), values.size());
     values_.push_back(std::move(values));
   }
 }
@@ -323,8 +351,9 @@ void Breakdown::profile_groups(const TaskTraits& traits, const std::uint32_t* pr
   }
 }
 
-void Breakdown::row_groups(const TaskTraits& traits, const SliceView& view, const std::uint32_t* rows,
-                           std::uint32_t count, Groups& groups, Scratch& scratch, std::uint32_t* out) const {
+void Breakdown::row_groups(const TaskTraits& traits, const Chunk& chunk, const SliceView& view,
+                           const std::uint32_t* rows, std::uint32_t count, Groups& groups, Scratch& scratch,
+                           std::uint32_t* out) const {
   std::fill_n(out, count, 0);
   const auto values = scratch.lease<Value>(reads_properties_ ? count : 0);
   for (std::size_t level = 0; level < operands_.size(); ++level) {
@@ -337,7 +366,11 @@ void Breakdown::row_groups(const TaskTraits& traits, const SliceView& view, cons
       }
       continue;
     }
-    if (operands_[level].key) {
+    if (operands_[level].of_time) {
+      operands_[level].groups->read_times(chunk, view, rows, count, values.data());
+    } else if (operands_[level].key && operands_[level].groups != nullptr) {
+      operands_[level].groups->read(view, *operands_[level].key, rows, count, values.data());
+    } else if (operands_[level].key) {
       read_property(view, *operands_[level].key, rows, count, values.data());
     } else {
       std::fill_n(values.data(), count, Value{});
@@ -346,12 +379,25 @@ void Breakdown::row_groups(const TaskTraits& traits, const SliceView& view, cons
   }
 }
 
+Value Breakdown::raw_value(const Bound& operand, const Version& version, Origin home, const Row* row) const {
+  if (!operand.key) return {};
+  if (!operand.is_trait) return property(*row, *operand.key);
+  return version.profiles == nullptr ? Value{}
+                                     : version.profiles->trait_at(home, *operand.key, now_ms_, *version.links).value;
+}
+
 Value Breakdown::value_of(std::size_t operand, const Version& version, Origin home, const Row* row) const {
   const Bound& bound = operands_[operand];
-  if (!bound.key) return {};
-  if (!bound.is_trait) return property(*row, *bound.key);
-  return version.profiles == nullptr ? Value{}
-                                     : version.profiles->trait_at(home, *bound.key, now_ms_, *version.links).value;
+  if (bound.of_time) return bound.groups->of_time(row->time_ms);
+  const Value value = raw_value(bound, version, home, row);
+  return bound.groups != nullptr ? bound.groups->of(value) : value;
+}
+
+void Breakdown::values_of(std::size_t operand, const Version& version, Origin home, const Row* row,
+                          std::vector<Value>& out) const {
+  const Bound& bound = operands_[operand];
+  if (!bound.has_several()) return out.assign(1, value_of(operand, version, home, row));
+  bound.groups->elements(raw_value(bound, version, home, row), out);
 }
 
 std::uint32_t Breakdown::group_of(const Version& version, Origin home, const Row* row, Groups& groups) const {
@@ -367,7 +413,9 @@ std::optional<ColumnType> Breakdown::type_of(const std::vector<Value>* key, std:
   const Value& value = (*key)[operand];
   if (value.type == ValueType::kNull) return std::nullopt;
   const auto& members = operands_[operand].members;
-  return members != nullptr && members->of_segments() ? ColumnType::kString : column_type(value.type);
+  if (members != nullptr && members->of_segments()) return ColumnType::kString;
+  const ColumnType plain = column_type(value.type);
+  return operands_[operand].groups != nullptr ? operands_[operand].groups->column_type(value, plain) : plain;
 }
 
 void Breakdown::add_columns(Table& table, std::span<const std::vector<Value>* const> keys,
@@ -381,10 +429,13 @@ void Breakdown::add_columns(Table& table, std::span<const std::vector<Value>* co
     }
     TableColumn& column = table.add(operands_[operand].name, shared.value_or(ColumnType::kString));
     for (const std::vector<Value>* key : keys) {
+      const Bound& bound = operands_[operand];
       if (key == nullptr) {
         column.push_string(kOther);
-      } else if (operands_[operand].members != nullptr && (*key)[operand].type != ValueType::kNull) {
-        operands_[operand].members->push(column, (*key)[operand], strings);
+      } else if (bound.members != nullptr && (*key)[operand].type != ValueType::kNull) {
+        bound.members->push(column, (*key)[operand], strings);
+      } else if (bound.groups != nullptr && (*key)[operand].type != ValueType::kNull) {
+        bound.groups->push(column, (*key)[operand], strings);
       } else {
         push_value(column, (*key)[operand], strings);
       }

@@ -1,8 +1,8 @@
 // Splits of a result by values of properties and traits. A group is a tuple of values, one an operand; within a partial it
 // is a dense number, between partials it is compared by value (strings by StringId: a store has one dictionary).
 //
-// Segments and groups (member_operand.hpp) put a profile into several: then `groups_of` tells all of them, and the other ways do not
-// hold. A missing value is a group of its own (null). Types are kept apart: the integer 1 and the float 1.0 are two groups.
+// Segments, groups (member_operand.hpp) and elements of lists (value_groups.hpp) put a profile or a row into several: then
+// `groups_of` tells all of them, and the other ways do not hold. A missing value is a group of its own (null). Types are kept apart: the integer 1 and the float 1.0 are two groups.
 // Cost: ~3 ns a value looked up; ~1 ns when it is a string among the first 262,144 of the store, or an integer below.
 #pragma once
 
@@ -99,11 +99,12 @@ class Groups {
 void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, std::uint32_t count, Value* out);
 
 class MemberOperand;  // member_operand.hpp
+class ValueGroups;    // value_groups.hpp
 
 // What one profile is in: a list of values for each operand of members, empty for the others.
 using MemberValues = std::vector<std::vector<Value>>;
 
-// Some operand puts a profile into several groups.
+// Some operand puts a profile, or a row of it, into several groups.
 [[nodiscard]] bool has_members(std::span<const Operand> operands) noexcept;
 
 // Operands bound to a version.
@@ -129,14 +130,16 @@ class Breakdown {
   void profile_groups(const TaskTraits& traits, const std::uint32_t* profiles, std::uint32_t count, Groups& groups,
                       std::uint32_t* out) const;
   // Groups of rows of a slice view.
-  void row_groups(const TaskTraits& traits, const SliceView& view, const std::uint32_t* rows, std::uint32_t count,
-                  Groups& groups, Scratch& scratch, std::uint32_t* out) const;
+  void row_groups(const TaskTraits& traits, const Chunk& chunk, const SliceView& view, const std::uint32_t* rows,
+                  std::uint32_t count, Groups& groups, Scratch& scratch, std::uint32_t* out) const;
   [[nodiscard]] bool is_trait(std::size_t operand) const noexcept { return operands_[operand].is_trait; }
-  // One operand's value for a row of a profile; `row` may be null for a trait.
+  // One operand's value for a row of a profile; `row` may be null for a trait. REQUIRES: not several.
   [[nodiscard]] Value value_of(std::size_t operand, const Version& version, Origin home, const Row* row) const;
-  [[nodiscard]] Value property_of(std::size_t operand, const Row& row) const {  // REQUIRES: not a trait
-    return operands_[operand].key ? property(row, *operands_[operand].key) : Value{};
-  }
+  // All of them, in any order; null alone for none. REQUIRES: no segments or groups.
+  void values_of(std::size_t operand, const Version& version, Origin home, const Row* row,
+                 std::vector<Value>& out) const;
+  // Some property tells several.
+  [[nodiscard]] bool splits_rows() const noexcept { return splits_rows_; }
   // Group of one profile's row; `row` may be null when no operand is a property.
   [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, const Row* row, Groups& groups) const;
 
@@ -173,13 +176,19 @@ class Breakdown {
     std::optional<KeyId> key;
     std::string name;
     std::shared_ptr<const MemberOperand> members{};
+    std::shared_ptr<const ValueGroups> groups{};
+    bool of_time = false;
+    [[nodiscard]] bool has_several() const noexcept;
   };
+  // The raw value, before groups are made of it.
+  [[nodiscard]] Value raw_value(const Bound& operand, const Version& version, Origin home, const Row* row) const;
   [[nodiscard]] std::optional<ColumnType> type_of(const std::vector<Value>* key, std::size_t operand) const;
   std::vector<Bound> operands_;
   std::int64_t now_ms_;
   bool reads_properties_ = false;
   bool reads_traits_ = false;
   bool has_members_ = false;
+  bool splits_rows_ = false;
 };
 
 }  // namespace cdp

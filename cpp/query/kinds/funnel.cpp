@@ -554,6 +554,13 @@ std::unique_ptr<KindSpec> parse_funnel(Fields& fields, const CommonSpec& common)
   return spec;
 }
 
+CountedKind FunnelSpec::counted() const {
+  auto out = std::make_unique<FunnelSpec>(*this);
+  out->times.clear();
+  out->interval.reset();
+  return {std::move(out), "step_1"};
+}
+
 std::unique_ptr<Kind> FunnelSpec::bind(const Binding& binding) const {
   if (!is_plain() || has_members(binding.common.breakdown)) return make_attempts_funnel(*this, binding);
   return std::make_unique<FunnelKind>(binding, steps, rules.window, rules.strictly_later);

@@ -46,6 +46,7 @@ struct FunnelSpec final : KindSpec {
   // In order, the deepest attempt of each profile, and nothing else to know: the fast kind answers.
   [[nodiscard]] bool is_plain() const noexcept;
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;
+  [[nodiscard]] CountedKind counted() const override;
 };
 
 void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& out);

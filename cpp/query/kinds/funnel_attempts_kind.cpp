@@ -293,8 +293,7 @@ class AttemptsFunnelKind final : public Kind {
       bucket = {ValueType::kInt, static_cast<std::uint64_t>(start_ms)};
     }
     std::vector<std::uint32_t> groups;
-    if (!every_step)
-      breakdown_.groups_of(values_of(version, home, rows, attempt), members, shown, partial.groups, groups);
+    if (!every_step) breakdown_groups(version, home, rows, attempt, members, shown, partial.groups, groups);
     std::uint32_t before = 0;
     for (std::uint32_t step = 0; step < rules_.steps; ++step) {
       if (!attempt.has(step)) continue;
@@ -317,16 +316,21 @@ class AttemptsFunnelKind final : public Kind {
     }
   }
 
-  // Of the operands that are no members, as attributed.
-  [[nodiscard]] std::vector<Value> values_of(const Version& version, Origin home, std::span<const MatchedRow> rows,
-                                             const FunnelAttempt& attempt) const {
+  // The groups of an attempt, its properties as attributed.
+  void breakdown_groups(const Version& version, Origin home, std::span<const MatchedRow> rows,
+                        const FunnelAttempt& attempt, const MemberValues& members, std::uint32_t shown, Groups& groups,
+                        std::vector<std::uint32_t>& out) const {
     std::vector<Value> values(breakdown_.size());
+    MemberValues several = members;
+    std::vector<Value> found;
     const auto touch = [&](std::uint32_t step) {
       if (!attempt.has(step)) return;
       const Row row = row_of(rows[attempt.row[step]], home);
       for (std::size_t i = 0; i < values.size(); ++i) {
-        if (!breakdown_.is_trait(i) && values[i].type == ValueType::kNull)
-          values[i] = breakdown_.value_of(i, version, home, &row);
+        if (breakdown_.is_trait(i) || values[i].type != ValueType::kNull) continue;
+        breakdown_.values_of(i, version, home, &row, found);
+        values[i] = found.front();
+        if (breakdown_.splits_rows()) several[i] = found;
       }
     };
     if (breakdown_.reads_properties()) {
@@ -341,9 +345,10 @@ class AttemptsFunnelKind final : public Kind {
       }
     }
     for (std::size_t i = 0; i < values.size(); ++i) {
-      if (breakdown_.is_trait(i)) values[i] = breakdown_.value_of(i, version, home, nullptr);
+      if (breakdown_.is_trait(i) && (members.empty() || members[i].empty()))
+        values[i] = breakdown_.value_of(i, version, home, nullptr);
     }
-    return values;
+    breakdown_.groups_of(std::move(values), several, shown, groups, out);
   }
 
   // Leaves the groups of most entries, best first, and adds up the rest. Of several buckets groups are ranked over all of them,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "query/kernel.hpp"
@@ -22,9 +23,16 @@ struct Binding {
   std::int64_t now_ms = 0;
   const Zone& zone;                 // of common.zone
   UnknownNames* unknown = nullptr;  // as in Moment
+  Budget* budget = nullptr;
   // Notes a property that the question reads, when the store has never seen it.
   void note_property(const std::string& key) const;
-  [[nodiscard]] Moment moment() const noexcept { return {now_ms, &zone, unknown}; }
+  [[nodiscard]] Moment moment() const noexcept { return {now_ms, &zone, unknown, budget}; }
+};
+
+// A question whose answer has, beside the breakdown, the numbers of `column`.
+struct CountedKind {
+  std::unique_ptr<KindSpec> kind;
+  std::string column;
 };
 
 // A kind's own fields, parsed and validated without any store.
@@ -32,6 +40,8 @@ struct KindSpec {
   virtual ~KindSpec() = default;
   // Resolves names and keys against the version. Names the store has never seen select nothing.
   [[nodiscard]] virtual std::unique_ptr<Kind> bind(const Binding& binding) const = 0;
+  // How often each group of a breakdown is counted, over the whole range. REQUIRES: a kind that takes breakdowns.
+  [[nodiscard]] virtual CountedKind counted() const { return {}; }
   // Throws BadQuery under the question's path when its cells are no counts of profiles.
   virtual void check_cells([[maybe_unused]] const Path& question) const {}
 };

@@ -39,6 +39,7 @@ struct RetentionSpec final : KindSpec {
   // The same births, each counted in period 0.
   [[nodiscard]] std::unique_ptr<RetentionSpec> of_births() const;
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;
+  [[nodiscard]] CountedKind counted() const override;
 };
 
 [[nodiscard]] std::unique_ptr<Kind> make_ruled_retention(const RetentionSpec& spec, const Binding& binding);

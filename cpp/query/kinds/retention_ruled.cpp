@@ -226,7 +226,7 @@ class RuledRetentionKind final : public Kind {
     }
     for (; at < rows.size(); ++at) {
       if (at == birth || (rows[at].selectors & kReturn) == 0) continue;
-      if (spec_.share_value && !shares(row, rows[at], home)) continue;
+      if (spec_.share_value && !shares(*context.version, row, rows[at], home)) continue;
       returns.push_back(period_of(rows[at].time_ms));
     }
     std::sort(returns.begin(), returns.end());
@@ -285,11 +285,14 @@ class RuledRetentionKind final : public Kind {
     return spec_.alignment == Alignment::kRollingHour ? hours_.bucket_start(birth_ms) : birth_ms;
   }
 
-  [[nodiscard]] bool shares(const Row& birth, const MatchedRow& matched, Origin home) const {
+  [[nodiscard]] bool shares(const Version& version, const Row& birth, const MatchedRow& matched, Origin home) const {
     const Row row = row_of(matched, home);
+    std::vector<Value> of_birth, of_return;
     for (std::size_t i = 0; i < breakdown_.size(); ++i) {
       if (breakdown_.is_trait(i)) continue;
-      if (breakdown_.property_of(i, birth) != breakdown_.property_of(i, row)) return false;
+      breakdown_.values_of(i, version, home, &birth, of_birth);
+      breakdown_.values_of(i, version, home, &row, of_return);
+      if (!std::ranges::is_permutation(of_birth, of_return)) return false;
     }
     return true;
   }

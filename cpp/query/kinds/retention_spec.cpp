@@ -101,6 +101,12 @@ std::unique_ptr<RetentionSpec> RetentionSpec::of_births() const {
   return out;
 }
 
+CountedKind RetentionSpec::counted() const {
+  auto out = of_births();
+  out->periods = 1;
+  return {std::move(out), "eligible"};
+}
+
 std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& common) {
   constexpr std::array<std::string_view, 3> kPopulations = {"first_in_range", "first_ever", "every_period"};
   constexpr std::array<std::string_view, 3> kAlignments = {"calendar", "rolling", "rolling_hour"};

@@ -42,7 +42,8 @@ class RowScan {
     if (!filter_.everybody()) count = keep_counted(*view, rows.data(), count);
     if (count == 0) return;
     const auto groups = scratch_.lease<std::uint32_t>(count);
-    plan_.breakdown.row_groups(traits_, *view, rows.data(), count, partial_.groups, scratch_, groups.data());
+    plan_.breakdown.row_groups(traits_, chunk.chunk(), *view, rows.data(), count, partial_.groups, scratch_,
+                               groups.data());
     if (plan_.shown)
       std::transform(groups.data(), groups.data() + count, groups.data(),
                      [&](std::uint32_t group) { return plan_.folded(group); });

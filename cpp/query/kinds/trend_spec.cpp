@@ -183,6 +183,13 @@ std::unique_ptr<Kind> TrendSpec::bind(const Binding& binding) const {
                                                               : make_ruled_trend(*this, binding);
 }
 
+CountedKind TrendSpec::counted() const {
+  auto out = std::make_unique<TrendSpec>();
+  out->series = {series.front()};
+  out->measures.push_back({});
+  return {std::move(out), "total"};
+}
+
 void TrendSpec::check_cells(const Path& question) const {
   if (moving_mean != 0) fail_invalid(question.field("moving_mean"), "a cell counts, it is no mean");
   if (previous) fail_invalid(question.field("previous"), "a cell is of one range; ask for that of the other by itself");

@@ -49,6 +49,7 @@ struct TrendSpec final : KindSpec {
   // One event, and measures of cells that stand alone and add up.
   [[nodiscard]] bool is_plain() const noexcept;
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;
+  [[nodiscard]] CountedKind counted() const override;
   void check_cells(const Path& question) const override;
 };
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
 from cdpstore.errors import BadQuery
@@ -75,13 +75,40 @@ class BrokenDown(Question):
 
     __slots__ = ()
 
-    def by(self, *keys: str) -> Self:
-        """Splits by properties of the event."""
-        return self._split({"property": key} for key in keys)
+    def by(
+        self,
+        *keys: str,
+        borders: Sequence[int | float] | None = None,
+        buckets: int | None = None,
+        unit: str | None = None,
+        elements: bool | str | None = None,
+        name: str | None = None,
+    ) -> Self:
+        """Splits by properties of the event: by their values, or by one of these.
 
-    def by_trait(self, *keys: str) -> Self:
-        """Splits by traits of the profile."""
-        return self._split({"trait": key} for key in keys)
+        `borders`: numbers by the bucket they lie in, each closed at its lower end. `buckets`: so many buckets of equal
+        count. `unit`: datetimes by the hour .. year they lie in. `elements`: a list counts once under each of its
+        elements, a list of objects under each value of the field named. `name`: what the column is called.
+        """
+        groups = _given(borders=borders, buckets=buckets, unit=unit, elements=elements, name=name)
+        return self._split({"property": key, **groups} for key in keys)
+
+    def by_trait(
+        self,
+        *keys: str,
+        borders: Sequence[int | float] | None = None,
+        buckets: int | None = None,
+        unit: str | None = None,
+        elements: bool | str | None = None,
+        name: str | None = None,
+    ) -> Self:
+        """Splits by traits of the profile, as they are now; by their values, or as in `by`."""
+        groups = _given(borders=borders, buckets=buckets, unit=unit, elements=elements, name=name)
+        return self._split({"trait": key, **groups} for key in keys)
+
+    def by_time(self, unit: str, *, name: str | None = None) -> Self:
+        """Splits by the hour, day, week, month, quarter or year of the event."""
+        return self._split([{"time": unit, **_given(name=name)}])
 
     def by_segment(self, *named: str, **segments: Predicate | Mapping[str, Any]) -> Self:
         """Splits by segments: live ones by name, and predicates under the names given.
@@ -97,6 +124,10 @@ class BrokenDown(Question):
 
     def _split(self, operands: Any) -> Self:
         return self._with(breakdown=[*dict(self.common).get("breakdown", []), *operands])
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {field: list(value) if field == "borders" else value for field, value in fields.items() if value is not None}
 
 
 def to_spec(question: Question | Mapping[str, Any]) -> Spec:

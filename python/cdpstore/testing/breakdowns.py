@@ -1,4 +1,4 @@
-"""What an answer is split by: properties of the event, traits of the profile, and all that the profile is in."""
+"""What an answer is split by: properties and times of the event, traits of the profile, all that the profile is in."""
 
 import dataclasses
 import itertools
@@ -9,6 +9,7 @@ from cdpstore.testing.calendars import Moment
 from cdpstore.testing.clauses import holds
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, each, name_of
+from cdpstore.testing.value_groups import labels, take_groups, time_groups
 from cdpstore.testing.values import typed
 
 __all__ = ["operand", "segment_names", "spread", "with_predicates"]
@@ -36,12 +37,13 @@ def operand(node: Any, path: str, predicate: Parse) -> Operand:
         parsed = {"group": kind, "of": of}
         title = kind if of is None else f"{kind}.{of}"
     else:
-        found = {name: fields.take(name, name_of) for name in ("property", "trait")}
-        given = {name: key for name, key in found.items() if key is not None}
-        if len(given) != 1:
-            bad(path, "expected a property, a trait, segments or a group")
-        fields.done()
-        return given
+        found: dict[str, Any] = {name: fields.take(name, name_of) for name in ("property", "trait")}
+        found["time"] = fields.take("time", time_groups)
+        parsed = {name: key for name, key in found.items() if key is not None}
+        if len(parsed) != 1:
+            bad(path, "expected a property, a trait, a unit of time, segments or a group")
+        parsed["groups"] = found["time"] or take_groups(fields)
+        title = "time" if "time" in parsed else found["property"] or found["trait"]
     parsed["name"] = fields.take("name", name_of) or title
     fields.done()
     return parsed
@@ -67,9 +69,13 @@ def with_predicates(breakdown: Sequence[Operand], change: Callable[[dict[str, An
 
 
 def segment_names(breakdown: Sequence[Operand]) -> Mapping[str, list[str]]:
-    """By column, the names of its segments: until they are told they are numbers, so that they keep their order."""
+    """By column, what its segments or buckets are called: till then they are numbers, so that they keep their order."""
     split = [one for one in breakdown if "segments" in one]
-    return {one["name"]: [segment["name"] for segment in one["segments"]] for one in split}
+    bucketed = {one["name"]: labels(one["groups"]) for one in breakdown if one.get("groups")}
+    return {
+        **{one["name"]: [segment["name"] for segment in one["segments"]] for one in split},
+        **{name: names for name, names in bucketed.items() if names is not None},
+    }
 
 
 def spread(person: Person, breakdown: Sequence[Operand], moment: Moment) -> Iterator[Person]:

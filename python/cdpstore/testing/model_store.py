@@ -10,6 +10,7 @@ compared with, and a stand-in for tests of code that uses a store.
 (1, [(1,)])
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -35,6 +36,7 @@ from cdpstore.testing.identity import KINDS as KINDS_OF_IDENTITY
 from cdpstore.testing.identity import normalise
 from cdpstore.testing.kinds import KINDS
 from cdpstore.testing.kinds import profile as profile_kind
+from cdpstore.testing.kinds.equal_buckets import with_equal_borders
 from cdpstore.testing.local_clauses import written_out
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.rows import Person
@@ -141,9 +143,11 @@ class ModelStore(Writes[Ack], Rules[int]):
             where = meant(common["where"])
             people = [person for person in people if holds(where, person, moment)]
         people = [each for person in people for each in spread(person, breakdown, moment)]
-        segments = segment_names(breakdown)
-        view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, bool(breakdown), segments)
+        view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, bool(breakdown))
+        common["breakdown"], notes = with_equal_borders(view, kind, {**common, **own})
+        view = dataclasses.replace(view, segments=segment_names(common["breakdown"]))
         table = answer(view, {**common, **own})
+        table.notes.update(notes)
         if common["zone"] != "UTC":
             table.notes["zone_table"] = TABLE
         return table

@@ -24,6 +24,7 @@ __all__ = [
     "START_MS",
     "Batch",
     "broken_down_by_members",
+    "column_of",
     "consent_records",
     "device_records",
     "event_clauses",
@@ -51,6 +52,7 @@ __all__ = [
     "ruled_retentions",
     "ruled_trends",
     "selectors",
+    "sound_split",
     "suppress_records",
     "times",
     "trait_records",
@@ -952,19 +954,20 @@ def _breakdowns(kinds: tuple[str, ...]) -> st.SearchStrategy[list[dict[str, Any]
     keys = {"property": KEYS, "trait": TRAITS}
     operands: list[dict[str, Any]] = [{kind: key} for kind in kinds for key in keys[kind]]
     single = st.sampled_from(operands)
-    return st.lists(single | single | single | _members(), max_size=2, unique_by=_column)
+    return st.lists(single | single | single | _members(), max_size=2, unique_by=column_of)
 
 
 def broken_down_by_members() -> st.SearchStrategy[dict[str, Any]]:
     """Trends, funnels and retentions split by segments and groups, and maybe by something else."""
     others = st.sampled_from([{"property": key} for key in KEYS] + [{"trait": key} for key in TRAITS])
-    breakdown = st.lists(_members() | _members() | others, min_size=1, max_size=3, unique_by=_column)
+    breakdown = st.lists(_members() | _members() | others, min_size=1, max_size=3, unique_by=column_of)
     questions = trends() | ruled_trends() | funnels() | retentions()
-    return st.builds(lambda question, split: {**question, "breakdown": split}, questions, breakdown).map(_sound_split)
+    return st.builds(lambda question, split: {**question, "breakdown": split}, questions, breakdown).map(sound_split)
 
 
-def _sound_split(spec: dict[str, Any]) -> dict[str, Any]:
-    by_property = any("property" in operand for operand in spec["breakdown"])
+def sound_split(spec: dict[str, Any]) -> dict[str, Any]:
+    """The question without what needs a breakdown by something of the event, where there is none."""
+    by_property = any("property" in operand or "time" in operand for operand in spec["breakdown"])
     return spec if by_property else {key: spec[key] for key in spec if key not in ("attribution", "share_value")}
 
 
@@ -977,5 +980,12 @@ def _members() -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(lambda some: {"segments": some}, segments) | by_id | by_trait
 
 
-def _column(operand: dict[str, Any]) -> str:
-    return "segment" if "segments" in operand else ".".join(map(str, operand.values()))
+def column_of(operand: dict[str, Any]) -> str:
+    """What the operand's column is called."""
+    if "segments" in operand or "name" in operand or "time" in operand:
+        return str(operand.get("name", "segment" if "segments" in operand else "time"))
+    return str(operand.get("property", operand.get("trait"))) if "group" not in operand else _group_column(operand)
+
+
+def _group_column(operand: dict[str, Any]) -> str:
+    return ".".join(str(operand[name]) for name in ("group", "trait") if name in operand)

@@ -1,15 +1,19 @@
 """What a query sees: the profiles of `where` at one instant, and the range resolved."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cdpstore.model import datetime_of
 from cdpstore.table import Table
 from cdpstore.testing.calendars import Calendar
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.spec import bad
+from cdpstore.testing.value_groups import grouped
+from cdpstore.testing.values import Typed, typed
 
-__all__ = ["View", "operand_names", "operand_values", "resolved"]
+__all__ = ["View", "of_row", "operand_names", "operand_values", "resolved", "row_groups"]
 
 _ALWAYS_MS = 10**15
 
@@ -59,20 +63,35 @@ def resolved(time_range: dict[str, Any] | None, now_ms: int) -> tuple[int, int]:
 
 
 def operand_names(breakdown: Sequence[dict[str, Any]]) -> list[str]:
-    """Column names of a breakdown: the keys, or as they are called."""
-    return [operand["name"] if "name" in operand else next(iter(operand.values())) for operand in breakdown]
+    """Column names of a breakdown."""
+    return [operand["name"] for operand in breakdown]
 
 
-def operand_values(breakdown: Sequence[dict[str, Any]], person: Person, row: Row) -> Iterator[Any]:
-    """The breakdown's values for a row of a profile; None where there is none."""
-    for operand in breakdown:
-        match operand:
-            case {"property": key}:
-                yield row.properties.get(key)
-            case {"trait": key}:
-                yield person.traits.get(key)
-            case {"name": name}:
-                yield person.members[name]
+def of_row(operand: dict[str, Any]) -> bool:
+    """Whether the operand is of the event, not of the profile."""
+    return "property" in operand or "time" in operand
+
+
+def operand_values(view: View, operand: dict[str, Any], person: Person, row: Row) -> list[Any]:
+    """The groups of an operand that a row of a profile is in; None alone where there is none."""
+    match operand:
+        case {"segments": _} | {"group": _}:
+            return [person.members[operand["name"]]]
+        case {"property": key}:
+            value = row.properties.get(key)
+        case {"trait": key}:
+            value = person.traits.get(key)
+        case _:
+            value = datetime_of(row.time_ms)
+    return grouped(operand["groups"], value, view.calendar)
+
+
+def row_groups(
+    view: View, breakdown: Sequence[dict[str, Any]], person: Person, row: Row
+) -> dict[tuple[Typed, ...], list[Any]]:
+    """Every combination of them, by its key."""
+    several = itertools.product(*(operand_values(view, operand, person, row) for operand in breakdown))
+    return {tuple(map(typed, values)): list(values) for values in several}
 
 
 def _told(cell: Any, names: list[str] | None) -> Any:

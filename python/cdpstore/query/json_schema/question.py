@@ -23,7 +23,10 @@ STATISTICS: Final[Schema] = {
     "pattern": f"^(?:mean|min|max|median|{QUANTILE})$",
     "description": "mean, min, max, median, or a quantile above p0 and below p100 like p90 or p99.9.",
 }
-BY_PROPERTY: Final[Schema] = {"properties": {"breakdown": {"contains": has("property")}}, "required": ["breakdown"]}
+BY_PROPERTY: Final[Schema] = {
+    "properties": {"breakdown": {"contains": {"anyOf": [has("property"), has("time")]}}},
+    "required": ["breakdown"],
+}
 
 WHEN: Final[dict[str, Schema]] = {
     "zone": text(1, 256, "Where days begin: the name of an IANA zone; default UTC."),
@@ -38,7 +41,7 @@ COMMON: Final[dict[str, Schema]] = {
     **WHO,
     "range": ref("range"),
     **WHEN,
-    "breakdown": array(ref("operand"), 0, 8, "Split by properties, traits, segments and groups."),
+    "breakdown": array(ref("operand"), 0, 8, "Split by properties, times, traits, segments and groups."),
     "limit": integer(0, ROWS_MOST, "So many groups of the breakdown; the rest is one exact `other`."),
 }
 

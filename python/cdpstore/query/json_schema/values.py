@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cdpstore.query.json_schema.parts import (
+    BOOLEAN,
     NEVER,
     Schema,
     array,
@@ -110,6 +111,23 @@ _SEGMENT: Final = chosen(
     ref("name", "A live segment."),
 )
 
+GROUPS: Final[dict[str, Schema]] = {
+    "elements": told(
+        {"anyOf": [BOOLEAN, ref("key")]},
+        "A list counts once under each element; with a field's name, a list of objects by the values of that field.",
+    ),
+    "borders": array(_NUMBER, 1, 1_000, "Ascending: numbers by the bucket they lie in, each closed at its lower end."),
+    "buckets": integer(2, 1_000, "So many buckets of equal count."),
+    "unit": ref("calendar_unit", "Datetimes by the bucket they lie in."),
+    "name": ref("name", "Of the column; default the key."),
+}
+ONE_FORM: Final[Schema] = {
+    "allOf": [
+        {"if": has(form), "then": {"properties": {other: NEVER for other in ("borders", "buckets", "unit")[at + 1 :]}}}
+        for at, form in enumerate(("borders", "buckets"))
+    ]
+}
+
 VALUES: Final[dict[str, Schema]] = {
     "operand": chosen(
         [
@@ -136,10 +154,22 @@ VALUES: Final[dict[str, Schema]] = {
                     },
                 ),
             ),
-            (has("trait"), closed("Trait", {"trait": ref("key", "Of the profile, as it is now.")})),
+            (
+                has("time"),
+                closed(
+                    "Time of the event",
+                    {"time": ref("calendar_unit", "By the bucket it lies in, told by where that begins.")},
+                    {"name": ref("name", "Of the column; default time.")},
+                ),
+            ),
+            (
+                has("trait"),
+                closed("Trait", {"trait": ref("key", "Of the profile, as it is now.")}, GROUPS, **ONE_FORM),
+            ),
         ],
-        closed("Property", {"property": ref("key", "Of the event.")}),
+        closed("Property", {"property": ref("key", "Of the event.")}, GROUPS, **ONE_FORM),
     ),
+    "calendar_unit": enum("A unit of the calendar.", "hour", "day", "week", "month", "quarter", "year"),
     "op": enum("How a value is tested.", *_OPS),
     "number_op": enum("How a number is compared.", *_NUMBER_OPS),
     "key": text(1, 256, "Key of a property or trait, of 1 to 256 bytes; nested ones are dotted: `address.city`."),

@@ -1,5 +1,6 @@
 """Funnel by brute force: the attempts that count (`attempts`), by step and by the values of a breakdown."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,9 +22,9 @@ from cdpstore.testing.spec import (
     unsupported,
 )
 from cdpstore.testing.values import exact_mean, typed
-from cdpstore.testing.view import View, operand_names, operand_values
+from cdpstore.testing.view import View, of_row, operand_names, operand_values
 
-__all__ = ["answer", "parse"]
+__all__ = ["answer", "counted", "parse"]
 
 _REST = ("the key of the rest",)
 _STATISTICS = ("mean", "min", "max")
@@ -152,7 +153,7 @@ def _attribution(fields: Fields, common: dict[str, Any], steps: int) -> Any:
     node, path = fields.take_null("attribution"), fields.path("attribution")
     if node is None:
         return {"step": 1}
-    if not any("property" in operand for operand in common["breakdown"]):
+    if not any(of_row(operand) for operand in common["breakdown"]):
         bad(path, "there is no breakdown by a property")
     if isinstance(node, Mapping):
         inner = Fields(node, path)
@@ -196,6 +197,11 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
     return _table(view, spec, _found(view, spec))
 
 
+def counted(spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The question that counts each group over the whole range, and the column that does."""
+    return {**spec, "interval": None, "times": []}, "step_1"
+
+
 def _found(view: View, spec: dict[str, Any]) -> list[Found]:
     """Attempts with whose they are, numbered."""
     return [(person, one, at) for person in view.people for at, one in enumerate(attempts(view, person, spec))]
@@ -207,7 +213,7 @@ def _by_bucket(view: View, spec: dict[str, Any], buckets: Any) -> Table:
     entered: dict[int, list[Found]] = {}
     for one in found:
         entered.setdefault(buckets.start(one[1].rows[min(one[1].rows)].time_ms), []).append(one)
-    shown, is_cut = _shown(spec, found)
+    shown, is_cut = _shown(view, spec, found)
     rows, names = [], list[str]()
     for start_ms, of_bucket in sorted(entered.items()):
         table = _table(view, spec, of_bucket, (shown, is_cut))
@@ -217,7 +223,7 @@ def _by_bucket(view: View, spec: dict[str, Any], buckets: Any) -> Table:
 
 
 def _counted(
-    spec: dict[str, Any], found: Sequence[Found]
+    view: View, spec: dict[str, Any], found: Sequence[Found]
 ) -> tuple[dict[Any, dict[int, dict[Any, int]]], dict[Any, dict[Any, int]], dict[Any, list[Any]]]:
     breakdown, steps = spec["breakdown"], range(len(spec["steps"]))
     taken: dict[Any, dict[int, dict[Any, int]]] = {}  # by group, step and attempt: how long it took
@@ -227,22 +233,22 @@ def _counted(
         who = person.profile_id, number
         before = attempt.rows[min(attempt.rows)]
         for step, row in sorted(attempt.rows.items()):
-            group = list(_values(breakdown, spec["attribution"], person, attempt, row))
-            key = tuple(map(typed, group))
-            values.setdefault(key, group)
-            taken.setdefault(key, {}).setdefault(step, {})[who] = row.time_ms - before.time_ms
-            if step == steps[-1]:
-                first = attempt.rows[min(attempt.rows)]
-                totals.setdefault(key, {})[who] = row.time_ms - first.time_ms
+            for group in itertools.product(*_values(view, breakdown, spec["attribution"], person, attempt, row)):
+                key = tuple(map(typed, group))
+                values.setdefault(key, list(group))
+                taken.setdefault(key, {}).setdefault(step, {})[who] = row.time_ms - before.time_ms
+                if step == steps[-1]:
+                    first = attempt.rows[min(attempt.rows)]
+                    totals.setdefault(key, {})[who] = row.time_ms - first.time_ms
             before = row
     if not breakdown:
         taken.setdefault((), {})
     return taken, totals, values
 
 
-def _shown(spec: dict[str, Any], found: Sequence[Found]) -> tuple[list[Any], bool]:
+def _shown(view: View, spec: dict[str, Any], found: Sequence[Found]) -> tuple[list[Any], bool]:
     """The keys of the groups that a limit leaves, and whether there are others."""
-    taken, _, _ = _counted(spec, found)
+    taken, _, _ = _counted(view, spec, found)
     ranked = sorted(taken, key=lambda key: (-len(taken[key].get(0, {})), key))
     limit = spec["limit"]
     is_cut = limit is not None and bool(spec["breakdown"]) and len(ranked) > limit
@@ -256,8 +262,8 @@ def _table(
     given: tuple[list[Any], bool] | None = None,
 ) -> Table:
     breakdown, steps = spec["breakdown"], range(len(spec["steps"]))
-    taken, totals, values = _counted(spec, found)
-    shown, is_cut = given or _shown(spec, found)
+    taken, totals, values = _counted(view, spec, found)
+    shown, is_cut = given or _shown(view, spec, found)
     ranked = [key for key in shown if key in taken]
     rest = [key for key in taken if key not in shown]
     if is_cut and rest:
@@ -285,23 +291,23 @@ def _table(
     return view.table([*operand_names(breakdown), *columns, *times], rows)
 
 
-def _values(breakdown: Any, attribution: Any, person: Person, attempt: Attempt, own: Row) -> Iterator[Any]:
-    """The values of the group that the attempt counts in; of a step that was not taken there are none."""
+def _values(
+    view: View, breakdown: Any, attribution: Any, person: Person, attempt: Attempt, own: Row
+) -> Iterator[list[Any]]:
+    """The groups of each operand that the attempt counts in; of a step that was not taken there are none."""
     ordered: Sequence[Row] = [row for _, row in sorted(attempt.rows.items())]
-    for at, operand in enumerate(breakdown):
-        if "property" not in operand:
-            yield next(iter(operand_values([breakdown[at]], person, own)))
+    for operand in breakdown:
+        if not of_row(operand) or attribution == "every_step":
+            yield operand_values(view, operand, person, own)
             continue
         match attribution:
             case {"step": step}:
                 row = attempt.rows.get(step - 1)
-                yield None if row is None else row.properties.get(operand["property"])
-            case "every_step":
-                yield own.properties.get(operand["property"])
+                yield [None] if row is None else operand_values(view, operand, person, row)
             case _:
                 touched = ordered if attribution == "first_touch" else ordered[::-1]
-                found = (row.properties.get(operand["property"]) for row in touched)
-                yield next((value for value in found if value is not None), None)
+                found = (operand_values(view, operand, person, row) for row in touched)
+                yield next((values for values in found if values != [None]), [None])
 
 
 def _statistic(name: str, took: list[int]) -> Any:

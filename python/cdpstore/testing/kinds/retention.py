@@ -14,9 +14,9 @@ from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, selector, unit, unsupported
 from cdpstore.testing.values import Typed, typed
-from cdpstore.testing.view import View, operand_names, operand_values
+from cdpstore.testing.view import View, of_row, operand_names, operand_values, row_groups
 
-__all__ = ["answer", "parse"]
+__all__ = ["answer", "counted", "parse"]
 
 _HOUR = 3_600_000
 _DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
@@ -42,7 +42,7 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     own["order"], own["fill"] = order, fields.take("fill", boolean) or False
     own["share_value"] = fields.take("share_value", boolean) or False
     own["periods"] = fields.take("periods", integer(1, 65_534))
-    if own["share_value"] and not any("property" in operand for operand in common["breakdown"]):
+    if own["share_value"] and not any(of_row(operand) for operand in common["breakdown"]):
         bad(fields.path("share_value"), "there is no breakdown by a property")
     if isinstance(own["criterion"], list) and own["periods"] is not None:
         bad(fields.path("periods"), "brackets say which periods")
@@ -117,11 +117,11 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
     values: dict[tuple[Typed, ...], list[Any]] = {}
     for person in view.people:
         for birth in _births(view, person, spec):
-            group = list(operand_values(spec["breakdown"], person, birth))
-            key = tuple(map(typed, group))
-            values.setdefault(key, group)
-            cohort = cohorts.setdefault(key, {}).setdefault(calendar.start(birth.time_ms), _Cohort())
-            cohort.members.append(_member(view, person, birth, spec))
+            member = _member(view, person, birth, spec)
+            for key, group in row_groups(view, spec["breakdown"], person, birth).items():
+                values.setdefault(key, group)
+                cohort = cohorts.setdefault(key, {}).setdefault(calendar.start(birth.time_ms), _Cohort())
+                cohort.members.append(member)
     rows = [
         [*named, start_ms, *cell]
         for named, group_cohorts in _groups(cohorts, values, spec)
@@ -149,21 +149,35 @@ def _births(view: View, person: Person, spec: dict[str, Any]) -> Iterator[Row]:
 
 def _member(view: View, person: Person, birth: Row, spec: dict[str, Any]) -> _Member:
     ends = _Ends(view, birth, spec)
-    keys = [operand["property"] for operand in spec["breakdown"] if "property" in operand]
+    compared = [operand for operand in spec["breakdown"] if of_row(operand)]
     later = [
         row
         for row in person.rows
         if (row.event_order > birth.event_order or (spec["order"] == "ignored" and ends.has_begun(row, birth)))
         and row.time_ms <= view.now_ms
         and selects(spec["return"], row)
-        and not (spec["share_value"] and any(_differs(row, birth, key) for key in keys))
+        and not (spec["share_value"] and any(_differs(view, person, row, birth, operand) for operand in compared))
     ]
     returns = [*([0] if spec["count_birth"] else []), *(ends.period(row.time_ms) for row in later)]
     return _Member(person.profile_id, sorted(returns), ends.period(view.now_ms))
 
 
-def _differs(left: Row, right: Row, key: str) -> bool:
-    return typed(left.properties.get(key)) != typed(right.properties.get(key))
+def _differs(view: View, person: Person, left: Row, right: Row, operand: dict[str, Any]) -> bool:
+    of_left, of_right = ({*map(typed, operand_values(view, operand, person, row))} for row in (left, right))
+    return of_left != of_right
+
+
+def counted(spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The question that counts each group over the whole range, and the column that does."""
+    births = {"return": spec["start"], "count_birth": True, "criterion": "on", "min_count": 1, "periods": 1}
+    return {
+        **spec,
+        **births,
+        "alignment": "calendar",
+        "order": "later",
+        "fill": False,
+        "share_value": False,
+    }, "eligible"
 
 
 def _cells(cohort: _Cohort, spec: dict[str, Any]) -> Iterator[tuple[int, int, int, int]]:

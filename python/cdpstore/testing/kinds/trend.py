@@ -15,9 +15,9 @@ from cdpstore.testing.quantiles import is_quantile, quantile
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, name_of, selector, unit
 from cdpstore.testing.values import Typed, exact_mean, exact_sum, is_number, typed
-from cdpstore.testing.view import View, operand_names, operand_values
+from cdpstore.testing.view import View, operand_names, row_groups
 
-__all__ = ["answer", "parse"]
+__all__ = ["answer", "counted", "parse"]
 
 _OTHER = "other"
 _OPEN_MS = -(10**14)
@@ -86,7 +86,7 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
     for at in [None] if formulas else range(len(hits)):
         for index, axis in enumerate(axes):
             for values, keys in groups:
-                of_series = [_of_group(each, breakdown, keys) for each in (hits if at is None else [hits[at]])]
+                of_series = [_of_group(view, each, breakdown, keys) for each in (hits if at is None else [hits[at]])]
                 nothing = _columns(spec, [[] for _ in of_series])
                 nothing = [_mean([number]) for number in nothing] if spec["moving_mean"] else nothing
                 own = _lines(axis, of_series, spec)
@@ -109,6 +109,20 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
     before_titles = [f"previous({title})" for title in titles] if befores else []
     notes = {"previous_start_ms": earlier[0].start_ms, "previous_end_ms": earlier[0].end_ms} if earlier else {}
     return view.table([*head, *operand_names(breakdown), *titles, *before_titles], rows, **notes)
+
+
+def counted(spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The question that counts each group over the whole range, and the column that does."""
+    plain: dict[str, Any] = {
+        "interval": None,
+        "window": 1,
+        "moving_mean": None,
+        "previous": None,
+        "fill": False,
+        "formulas": [],
+    }
+    own = {"series": spec["series"][:1], "lists_series": False, "measures": ["total"], "order": 0, **plain}
+    return {**spec, **own}, "total"
 
 
 def _earlier(view: View, spec: dict[str, Any]) -> Iterator[View]:
@@ -250,14 +264,12 @@ def _buckets(calendar: Calendar, first_ms: int, last_ms: int) -> Iterator[int]:
         start_ms = calendar.next_start(start_ms)
 
 
-def _key(person: Person, row: Row, breakdown: Any) -> tuple[Typed, ...]:
-    return tuple(map(typed, operand_values(breakdown, person, row)))
-
-
-def _of_group(hits: Sequence[Hit], breakdown: Any, keys: set[tuple[Typed, ...]]) -> list[Hit]:
-    # A row counts once, however many of the groups its profile is in.
+def _of_group(view: View, hits: Sequence[Hit], breakdown: Any, keys: set[tuple[Typed, ...]]) -> list[Hit]:
+    # A row counts once, however many of the groups it or its profile is in.
     held = {
-        (person.profile_id, row.order): (person, row) for person, row in hits if _key(person, row, breakdown) in keys
+        (person.profile_id, row.order): (person, row)
+        for person, row in hits
+        if keys & row_groups(view, breakdown, person, row).keys()
     }
     return list(held.values())
 
@@ -270,13 +282,13 @@ def _groups(
     found: dict[tuple[Typed, ...], list[Any]] = {}
     for of_series in hits:
         for person, row in [hit for axis in axes for hit in axis.held(of_series)]:
-            found.setdefault(_key(person, row, breakdown), list(operand_values(breakdown, person, row)))
+            found = {**row_groups(view, breakdown, person, row), **found}
     if not breakdown:
         return [([], {()})]
     measure = spec["measures"][spec["order"]]
     in_range = [hit for hit in hits[0] if view.in_range(hit[1])]
     ranked = sorted(
-        found, key=lambda key: (_descending(_measured(measure, _of_group(in_range, breakdown, {key}))), [*key])
+        found, key=lambda key: (_descending(_measured(measure, _of_group(view, in_range, breakdown, {key}))), [*key])
     )
     limit = spec["limit"]
     if limit is None or len(ranked) <= limit:

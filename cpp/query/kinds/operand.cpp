@@ -1,0 +1,43 @@
+// What an answer is split by; the grammar of each form is with what it means: member_operand.hpp, value_groups.hpp.
+//
+//   operand   {"property": key, groups, "name"?: column} | {"trait": key, groups, "name"?: column}
+//             | {"time": unit, "name"?: column} | segments | group
+#include "query/kinds/member_operand.hpp"
+#include "query/kinds/value_groups.hpp"
+#include "query/spec.hpp"
+
+namespace cdp {
+
+Operand parse_operand(const Node& node, const Path& path, const CalendarSpec& calendar) {
+  Fields fields(node, path);
+  Operand out;
+  if ((out.members = take_member_operand(fields, calendar, out.name))) {
+    out.is_trait = true;
+    fields.done();
+    return out;
+  }
+  const Path property_path = fields.path("property"), trait_path = fields.path("trait"),
+             time_path = fields.path("time"), name_path = fields.path("name");
+  const Node* property = fields.take("property");
+  const Node* trait = fields.take("trait");
+  const Node* time = fields.take("time");
+  if ((property != nullptr) + (trait != nullptr) + (time != nullptr) != 1) {
+    fail_invalid(path,
+                 "expected {\"property\": key}, {\"trait\": key}, {\"time\": unit}, {\"segments\": [..]} or "
+                 "{\"group\": kind}");
+  }
+  out.is_trait = trait != nullptr;
+  if (time != nullptr) {
+    out.groups = time_groups(*time, time_path, calendar);
+    out.name = "time";
+  } else {
+    out.key = out.is_trait ? parse_key(*trait, trait_path) : parse_key(*property, property_path);
+    out.groups = take_value_groups(fields, calendar);
+    out.name = out.key;
+  }
+  if (const Node* name = fields.take("name")) out.name = parse_key(*name, name_path);
+  fields.done();
+  return out;
+}
+
+}  // namespace cdp
