@@ -629,6 +629,7 @@ SchemaView Applier::schema() const {
 
 void Applier::memory(std::vector<MemoryPart>& parts) const {
   parts.push_back({"identities", identities_.size_bytes(), identities_.size()});
+  parts.push_back({"links", links_.size_bytes(), links_.size()});
   parts.push_back({"traits", profiles_.size_bytes(), origin_count_});
   for (std::size_t type = 0; type < kFactTypes; ++type) {
     constexpr std::array<std::string_view, kFactTypes> kParts{"devices", "consents", "suppressions", "memberships",

@@ -72,6 +72,20 @@ class CowPages {
     Inner& inner = own(outer.inners[index / kFan % kFan]);
     return own(inner.leaves[index % kFan]).page;
   }
+  // Calls visit(page) for every page there is.
+  template <class Visit>
+  void each(Visit&& visit) const {
+    if (root_ == nullptr) return;
+    for (const auto& outer : root_->outers) {
+      if (outer == nullptr) continue;
+      for (const auto& inner : outer->inners) {
+        if (inner == nullptr) continue;
+        for (const auto& leaf : inner->leaves) {
+          if (leaf != nullptr) visit(std::as_const(leaf->page));
+        }
+      }
+    }
+  }
   [[nodiscard]] Picture picture() {
     ++epoch_;
     return Picture(root_);

@@ -371,6 +371,23 @@ std::optional<Link> Links::made_by(std::uint64_t sequence) const {
   return state_->reading().link(*number).link;
 }
 
+std::uint64_t Links::size() const noexcept { return state_->link_count; }
+
+std::size_t Links::size_bytes() const {
+  const State& state = *state_;
+  std::size_t bytes = state.change_count * sizeof(Change);
+  state.links.each([&](const LinkPage&) { bytes += sizeof(LinkPage); });
+  state.origins.each([&](const OriginPage&) { bytes += sizeof(OriginPage); });
+  state.components.each([&](const ComponentPage& page) {
+    bytes += sizeof(ComponentPage);
+    for (const Component& component : page.components) {
+      if (component == nullptr) continue;
+      bytes += (2 + members_of(component).size() + links_in(component).size()) * sizeof(Origin);
+    }
+  });
+  return bytes;
+}
+
 std::shared_ptr<const LinkView> Links::view() const {
   State& state = *state_;
   if (state.pinned == nullptr) {

@@ -73,6 +73,8 @@ class Links {
   [[nodiscard]] std::optional<Link> made_by(std::uint64_t sequence) const;
   // The picture for the next version; shares all that did not change. O(touched).
   [[nodiscard]] std::shared_ptr<const LinkView> view() const;
+  [[nodiscard]] std::uint64_t size() const noexcept;  // links ever made
+  [[nodiscard]] std::size_t size_bytes() const;       // a walk over all pages
 
  private:
   struct State;
