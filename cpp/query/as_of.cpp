@@ -2,12 +2,18 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "codec/normalise.hpp"
+#include "column/dictionary.hpp"
 #include "store/links.hpp"
 #include "store/profile_store.hpp"
+#include "store/retention.hpp"
 
 namespace cdp {
 namespace {
@@ -149,6 +155,11 @@ class ProfilesAsOf final : public ProfileView {
   std::int64_t as_of_ms_;
 };
 
+[[noreturn]] void fail_past_retention(std::string_view name, std::int64_t kept_from_ms, const Path& path) {
+  fail_invalid(path, "events \"" + std::string(name.substr(0, 64)) + "\" are kept since " +
+                         std::to_string(kept_from_ms) + " (retention); expected an instant not before that");
+}
+
 }  // namespace
 
 VersionPtr version_as_of(const VersionPtr& version, std::int64_t as_of_ms) {
@@ -159,6 +170,19 @@ VersionPtr version_as_of(const VersionPtr& version, std::int64_t as_of_ms) {
   out->profiles = std::make_shared<const ProfilesAsOf>(version->profiles, version->links, links, as_of_ms);
   out->links = std::move(links);
   return out;
+}
+
+void check_kept(const Version& version, const Mentions& read, std::int64_t instant_ms, const Path& path) {
+  const std::optional<Horizon> horizon = horizon_of(version, instant_ms);
+  if (!horizon || instant_ms > horizon->latest_cut_ms()) return;
+  const auto check = [&](NameId name) {
+    const std::int64_t cut_ms = horizon->cut_ms(name);
+    if (instant_ms <= cut_ms) fail_past_retention(version.names->at(raw(name)), cut_ms + 1, path);
+  };
+  for (const NameId name : read.events) check(name);
+  for (std::uint32_t id = 0; read.any_event && id < version.names->size(); ++id) {
+    if (!is_system_name(version.names->at(id))) check(NameId{id});
+  }
 }
 
 }  // namespace cdp

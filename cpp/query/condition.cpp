@@ -7,6 +7,7 @@
 
 #include "codec/normalise.hpp"
 #include "column/dictionary.hpp"
+#include "query/named_keys.hpp"
 #include "query/place.hpp"
 
 namespace cdp {
@@ -311,11 +312,12 @@ std::int64_t BoundTest::valid_until(const Node& value, const Moment& at) const {
 
 namespace {
 
-BoundCondition bind_place(const Condition& condition, const Version& version) {
+BoundCondition bind_place(const Condition& condition, const Version& version, const Moment& at) {
   // The test is never asked: it says that a place the store has never seen does not pass.
   BoundCondition out{std::nullopt, BoundTest(Test{Op::kExists, {}}, no_strings(), {})};
-  const auto lat = version.keys->find(condition.place->lat_key), lon = version.keys->find(condition.place->lon_key);
-  if (lat && lon) out.place = BoundPlace{condition.place, KeyId{*lat}, KeyId{*lon}};
+  const auto lat = find_property(condition.place->lat_key, version, at);
+  const auto lon = find_property(condition.place->lon_key, version, at);
+  if (lat && lon) out.place = BoundPlace{condition.place, *lat, *lon};
   out.resolved = out.place.has_value();
   return out;
 }
@@ -333,12 +335,11 @@ std::vector<BoundCondition> bind_conditions(std::span<const Condition> condition
   out.reserve(conditions.size());
   for (const Condition& condition : conditions) {
     if (condition.place) {
-      out.push_back(bind_place(condition, version));
+      out.push_back(bind_place(condition, version, at));
       continue;
     }
-    const auto key = version.keys->find(condition.property);
-    if (!key && at.unknown != nullptr && !condition.property.empty()) at.unknown->properties.insert(condition.property);
-    out.push_back({key ? std::optional(KeyId{*key}) : std::nullopt, BoundTest(condition.test, *version.strings, at)});
+    const auto key = find_property(condition.property, version, at);
+    out.push_back({key, BoundTest(condition.test, *version.strings, at)});
     out.back().resolved = key.has_value() && out.back().test.resolved();
   }
   return out;
@@ -361,13 +362,17 @@ void bind_any(BoundSelector& out, const Dictionary& names) {
 
 BoundSelector bind_selector(const Selector& selector, const Version& version, const Moment& at) {
   BoundSelector out;
-  if (selector.names.empty()) bind_any(out, *version.names);
+  if (selector.names.empty()) {
+    bind_any(out, *version.names);
+    if (at.mentions != nullptr) at.mentions->any_event = true;
+  }
   for (const std::string& name : selector.names) {
     if (const auto id = version.names->find(name)) {
       out.names.push_back(NameId{*id});
+      if (at.mentions != nullptr) at.mentions->events.insert(NameId{*id});
     } else {
       out.resolved = false;
-      if (at.unknown != nullptr) at.unknown->events.insert(name);
+      if (at.mentions != nullptr) at.mentions->unknown_events.insert(name);
     }
   }
   std::sort(out.names.begin(), out.names.end());

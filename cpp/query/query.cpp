@@ -58,21 +58,21 @@ void note_operands(const Binding& binding) {
     if (!operand.is_trait) {
       binding.note_property(operand.key);
     } else if (!binding.version.keys->find(operand.key)) {
-      binding.unknown->traits.insert(operand.key);
+      binding.mentions->unknown_traits.insert(operand.key);
     }
   }
 }
 
 // Names that select nothing are allowed, and the answer says which.
-void add_unknown(const UnknownNames& unknown, Table& table) {
+void add_unknown(const Mentions& mentions, Table& table) {
   const auto add = [&](const char* note, const std::set<std::string>& names) {
     std::string text;
     for (const std::string& name : names) text.append(text.empty() ? "" : ", ").append(name);
     if (!names.empty()) table.notes.emplace_back(note, std::move(text));
   };
-  add("unknown_events", unknown.events);
-  add("unknown_properties", unknown.properties);
-  add("unknown_traits", unknown.traits);
+  add("unknown_events", mentions.unknown_events);
+  add("unknown_properties", mentions.unknown_properties);
+  add("unknown_traits", mentions.unknown_traits);
 }
 
 // One query after binding. Shared by the workers: task i writes only its own words of `where_`.
@@ -202,7 +202,7 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   const VersionPtr version = spec.common.as_of_ms ? version_as_of(pinned, *spec.common.as_of_ms) : pinned;
   const std::int64_t now_ms = spec.common.now_ms.value_or(options.now_ms);
   const Zone& zone = *spec.common.calendar.zone;
-  UnknownNames unknown;
+  Mentions mentions;
   Budget own(kQueryMemoryBytes, options.deadline_ns, options.stop);
   QueryContext context;
   context.version = version.get();
@@ -210,7 +210,7 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   context.now_ms = now_ms;
   context.budget = options.budget != nullptr ? options.budget : &own;
   CommonSpec common = spec.common;
-  const Binding binding{*version, common, context.range, now_ms, zone, &unknown, context.budget};
+  const Binding binding{*version, common, context.range, now_ms, zone, &mentions, context.budget};
   note_operands(binding);
   std::optional<Predicate> where;
   if (common.where != nullptr) where.emplace(*common.where, *version, binding.moment());
@@ -218,6 +218,8 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
     return run_kind(counted, where ? &*where : nullptr, context, options);
   });
   const std::unique_ptr<Kind> kind = spec.kind->bind(binding);
+  if (kind->scans()) mentions.any_event |= kind->names().empty();
+  if (common.as_of_ms) check_kept(*version, mentions, *common.as_of_ms, Path().field("as_of_ms"));
 
   Execution execution(*version, kind.get(), where ? &*where : nullptr, context, options);
   execution.run(options.pool, options.threads);
@@ -237,7 +239,7 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   table.now_ms = now_ms;
   if (kind->scans()) note_horizon(*version, *kind, context, table);
   if (!zone.table().empty()) table.notes.emplace_back("zone_table", zone.table());
-  add_unknown(unknown, table);
+  add_unknown(mentions, table);
   return table;
 }
 

@@ -8,6 +8,7 @@
 #include "column/dictionary.hpp"
 #include "query/clauses/own_aggregate.hpp"
 #include "query/exact_product.hpp"
+#include "query/named_keys.hpp"
 #include "query/value_test.hpp"
 
 namespace cdp {
@@ -74,7 +75,7 @@ BoundOperandTest::BoundOperandTest(const OperandTest& test, const Version& versi
     own_ = std::make_shared<const OwnAggregate>(*test.own, version, at);
     return;
   }
-  if (const auto found = version.keys->find(test.trait)) key_ = KeyId{*found};
+  key_ = find_trait(test.trait, version, at);
 }
 
 ProfileView::Seen BoundOperandTest::operand(const Version& version, Origin home, std::int64_t now_ms) const {

@@ -257,6 +257,69 @@ def test_the_answer_says_since_when_rows_are_kept() -> None:
         assert notes("Charged", T) is None
 
 
+@pytest.mark.parametrize(
+    ("spec", "is_refused"),
+    [
+        ({"kind": "trend", "event": "Seen"}, True),
+        ({"kind": "trend", "event": ["Charged", "Seen"]}, True),
+        ({"kind": "trend", "event": {"event": None}}, True),
+        ({"kind": "trend", "event": "Charged"}, False),
+        ({"kind": "trend", "event": "Charged", "where": {"not": {"did": "Seen"}}}, True),
+        ({"kind": "trend", "event": "Charged", "breakdown": [{"segments": [{"where": {"did": "Seen"}}]}]}, True),
+        ({"kind": "funnel", "steps": ["Charged", "Charged"]}, False),
+        ({"kind": "funnel", "steps": ["Charged", "Charged"], "order": "strict_all"}, True),
+        ({"kind": "retention", "start": "Charged", "return": "Seen", "interval": "day"}, True),
+        ({"kind": "profiles", "where": {"sequence": ["Charged", "Seen"]}}, True),
+        ({"kind": "profiles", "where": {"trait": "plan", "op": "eq", "value": "pro"}}, False),
+        ({"kind": "profiles", "where": {"did": "Never told of"}}, False),
+    ],
+)
+def test_what_was_valid_before_rows_of_an_event_are_kept_cannot_be_asked(
+    spec: dict[str, Any], is_refused: bool
+) -> None:
+    with Store.open(background=False) as store:
+        model = ModelStore.open()
+        for each in (store, model):
+            for day in range(10):
+                each.append([event("Seen", ids=USER), event("Charged", ids=USER)], now_ms=T + day * DAY_MS)
+            each.set_retention({"Seen": "3d"}, now_ms=T + 9 * DAY_MS)
+        gone_ms = T + 6 * DAY_MS
+        for each in (store, model):
+            if is_refused:
+                with pytest.raises(BadQuery) as caught:
+                    each.query({**spec, "as_of_ms": gone_ms}, now_ms=T + 9 * DAY_MS)
+                assert (caught.value.code, caught.value.path) == ("query.invalid", "as_of_ms")
+                assert "Seen" in str(caught.value)
+            else:
+                each.query({**spec, "as_of_ms": gone_ms}, now_ms=T + 9 * DAY_MS)
+            each.query({**spec, "as_of_ms": gone_ms + 1}, now_ms=T + 9 * DAY_MS)
+
+
+def test_a_timeline_of_before_its_rows_are_kept_is_refused() -> None:
+    with Store.open(background=False) as store:
+        model = ModelStore.open()
+        for each in (store, model):
+            each.append([event("Seen", ids=USER), event("Charged", ids=USER)], now_ms=T)
+            each.set_retention({"Seen": "3d"}, now_ms=T + 9 * DAY_MS)
+            for events in (None, {}, {"names": ["Seen"]}):
+                with pytest.raises(BadQuery) as caught:
+                    each.profile(USER, events=events, as_of_ms=T + DAY_MS)
+                assert (caught.value.code, caught.value.path) == ("query.invalid", "as_of_ms")
+            assert len(each.profile(USER, events={"names": ["Charged"]}, as_of_ms=T + DAY_MS).events) == 1
+            assert each.profile(USER, events={"limit": 0}, as_of_ms=T + DAY_MS).events == ()
+
+
+def test_changes_since_before_rows_are_kept_are_refused() -> None:
+    with Store.open(background=False) as store:
+        store.append([event("Seen", ids=USER)], now_ms=T)
+        store.set_retention({"Seen": "3d"}, now_ms=T + 9 * DAY_MS)
+        spec = {"kind": "overlap", "segment": {"did": "Seen"}, "to_ms": T + 9 * DAY_MS}
+        with pytest.raises(BadQuery) as caught:
+            store.query({**spec, "from_ms": T + 6 * DAY_MS}, now_ms=T + 9 * DAY_MS)
+        assert (caught.value.code, caught.value.path) == ("query.invalid", "from_ms")
+        store.query({**spec, "from_ms": T + 6 * DAY_MS + 1}, now_ms=T + 9 * DAY_MS)
+
+
 def test_rows_past_retention_are_dropped_by_merges_and_stay_dropped(tmp_path: Path) -> None:
     def held(store: Store) -> int:
         parts = store.memory()

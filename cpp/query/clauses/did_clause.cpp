@@ -90,8 +90,8 @@ DidClause::DidClause(const PredicateSpec& spec, const Version& version, const Mo
     : selector(bind_selector(spec.selector, version, at)), window(spec.window) {
   for (const MeasureSpec& measure : spec.measures) {
     measures.push_back(bind_measure(measure, version));
-    if (at.unknown != nullptr && !measure.property.empty() && !measures.back().key)
-      at.unknown->properties.insert(measure.property);
+    if (at.mentions != nullptr && !measure.property.empty() && !measures.back().key)
+      at.mentions->unknown_properties.insert(measure.property);
   }
   zero_holds = std::all_of(measures.begin(), measures.end(),
                            [](const BoundMeasure& measure) { return measure_holds(measure, 0, {}); });

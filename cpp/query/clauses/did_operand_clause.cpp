@@ -14,9 +14,14 @@ class DidOperandClause final : public FactClause {
  public:
   DidOperandClause(const PredicateSpec& did, const Version& version, const Moment& at)
       : did_(did),
-        at_(at),
+        at_{at.now_ms, at.zone},
         selector_(bind_selector({did.selector.names, {}}, version, at)),
-        operands_(did.selector.where, did.measures, version, at) {}
+        operands_(did.selector.where, did.measures, version, at) {
+    if (at.mentions == nullptr) return;
+    PredicateSpec rest = did;
+    take_out_operands(rest.selector.where, rest.measures);
+    static_cast<void>(DidClause(rest, version, at));  // notes what else it names
+  }
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
     PredicateSpec did = did_;
@@ -32,7 +37,7 @@ class DidOperandClause final : public FactClause {
 
  private:
   PredicateSpec did_;
-  Moment at_;
+  Moment at_;               // without mentions: threads of a question bind by it
   BoundSelector selector_;  // by names alone: whose rows are read
   OperandTests operands_;
 };

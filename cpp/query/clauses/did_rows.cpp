@@ -12,6 +12,7 @@
 #include "query/clauses/row_measure.hpp"
 #include "query/clauses/window.hpp"
 #include "query/held_values.hpp"
+#include "query/named_keys.hpp"
 #include "query/predicate.hpp"
 
 namespace cdp {
@@ -38,7 +39,7 @@ class DidRows final : public RowClause {
  public:
   DidRows(const DidRowsSpec& spec, const Version& version, const Moment& at)
       : events_(spec.events, version, at),
-        window_(spec.window, version),
+        window_(spec.window, version, at),
         first_ever_(spec.first_ever),
         within_ms_(spec.within_ms),
         is_keyed_(!spec.by.empty()) {
@@ -57,7 +58,7 @@ class DidRows final : public RowClause {
     ended_by_.emplace(*spec.ended_by, version, at);
     read_.add(ended_by_->selector, false);
     if (is_keyed_) {
-      if (const auto key = version.keys->find(spec.by)) by_ = KeyId{*key};
+      by_ = find_property(spec.by, version, at);
       read_.resolved &= by_.has_value();
     }
   }
@@ -167,10 +168,14 @@ class DidRowsOperandClause final : public FactClause {
  public:
   DidRowsOperandClause(const DidRowsSpec& did, const Version& version, const Moment& at)
       : did_(did),
-        at_(at),
+        at_{at.now_ms, at.zone},
         names_(bind_selector({did.events.selector.names, {}}, version, at)),
         operands_(did.events.selector.where, did.measures, version, at) {
     if (did_.ended_by) ended_by_ = bind_selector({did_.ended_by->selector.names, {}}, version, at);
+    if (at.mentions == nullptr) return;
+    DidRowsSpec rest = did;
+    take_out_operands(rest.events.selector.where, rest.measures);
+    static_cast<void>(DidRows(rest, version, at));  // notes what else it names
   }
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
@@ -198,7 +203,7 @@ class DidRowsOperandClause final : public FactClause {
   }
 
   DidRowsSpec did_;
-  Moment at_;
+  Moment at_;            // without mentions: threads of a question bind by it
   BoundSelector names_;  // by names alone: whose rows are read
   std::optional<BoundSelector> ended_by_;
   OperandTests operands_;

@@ -2,6 +2,7 @@
 
 #include "column/dictionary.hpp"
 #include "query/clauses/fact_clause.hpp"
+#include "query/named_keys.hpp"
 #include "query/predicate.hpp"
 #include "store/fact_store.hpp"
 #include "store/group_store.hpp"
@@ -23,7 +24,7 @@ class GroupClause final : public FactClause {
       Bound bound{Bound::kTrait, {}, BoundTest(condition.test, *version.strings, at)};
       if (condition.property == kId) bound.asked = Bound::kGroupId;
       if (condition.property == kRole) bound.asked = Bound::kGroupRole;
-      if (const auto key = version.keys->find(condition.property)) bound.key = KeyId{*key};
+      if (bound.asked == Bound::kTrait) bound.key = find_trait(condition.property, version, at);
       resolved_ &= bound.test.resolved() && (bound.asked != Bound::kTrait || bound.key.has_value());
       conditions_.push_back(std::move(bound));
     }

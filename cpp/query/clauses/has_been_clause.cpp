@@ -2,6 +2,7 @@
 
 #include "column/dictionary.hpp"
 #include "query/clauses/local_clause.hpp"
+#include "query/named_keys.hpp"
 #include "query/predicate.hpp"
 #include "store/trait_fold.hpp"
 
@@ -14,9 +15,7 @@ class HasBeenClause final : public FactClause {
  public:
   HasBeenClause(const std::string& key, const Test& test, bool is_less, std::int64_t span_ms, const Version& version,
                 const Moment& at)
-      : test_(test, *version.strings, at), is_less_(is_less), span_ms_(span_ms) {
-    if (const auto found = version.keys->find(key)) key_ = KeyId{*found};
-  }
+      : key_(find_trait(key, version, at)), test_(test, *version.strings, at), is_less_(is_less), span_ms_(span_ms) {}
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
     if (!key_) return {test_.passes_missing() && !is_less_, INT64_MAX};

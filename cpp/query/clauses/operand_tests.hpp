@@ -7,9 +7,16 @@
 #include <span>
 #include <vector>
 
+#include "query/named_keys.hpp"
 #include "query/trait_operand.hpp"
 
 namespace cdp {
+
+// Takes out of a spec's conditions and measures those with an operand: what is left can be bound for all profiles.
+inline void take_out_operands(std::vector<Condition>& conditions, std::vector<MeasureSpec>& measures) {
+  std::erase_if(conditions, [](const Condition& each) { return each.test.operand != nullptr; });
+  std::erase_if(measures, [](const MeasureSpec& each) { return each.test.operand != nullptr; });
+}
 
 class OperandTests {
  public:
@@ -18,8 +25,14 @@ class OperandTests {
     const auto add = [&](const Test& test) {
       if (test.operand) operands_.emplace_back(*test.operand, version, at);
     };
-    for (const Condition& condition : conditions) add(condition.test);
-    for (const MeasureSpec& measure : measures) add(measure.test);
+    for (const Condition& condition : conditions) {
+      add(condition.test);
+      if (!condition.place) static_cast<void>(find_property(condition.property, version, at));
+    }
+    for (const MeasureSpec& measure : measures) {
+      add(measure.test);
+      static_cast<void>(find_property(measure.property, version, at));
+    }
   }
 
   // Puts what remains for the profile into copies of what this was made of. `until_ms` is lowered to when an operand changes.

@@ -9,6 +9,7 @@
 
 #include "query/clauses/kept_rows.hpp"
 #include "query/exact_sum.hpp"
+#include "query/named_keys.hpp"
 
 namespace cdp {
 namespace {
@@ -82,10 +83,9 @@ OwnSpec parse_own(const Node& node, const Path& path, const CalendarSpec& calend
 }
 
 OwnAggregate::OwnAggregate(const OwnSpec& spec, const Version& version, const Moment& at)
-    : events_(spec.events, version, at), window_(spec.window, version), measure_(spec.measure) {
+    : events_(spec.events, version, at), window_(spec.window, version, at), measure_(spec.measure) {
   if (spec.property.empty()) return;
-  if (const auto key = version.keys->find(spec.property)) key_ = KeyId{*key};
-  if (!key_ && at.unknown != nullptr) at.unknown->properties.insert(spec.property);
+  key_ = find_property(spec.property, version, at);
 }
 
 bool OwnAggregate::resolved() const noexcept {

@@ -2,6 +2,7 @@
 
 #include "column/dictionary.hpp"
 #include "query/clauses/local_clause.hpp"
+#include "query/named_keys.hpp"
 #include "query/place.hpp"
 #include "query/predicate.hpp"
 
@@ -10,10 +11,8 @@ namespace {
 
 class PlaceClause final : public FactClause {
  public:
-  PlaceClause(const PlaceSpec& place, const Version& version) : place_(place) {
-    if (const auto key = version.keys->find(place.lat_key)) lat_ = KeyId{*key};
-    if (const auto key = version.keys->find(place.lon_key)) lon_ = KeyId{*key};
-  }
+  PlaceClause(const PlaceSpec& place, const Version& version, const Moment& at)
+      : place_(place), lat_(find_trait(place.lat_key, version, at)), lon_(find_trait(place.lon_key, version, at)) {}
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
     if (!resolved()) return {false, INT64_MAX};
     const ProfileView::Seen lat = version.profiles->trait_at(home, *lat_, now_ms, *version.links);
@@ -29,8 +28,8 @@ class PlaceClause final : public FactClause {
 
 struct PlaceClauseSpec final : LocalClauseSpec {
   PlaceSpec place;
-  [[nodiscard]] std::unique_ptr<const FactClause> bind(const Version& version, const Moment&) const override {
-    return std::make_unique<PlaceClause>(place, version);
+  [[nodiscard]] std::unique_ptr<const FactClause> bind(const Version& version, const Moment& at) const override {
+    return std::make_unique<PlaceClause>(place, version, at);
   }
 };
 

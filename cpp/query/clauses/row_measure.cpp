@@ -4,6 +4,7 @@
 
 #include "column/dictionary.hpp"
 #include "query/local_date.hpp"
+#include "query/named_keys.hpp"
 
 namespace cdp {
 namespace {
@@ -52,9 +53,7 @@ std::vector<RowMeasureSpec> parse_row_measures(Fields& fields, const CalendarSpe
 }
 
 RowMeasure::RowMeasure(const RowMeasureSpec& spec, const Version& version, const Moment& at) : spec_(spec) {
-  if (!spec.property.empty()) {
-    if (const auto key = version.keys->find(spec.property)) key_ = KeyId{*key};
-  }
+  if (!spec.property.empty()) key_ = find_property(spec.property, version, at);
   if (spec.type != Type::kFirstTime && spec.type != Type::kLastTime) test_.emplace(spec.test, *version.strings, at);
 }
 

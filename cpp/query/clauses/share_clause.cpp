@@ -5,6 +5,7 @@
 #include "query/clauses/local_times.hpp"
 #include "query/clauses/row_clauses.hpp"
 #include "query/clauses/window.hpp"
+#include "query/named_keys.hpp"
 #include "query/predicate.hpp"
 
 namespace cdp {
@@ -29,7 +30,7 @@ class Share final : public RowClause {
  public:
   Share(const ShareSpec& spec, const Version& version, const Moment& at)
       : events_(spec.events, version, at),
-        window_(spec.window, version),
+        window_(spec.window, version, at),
         by_(spec.by),
         values_(spec.values, *version.strings, at),
         times_(spec.times),
@@ -39,7 +40,7 @@ class Share final : public RowClause {
     if (window_.trait()) read_.traits.push_back(*window_.trait());
     if (spec.share) share_.emplace(*spec.share, *version.strings, at);
     if (by_ != SplitBy::kProperty) return;
-    if (const auto key = version.keys->find(spec.property)) key_ = KeyId{*key};
+    key_ = find_property(spec.property, version, at);
     read_.resolved &= key_.has_value() && values_.resolved();
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "query/named_keys.hpp"
 #include "query/predicate.hpp"
 #include "query/profile_mask.hpp"
 
@@ -31,10 +32,7 @@ std::uint64_t decide_by_ids(const BoundTest& test, std::span<const std::uint32_t
 }  // namespace
 
 TraitClause::TraitClause(const PredicateSpec& spec, const Version& version, const Moment& at)
-    : test(spec.test, *version.strings, at) {
-  if (const auto found = version.keys->find(spec.trait)) key = KeyId{*found};
-  if (!key && at.unknown != nullptr) at.unknown->traits.insert(spec.trait);
-}
+    : key(find_trait(spec.trait, version, at)), test(spec.test, *version.strings, at) {}
 
 void TraitClause::evaluate_task(const Task& task, std::int64_t now_ms, std::span<const std::uint64_t> candidates,
                                 std::span<std::uint64_t> out) const {

@@ -4,6 +4,7 @@
 #include "column/dictionary.hpp"
 #include "query/clauses/local_clause.hpp"
 #include "query/exact_product.hpp"
+#include "query/named_keys.hpp"
 #include "query/predicate.hpp"
 #include "query/trait_operand.hpp"
 
@@ -13,9 +14,7 @@ namespace {
 class TraitComparison final : public FactClause {
  public:
   TraitComparison(const std::string& key, const OperandTest& test, const Version& version, const Moment& at)
-      : test_(test, version, at), missing_(test.missing) {
-    if (const auto found = version.keys->find(key)) key_ = KeyId{*found};
-  }
+      : key_(find_trait(key, version, at)), test_(test, version, at), missing_(test.missing) {}
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
     if (!key_) return {missing_, INT64_MAX};
     const ProfileView::Seen seen = version.profiles->trait_at(home, *key_, now_ms, *version.links);
@@ -26,9 +25,9 @@ class TraitComparison final : public FactClause {
   [[nodiscard]] bool resolved() const noexcept override { return key_ && test_.resolved(); }
 
  private:
+  std::optional<KeyId> key_;  // empty: no profile has the trait
   BoundOperandTest test_;
   bool missing_;
-  std::optional<KeyId> key_;  // empty: no profile has the trait
 };
 
 struct TraitComparisonSpec final : LocalClauseSpec {

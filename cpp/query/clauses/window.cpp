@@ -2,11 +2,12 @@
 
 #include <algorithm>
 
+#include "query/named_keys.hpp"
+
 namespace cdp {
 
-BoundWindow::BoundWindow(const RangeSpec& spec, const Version& version) : spec_(spec) {
-  if (spec.type != RangeSpec::Type::kSince) return;
-  if (const auto key = version.keys->find(spec.since)) trait_ = KeyId{*key};
+BoundWindow::BoundWindow(const RangeSpec& spec, const Version& version, const Moment& at) : spec_(spec) {
+  if (spec.type == RangeSpec::Type::kSince) trait_ = find_trait(spec.since, version, at);
 }
 
 BoundWindow::Now BoundWindow::at(const Version& version, Origin home, std::int64_t now_ms) const {
@@ -37,6 +38,12 @@ BoundWindow::Now BoundWindow::at(const Version& version, Origin home, std::int64
       break;
     }
   }
+  return out;
+}
+
+TimeRange BoundWindow::Now::inside() const noexcept {
+  TimeRange out{start_ms_, std::min(end_ms_, now_ms_ - enters_after_ms_ + 1)};
+  if (leaves_after_ms_ != INT64_MAX) out.start_ms = std::max(out.start_ms, now_ms_ - leaves_after_ms_ + 1);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "query/moment.hpp"
 #include "query/scan.hpp"
 #include "query/spec.hpp"
 
@@ -11,7 +12,7 @@ namespace cdp {
 
 class BoundWindow {
  public:
-  BoundWindow(const RangeSpec& spec, const Version& version);
+  BoundWindow(const RangeSpec& spec, const Version& version, const Moment& at);
   [[nodiscard]] const std::optional<KeyId>& trait() const noexcept { return trait_; }
   [[nodiscard]] bool resolved() const noexcept { return spec_.type != RangeSpec::Type::kSince || trait_.has_value(); }
 
@@ -20,6 +21,8 @@ class BoundWindow {
    public:
     // Whether the event is inside; `until_ms` is lowered to when that may change.
     [[nodiscard]] bool holds(std::int64_t time_ms, std::int64_t& until_ms) const noexcept;
+    // Times of the events inside, where the borders are the same for all profiles or this one is meant.
+    [[nodiscard]] TimeRange inside() const noexcept;
     // Of times, half-open, now apart: for those who ask why.
     [[nodiscard]] TimeRange borders() const noexcept { return {start_ms_, end_ms_}; }
 
@@ -32,6 +35,8 @@ class BoundWindow {
     std::int64_t turns_ms_ = INT64_MAX;  // when the borders themselves may move
   };
   [[nodiscard]] Now at(const Version& version, Origin home, std::int64_t now_ms) const;
+  // The borders hang on a trait.
+  [[nodiscard]] bool of_each_profile() const noexcept { return spec_.type == RangeSpec::Type::kSince; }
 
  private:
   RangeSpec spec_;

@@ -127,12 +127,12 @@ class ZonedClause final : public FactClause {
     for (const ProfileZone& zone : zones_) {
       traits_.emplace_back();
       if (const auto key = version.keys->find(zone.trait)) traits_.back() = KeyId{*key};
-      if (!traits_.back() && at.unknown != nullptr) at.unknown->traits.insert(zone.trait);
+      if (!traits_.back() && at.mentions != nullptr) at.mentions->unknown_traits.insert(zone.trait);
       names.push_back(zone.otherwise);
     }
     static_cast<void>(
         compiled(names));  // what it names and nobody knows is noted here; not by the threads of a question
-    at_.unknown = nullptr;
+    at_.mentions = nullptr;
   }
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {

@@ -151,7 +151,7 @@ class ExplainKind final : public Kind {
   void find_events(const Version& version, Origin home, std::span<const Row> rows, const PredicateSpec& spec,
                    std::int64_t now_ms, Line& line, std::vector<const Row*>& counted) const {
     const BoundSelector selector = bind_selector(spec.selector, version, moment_);
-    const BoundWindow bound(spec.window, version);
+    const BoundWindow bound(spec.window, version, moment_);
     const BoundWindow::Now window = bound.at(version, home, now_ms);
     for (const Row& row : rows) {
       std::int64_t until_ms = INT64_MAX;

@@ -17,7 +17,7 @@ constexpr std::array kKinds = {
 std::span<const KindEntry> kinds() noexcept { return kKinds; }
 
 void Binding::note_property(const std::string& key) const {
-  if (unknown != nullptr && !key.empty() && !version.keys->find(key)) unknown->properties.insert(key);
+  if (mentions != nullptr && !key.empty() && !version.keys->find(key)) mentions->unknown_properties.insert(key);
 }
 
 }  // namespace cdp

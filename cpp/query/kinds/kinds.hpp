@@ -21,12 +21,12 @@ struct Binding {
   const CommonSpec& common;
   TimeRange range;  // resolved, end ≤ now + 1
   std::int64_t now_ms = 0;
-  const Zone& zone;                 // of common.zone
-  UnknownNames* unknown = nullptr;  // as in Moment
+  const Zone& zone;              // of common.zone
+  Mentions* mentions = nullptr;  // as in Moment
   Budget* budget = nullptr;
   // Notes a property that the question reads, when the store has never seen it.
   void note_property(const std::string& key) const;
-  [[nodiscard]] Moment moment() const noexcept { return {now_ms, &zone, unknown, budget}; }
+  [[nodiscard]] Moment moment() const noexcept { return {now_ms, &zone, mentions, budget}; }
 };
 
 // A question whose answer has, beside the breakdown, the numbers of `column`.

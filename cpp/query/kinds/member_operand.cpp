@@ -6,6 +6,7 @@
 #include "column/dictionary.hpp"
 #include "query/kinds/breakdown.hpp"
 #include "query/moment.hpp"
+#include "query/named_keys.hpp"
 #include "query/scan_plan.hpp"
 #include "store/fact_store.hpp"
 #include "store/group_store.hpp"
@@ -83,9 +84,7 @@ MemberOperand::MemberOperand(const MemberOperandSpec& spec, const Version& versi
   }
   if (of_segments()) return;
   kind_ = version.strings->find(spec.group);
-  if (!by_trait_) return;
-  if (const auto key = version.keys->find(spec.trait)) trait_ = KeyId{*key};
-  if (!trait_ && at.unknown != nullptr) at.unknown->traits.insert(spec.trait);
+  if (by_trait_) trait_ = find_trait(spec.trait, version, at);
 }
 
 void MemberOperand::add_values(const Version& version, Origin home, std::int64_t now_ms,

@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 
+#include "query/as_of.hpp"
 #include "query/budget.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/predicate.hpp"
@@ -156,7 +157,7 @@ struct ChangesPartial final : Partial {
 class ChangesKind final : public Kind {
  public:
   ChangesKind(const PredicateSpec& segment, std::int64_t from_ms, std::int64_t to_ms, const Binding& binding)
-      : predicate_(segment, binding.version, {Moment::kUnset, &binding.zone, binding.unknown}),
+      : predicate_(segment, binding.version, {Moment::kUnset, &binding.zone, binding.mentions}),
         before_(segment, binding.version, {from_ms, &binding.zone}),
         after_(segment, binding.version, {to_ms, &binding.zone}),
         from_ms_(from_ms),
@@ -310,7 +311,9 @@ struct OverlapSpec final : KindSpec {
 
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
     if (segment == nullptr) return std::make_unique<OverlapKind>(segments, binding);
-    return std::make_unique<ChangesKind>(*segment, from_ms, to_ms, binding);
+    auto kind = std::make_unique<ChangesKind>(*segment, from_ms, to_ms, binding);
+    if (binding.mentions != nullptr) check_kept(binding.version, *binding.mentions, from_ms, Path().field("from_ms"));
+    return kind;
   }
 };
 

@@ -7,6 +7,7 @@
 #include "base/limits.hpp"
 #include "codec/normalise.hpp"
 #include "column/dictionary.hpp"
+#include "query/as_of.hpp"
 #include "store/event_store.hpp"
 #include "store/group_store.hpp"
 #include "store/links.hpp"
@@ -188,6 +189,15 @@ class ProfileReader {
   std::vector<std::uint32_t> ends_;  // of each row's properties
 };
 
+void check_events_kept(const Version& version, const ProfileSpec& spec) {
+  Mentions read;
+  read.any_event = spec.names.empty();
+  for (const std::string& name : spec.names) {
+    if (const auto id = version.names->find(name)) read.events.insert(NameId{*id});
+  }
+  check_kept(version, read, *spec.as_of_ms, Path().field("as_of_ms"));
+}
+
 }  // namespace
 
 AnswerValue answer_value(const Version& version, const Value& value) {
@@ -237,6 +247,7 @@ Origin find_origin(const Version& version, const ProfileSpec& spec) {
 std::optional<ProfileAnswer> read_profile(const Version& version, const ProfileSpec& spec, std::int64_t now_ms) {
   const Origin origin = find_origin(version, spec);
   if (origin == kNoOrigin) return std::nullopt;
+  if (spec.as_of_ms && spec.with_events && spec.limit > 0) check_events_kept(version, spec);
   return ProfileReader(version, spec, now_ms).read(version.links->home(origin));
 }
 

@@ -39,6 +39,7 @@ from cdpstore.testing.kinds import profile as profile_kind
 from cdpstore.testing.kinds.equal_buckets import with_equal_borders
 from cdpstore.testing.local_clauses import written_out
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
+from cdpstore.testing.retained import check_kept, events_read
 from cdpstore.testing.rows import Person
 from cdpstore.testing.schema import schema_of
 from cdpstore.testing.spec import Fields, bad
@@ -142,6 +143,10 @@ class ModelStore(Writes[Ack], Rules[int]):
         if common["where"] is not None:
             where = meant(common["where"])
             people = [person for person in people if holds(where, person, moment)]
+        else:
+            where = None
+        if common["as_of_ms"] is not None:
+            check_kept(self._history, events_read([own, breakdown, where]), common["as_of_ms"], "as_of_ms")
         people = [each for person in people for each in spread(person, breakdown, moment)]
         view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, bool(breakdown))
         common["breakdown"], notes = with_equal_borders(view, kind, {**common, **own})
@@ -177,6 +182,8 @@ class ModelStore(Writes[Ack], Rules[int]):
             return None
         person = self._history.person(origin, now_ms, as_of_ms)
         options = profile_kind.parse_events(dict(events) if events is not None else None)
+        if as_of_ms is not None and (options is None or options["limit"] != 0):
+            check_kept(self._history, set((options or {}).get("names") or [None]), as_of_ms, "as_of_ms")
         return ProfileAnswer(
             profile_id=person.profile_id,
             identities=tuple(Identity(*each) for each in self._history.identities(person.origins)),
