@@ -246,12 +246,28 @@ Buckets::Buckets(const Calendar& calendar, std::int64_t first_ms, std::int64_t l
     const auto place = std::lower_bound(starts_.begin(), starts_.end(), start);
     pieces_.push_back({at, static_cast<std::uint32_t>(place - starts_.begin())});
   }
+  lay_stretches();
+}
+
+// Four stretches a piece, so that hardly any holds two borders where pieces are of a length.
+void Buckets::lay_stretches() {
+  const auto since_first = [&](std::int64_t at) { return static_cast<std::uint64_t>(at - pieces_.front().first_ms); };
+  const std::uint64_t span_ms = since_first(pieces_.back().first_ms);
+  while ((span_ms >> shift_) >= std::min(kStretchesMost, 4 * pieces_.size())) ++shift_;
+  std::uint32_t piece = 0;
+  for (std::uint64_t stretch = 0; stretch <= span_ms >> shift_; ++stretch) {
+    while (piece + 1 < pieces_.size() && since_first(pieces_[piece + 1].first_ms) <= stretch << shift_) ++piece;
+    piece_at_.push_back(piece);
+  }
 }
 
 std::uint32_t Buckets::bucket_of(std::int64_t time_ms) const noexcept {
-  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), time_ms,
-                                      [](std::int64_t at, const Piece& piece) { return at < piece.first_ms; });
-  return after == pieces_.begin() ? pieces_.front().bucket : (after - 1)->bucket;
+  if (time_ms <= pieces_.front().first_ms) return pieces_.front().bucket;
+  const auto stretch =
+      (static_cast<std::uint64_t>(time_ms) - static_cast<std::uint64_t>(pieces_.front().first_ms)) >> shift_;
+  std::size_t piece = piece_at_[std::min<std::uint64_t>(stretch, piece_at_.size() - 1)];
+  while (piece + 1 < pieces_.size() && pieces_[piece + 1].first_ms <= time_ms) ++piece;
+  return pieces_[piece].bucket;
 }
 
 }  // namespace cdp

@@ -61,6 +61,7 @@ struct BoundTimed {
   bool is_timed;  // conditions relative to now
 
   BoundTimed(const TimedSelector& spec, const Version& version, const Moment& moment);
+  [[nodiscard]] bool by_name_alone() const noexcept { return at == nullptr && selector.where.empty(); }
   // `until_ms` is lowered to when time alone may change it; a row later than now may match from its own time on.
   [[nodiscard]] bool matches(const Row& row, std::int64_t now_ms, std::int64_t& until_ms) const;
 };

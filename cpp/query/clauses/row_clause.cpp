@@ -53,13 +53,18 @@ void RowClause::mark_decisive(const Task& task, Scratch& scratch, std::span<std:
 
 void RowClause::evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch,
                               std::span<const std::uint64_t> candidates, std::span<std::uint64_t> out) const {
-  const bool truth_of_none = evaluate(*task.version, task.origin(0), {}, now_ms).value;
   std::array<std::uint64_t, kStripeWords> asked{};
-  if (!read_.decisive_open) mark_decisive(task, scratch, asked);
+  std::ranges::fill(out, 0);
+  if (!scan(task, now_ms, scratch, candidates, out, asked)) {
+    const bool truth_of_none = evaluate(*task.version, task.origin(0), {}, now_ms).value;
+    if (!read_.decisive_open) mark_decisive(task, scratch, asked);
+    for (std::uint32_t word = 0; word < kStripeWords; ++word) {
+      asked[word] = candidates[word] & (read_.decisive_open ? ~std::uint64_t{0} : asked[word]);
+      out[word] = truth_of_none ? candidates[word] & ~asked[word] : 0;
+    }
+  }
   std::vector<Origin> homes;
   for (std::uint32_t word = 0; word < kStripeWords; ++word) {
-    asked[word] = candidates[word] & (read_.decisive_open ? ~std::uint64_t{0} : asked[word]);
-    out[word] = truth_of_none ? candidates[word] & ~asked[word] : 0;
     for (std::uint64_t left = asked[word]; left != 0; left &= left - 1) {
       homes.push_back(task.origin(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(left))));
     }

@@ -1,7 +1,7 @@
 // Clauses on the rows of one profile in event order: those whose meaning needs the order, or borders that differ from profile
 // to profile. Such a clause only says what it is for one profile's rows; this base evaluates it over a task.
 //
-// Cost over a task: a scan of the names without which nobody's truth differs, then ~1 us a layer and ~20 ns a row for each
+// Cost over a task, where the clause has no scan of its own: a scan of the names without which nobody's truth differs, then ~1 us a layer and ~20 ns a row for each
 // candidate that has one of them: fewer candidates (an `and` with something cheap) cost less.
 #pragma once
 
@@ -55,6 +55,12 @@ class RowClause {
                      std::span<std::uint64_t> out) const;
 
  protected:
+  // Of the candidates, those for which it holds into `out` (zeroed), and those that it cannot tell by a scan into `left`
+  // (zeroed): they are evaluated by their rows. False when it can tell none. Slow profiles may get nonsense.
+  virtual bool scan(const Task&, std::int64_t, Scratch&, std::span<const std::uint64_t>, std::span<std::uint64_t>,
+                    std::span<std::uint64_t>) const {
+    return false;
+  }
   RowsRead read_;
 
  private:

@@ -2,15 +2,17 @@
 // there, of which only the latest start matters (a chain that began later passes every `within` that an earlier one does), so
 // a step keeps a queue of the chains within reach of its gap, best first. Cost: O(rows · steps a row fills), whatever the gaps.
 #include <algorithm>
-#include <deque>
 #include <limits>
 #include <map>
+#include <vector>
 
 #include "query/clauses/local_times.hpp"
 #include "query/clauses/measure.hpp"
 #include "query/clauses/row_clauses.hpp"
+#include "query/clauses/sequence_scan.hpp"
 #include "query/clauses/window.hpp"
 #include "query/held_values.hpp"
+#include "query/named_keys.hpp"
 #include "query/predicate.hpp"
 
 namespace cdp {
@@ -78,9 +80,29 @@ class Chains {
     const Row* row;
     std::size_t before;
   };
+  // Both ends as a deque's, but nothing is allocated while it is empty: most profiles have no chain.
+  class Queue {
+   public:
+    [[nodiscard]] bool empty() const noexcept { return first_ == chains_.size(); }
+    [[nodiscard]] const Chain& front() const noexcept { return chains_[first_]; }
+    [[nodiscard]] const Chain& back() const noexcept { return chains_.back(); }
+    void push_back(const Chain& chain) {
+      if (first_ > 16 && first_ * 2 > chains_.size()) {
+        chains_.erase(chains_.begin(), chains_.begin() + static_cast<std::ptrdiff_t>(first_));
+        first_ = 0;
+      }
+      chains_.push_back(chain);
+    }
+    void pop_front() noexcept { ++first_; }
+    void pop_back() noexcept { chains_.pop_back(); }
+
+   private:
+    std::vector<Chain> chains_;
+    std::size_t first_ = 0;
+  };
   struct Ends {
-    std::deque<Chain> waiting;  // for the gap's least
-    std::deque<Chain> reached;  // ascending by row, descending by start
+    Queue waiting;  // for the gap's least
+    Queue reached;  // ascending by row, descending by start
   };
 
   std::size_t link_of(const Row& row, const Chain* before) {
@@ -126,7 +148,7 @@ class Sequence final : public RowClause {
   Sequence(const SequenceSpec& spec, const Version& version, const Moment& at)
       : gaps_(spec.gaps),
         within_ms_(spec.within_ms),
-        window_(spec.window, version),
+        window_(spec.window, version, at),
         count_(bind_measure(spec.count, version)),
         is_held_(!spec.hold.empty()) {
     for (const TimedSelector& step : spec.steps) {
@@ -139,8 +161,9 @@ class Sequence final : public RowClause {
     }
     read_.resolved &= window_.resolved();
     if (window_.trait()) read_.traits.push_back(*window_.trait());
+    find_plain();
     if (!is_held_) return;
-    if (const auto key = version.keys->find(spec.hold)) hold_ = KeyId{*key};
+    hold_ = find_property(spec.hold, version, at);
     read_.resolved &= hold_.has_value();
   }
 
@@ -151,6 +174,26 @@ class Sequence final : public RowClause {
     if (!rows.empty()) matches = count(version, home, rows, now_ms, truth.valid_until_ms);
     truth.value = measure_holds(count_, matches, {});
     return truth;
+  }
+
+  bool scan(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+            std::span<std::uint64_t> out, std::span<std::uint64_t> left) const override {
+    if (!plain_) return false;
+    const auto matches = scratch.zeroed<std::uint32_t>(task.size());
+    const TimeRange range = window_.at(*task.version, task.origin(0), now_ms).inside();
+    count_matches(*plain_, task, range, scratch, std::span(matches.data(), task.size()), left);
+    const auto interval = count_.test.int_interval();
+    for (std::uint32_t word = 0; word < kStripeWords; ++word) {
+      left[word] &= candidates[word];
+      for (std::uint64_t bits = candidates[word] & ~left[word]; bits != 0; bits &= bits - 1) {
+        const auto bit = static_cast<std::uint32_t>(__builtin_ctzll(bits));
+        const std::int64_t count = matches[word * 64 + bit];
+        const bool holds = interval ? count >= interval->lo && count <= interval->hi
+                                    : measure_holds(count_, static_cast<std::uint64_t>(count), {});
+        out[word] |= std::uint64_t{holds} << bit;
+      }
+    }
+    return true;
   }
 
   // The events of the matches.
@@ -165,6 +208,25 @@ class Sequence final : public RowClause {
   }
 
  private:
+  void find_plain() {
+    if (is_held_ || window_.of_each_profile() || steps_.size() > PlainSequence::kStepsMax) return;
+    PlainSequence plain;
+    plain.within_ms = within_ms_;
+    for (const Gap& gap : gaps_) {
+      if (gap.least_ms > 0) return;
+      plain.gap_most_ms.push_back(gap.most_ms);
+    }
+    for (const BoundTimed& step : steps_) {
+      if (!step.by_name_alone()) return;
+      plain.steps.push_back(&step.selector);
+    }
+    if (without_) {
+      if (!without_->by_name_alone()) return;
+      plain.without = &without_->selector;
+    }
+    plain_ = std::move(plain);
+  }
+
   std::uint64_t count(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms,
                       std::int64_t& until_ms, std::vector<const Row*>* trace = nullptr) const {
     const BoundWindow::Now window = window_.at(version, home, now_ms);
@@ -198,6 +260,7 @@ class Sequence final : public RowClause {
   BoundMeasure count_;
   bool is_held_;
   std::optional<KeyId> hold_;
+  std::optional<PlainSequence> plain_;  // refers to the steps
 };
 
 std::unique_ptr<const RowClause> SequenceSpec::bind(const Version& version, const Moment& at) const {

@@ -39,11 +39,16 @@ class LateRows {
     late_[profile] = 1;
   }
 
-  // Into task.late; slow profiles are told already.
+  // Into task.late.
   void mark(Task& task) const {
+    each([&](std::uint32_t profile) { task.mark_late(profile); });
+  }
+  // Calls visit(profile) for each, ascending; slow profiles are told already.
+  template <class Visit>
+  void each(Visit&& visit) const {
     if (!ever_) return;
-    for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
-      if (late_[profile] != 0 && !task.is_slow(profile)) task.mark_late(profile);
+    for (std::uint32_t profile = 0; profile < task_->size(); ++profile) {
+      if (late_[profile] != 0 && !task_->is_slow(profile)) visit(profile);
     }
   }
 

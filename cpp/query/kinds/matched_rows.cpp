@@ -45,10 +45,11 @@ struct RowMatcher::Codes {
 };
 
 struct RowMatcher::Gathered {
+  std::int64_t time_ms;
+  std::uint64_t selectors;
   std::uint32_t profile;
   std::uint32_t chunk;  // index in the task
   std::uint32_t spine_row;
-  std::uint64_t selectors;
 };
 
 RowMatcher::RowMatcher(std::vector<BoundSelector> selectors)
@@ -97,6 +98,30 @@ void RowMatcher::decide(ChunkView& chunk, const SpineView& spine, const Codes& c
   }
 }
 
+void RowMatcher::gather(ChunkView& chunk, std::uint32_t index, const Codes& codes, const TimeRange& seen,
+                        Scratch& scratch, LateRows& late, std::vector<Gathered>& out) const {
+  const SpineView spine = chunk.spine();
+  std::vector<std::uint8_t> wanted(std::max<std::size_t>(codes.plain.size(), 256));
+  for (std::size_t code = 0; code < codes.plain.size(); ++code)
+    wanted[code] = (codes.plain[code] | codes.conditional[code]) != 0;
+  const auto found = scratch.lease<std::uint32_t>(spine.size() + simd::kSlack);
+  const std::uint32_t count = wanted_positions(spine, wanted.data(), found.data());
+  const auto decided = scratch.zeroed<std::uint64_t>(codes.conditions ? spine.size() : 0);
+  if (codes.conditions) decide(chunk, spine, codes, scratch, decided.data());
+  const bool crosses = chunk.crosses(seen), tracked = late.tracked();
+  const std::int64_t start_ms = chunk.start_ms();
+  for (std::uint32_t at = 0; at < count; ++at) {
+    const std::uint32_t row = found[at];
+    const std::uint32_t code = spine.code8 != nullptr ? spine.code8[row] : spine.code16[row];
+    const std::uint64_t mask = codes.plain[code] | (codes.conditions ? decided[row] : 0);
+    const std::int64_t time_ms = start_ms + spine.time[row];
+    if (mask == 0 || (crosses && !seen.contains(time_ms))) continue;
+    const std::uint32_t profile = spine.profile[row] + spine.id_offset;
+    if (tracked) late.see(profile, time_ms);
+    out.push_back({time_ms, mask, profile, index, spine.first_row + row});
+  }
+}
+
 void RowMatcher::for_each_profile(const QueryContext& context, Task& task, Scratch& scratch, const TimeRange& seen,
                                   const Visit& visit) const {
   std::vector<Gathered> rows;
@@ -106,47 +131,24 @@ void RowMatcher::for_each_profile(const QueryContext& context, Task& task, Scrat
     late.begin_chunk(i);
     if (chunk.outside(seen)) continue;
     const Codes codes = codes_of(*task.chunks[i]);
-    if (!codes.any) continue;
-    const SpineView spine = chunk.spine();
-    std::vector<std::uint8_t> wanted(std::max<std::size_t>(codes.plain.size(), 256));
-    for (std::size_t code = 0; code < codes.plain.size(); ++code)
-      wanted[code] = (codes.plain[code] | codes.conditional[code]) != 0;
-    const auto found = scratch.lease<std::uint32_t>(spine.size() + simd::kSlack);
-    const std::uint32_t count = wanted_positions(spine, wanted.data(), found.data());
-    const auto decided = scratch.zeroed<std::uint64_t>(codes.conditions ? spine.size() : 0);
-    if (codes.conditions) decide(chunk, spine, codes, scratch, decided.data());
-    for (std::uint32_t at = 0; at < count; ++at) {
-      const std::uint32_t row = found[at];
-      const std::uint32_t code = spine.code8 != nullptr ? spine.code8[row] : spine.code16[row];
-      const std::uint64_t mask = codes.plain[code] | (codes.conditions ? decided[row] : 0);
-      const std::int64_t time = chunk.start_ms() + spine.time[row];
-      if (mask == 0 || !seen.contains(time)) continue;
-      const std::uint32_t profile = spine.profile[row] + spine.id_offset;
-      if (late.tracked()) late.see(profile, time);
-      rows.push_back({profile, static_cast<std::uint32_t>(i), spine.first_row + row, mask});
-    }
+    if (codes.any) gather(chunk, static_cast<std::uint32_t>(i), codes, seen, scratch, late, rows);
   }
   late.mark(task);
-  const Charge held(context, rows.size() * (2 * sizeof(Gathered) + sizeof(MatchedRow)));
-  std::vector<std::uint32_t> first(task.size() + 1);
-  for (const Gathered& row : rows) ++first[row.profile + 1];
-  for (std::uint32_t profile = 0; profile < task.size(); ++profile) first[profile + 1] += first[profile];
-  std::vector<std::uint32_t> sorted(rows.size());
-  std::vector<std::uint32_t> next(first.begin(), first.end() - 1);
-  for (std::uint32_t i = 0; i < rows.size(); ++i) sorted[next[rows[i].profile]++] = i;
+  const Charge held(context, rows.size() * (sizeof(Gathered) + sizeof(MatchedRow)));
+  std::vector<std::uint32_t> next(task.size() + 1);  // where the next row of each profile goes
+  for (const Gathered& row : rows) ++next[row.profile + 1];
+  for (std::uint32_t profile = 0; profile < task.size(); ++profile) next[profile + 1] += next[profile];
+  std::vector<MatchedRow> sorted(rows.size());
+  for (const Gathered& row : rows)
+    sorted[next[row.profile]++] = {row.time_ms, row.selectors, nullptr, task.chunks[row.chunk], row.spine_row};
 
   const ProfileFilter filter(context, task, scratch);
-  std::vector<MatchedRow> of_profile;
+  std::uint32_t first = 0;
   for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
-    if (first[profile] == first[profile + 1] || !filter.has(profile)) continue;
+    const std::span<const MatchedRow> of_profile(sorted.data() + first, next[profile] - first);
+    first = next[profile];
+    if (of_profile.empty() || !filter.has(profile)) continue;
     if (!task.late.empty() && ((task.late[profile >> 6] >> (profile & 63)) & 1) != 0) continue;
-    of_profile.clear();
-    for (std::uint32_t at = first[profile]; at < first[profile + 1]; ++at) {
-      const Gathered& row = rows[sorted[at]];
-      const Chunk& chunk = *task.chunks[row.chunk];
-      const std::int64_t time = partition_start_ms(chunk.partition) + chunk.time[row.spine_row];
-      of_profile.push_back({time, row.selectors, nullptr, &chunk, row.spine_row});
-    }
     visit(profile, of_profile);
   }
 }

@@ -12,6 +12,7 @@
 
 #include "query/condition.hpp"
 #include "query/kernel.hpp"
+#include "query/kinds/late_rows.hpp"
 #include "store/event_store.hpp"
 
 namespace cdp {
@@ -45,6 +46,8 @@ class RowMatcher {
   struct Codes;  // what the codes of a chunk mean
   struct Gathered;
   [[nodiscard]] Codes codes_of(const Chunk& chunk) const;
+  void gather(ChunkView& chunk, std::uint32_t index, const Codes& codes, const TimeRange& seen, Scratch& scratch,
+              LateRows& late, std::vector<Gathered>& out) const;
   void decide(ChunkView& chunk, const SpineView& spine, const Codes& codes, Scratch& scratch,
               std::uint64_t* decided) const;
   std::vector<BoundSelector> selectors_;

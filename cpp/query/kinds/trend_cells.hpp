@@ -33,6 +33,7 @@ struct RuledTrendPartial final : Partial {
       : groups(operands), numbers(std::move(of_numbers)), values(kept_keys) {}
 
   std::uint32_t at(std::uint64_t key) {
+    if (key == last_key_ && !total.empty()) return last_cell_;
     const auto [found, is_new] = cell_of.try_emplace(key, static_cast<std::uint32_t>(total.size()));
     if (is_new) {
       total.push_back(0);
@@ -44,7 +45,8 @@ struct RuledTrendPartial final : Partial {
       }
       for (auto& of_key : values) of_key.emplace_back();
     }
-    return found->second;
+    last_key_ = key;
+    return last_cell_ = found->second;
   }
   [[nodiscard]] std::uint64_t size_bytes() const noexcept {
     std::uint64_t bytes = groups.size_bytes() + total.size() * (64 + 24 * (values.size() + 1)) + kept * sizeof(Value);
@@ -64,6 +66,8 @@ struct RuledTrendPartial final : Partial {
 
  private:
   std::size_t room_ = 0;
+  std::uint64_t last_key_ = 0;  // of rows one behind the other mostly the same
+  std::uint32_t last_cell_ = 0;
 };
 
 }  // namespace cdp
