@@ -47,6 +47,7 @@ LATE_SHARE = 0.01
 FUNNEL_SHORT = ["Product Viewed", "Added To Cart", "Charged"]
 FUNNEL_LONG = ["App Launched", "Product Viewed", "Added To Cart", "Checkout Started", "Charged"]
 FUNNEL_WINDOW_MS = 7 * DAY_MS
+AT_ONCE_MS = 3_600 * SECOND_MS
 SPENDERS_SUM = 15_000
 SPENDERS_COUNTRIES = ["IN", "US", "BR", "GB"]
 TOP_CATEGORIES = ["electronics", "fashion", "home", "beauty"]

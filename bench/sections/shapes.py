@@ -6,8 +6,6 @@ of more properties may cost in proportion to them.
 """
 
 import gc
-import os
-import resource
 import statistics
 import tempfile
 import time
@@ -20,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bench.data import generate, schema
+from bench.process import processor_s, resident_bytes
 from bench.report import Result
 from cdpstore.model import encode_batch, merge
 from cdpstore.store import Store
@@ -165,18 +164,18 @@ def idle_stores() -> list[Result]:
     """Durable stores of one event each, open in this process."""
     gc.collect()
     with tempfile.TemporaryDirectory() as directory:
-        before = _resident()
+        before = resident_bytes()
         stores = []
         try:
             for number in range(IDLE_STORES):
                 store = Store.open(Path(directory) / str(number), workers=1)
                 stores.append(store)
                 store.append([{"type": "event", "name": "Seen", "ids": {"user_id": "u"}}], now_ms=NOW_MS)
-            memory = (_resident() - before) / 1e6 / IDLE_STORES
+            memory = (resident_bytes() - before) / 1e6 / IDLE_STORES
             disk = sum(file.stat().st_blocks * 512 for file in Path(directory).rglob("*")) / 1e6 / IDLE_STORES
-            used = _processor_s()
+            used = processor_s()
             time.sleep(2)
-            share = (_processor_s() - used) / 2
+            share = (processor_s() - used) / 2
             began = time.perf_counter()
             stores[0].query(QUESTIONS["funnel"], now_ms=NOW_MS)
             asked_us = (time.perf_counter() - began) * 1e6
@@ -191,13 +190,3 @@ def idle_stores() -> list[Result]:
             f"{what}: processor they take", share, "cores", 0.1, "lower", f"a question among them {asked_us:,.0f} us"
         ),
     ]
-
-
-def _resident() -> int:
-    fields = Path("/proc/self/statm").read_text().split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _processor_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime

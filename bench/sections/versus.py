@@ -18,6 +18,7 @@ FLOORS = {
     "q8": {"chdb": 18.0, "polars": 6.0},
     "q9": {"chdb": 6.0, "duckdb": 3.5},
     "q10": {"chdb": 6.0},
+    "q15": {"chdb": 12.0, "polars": 2.0},
 }
 NEVER_SLOWER = 1.0
 SCALING_FLOORS = {"q2": 1.7}

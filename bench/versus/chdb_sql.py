@@ -29,6 +29,7 @@ def queries() -> dict[str, str]:
         **_funnels(),
         **_retentions(),
         **_breakdowns(),
+        **_bought_at_once(),
         "q16_events": "SELECT * FROM {E} WHERE user_id = {UID} ORDER BY time_ms",
         "q16_profile": "SELECT * FROM u WHERE user_id = {UID}",
     }
@@ -113,6 +114,23 @@ def _retentions() -> dict[str, str]:
         "ARRAY JOIN xs AS x WHERE x - c <= 30 GROUP BY c, k"
     )
     return {"q7": weekly, "q8": daily, "q8_mask": daily_mask}
+
+
+def _bought_at_once() -> dict[str, str]:
+    wanted = "event IN ('Added To Cart', 'Charged', 'Item Removed')"
+    frame = "OVER (PARTITION BY user_id ORDER BY time_ms ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"
+    arrays = (
+        "SELECT countIf(arrayExists((x, y) -> x.2 = 1 AND y.2 = 2 AND y.1 - x.1 <= "
+        f"{schema.AT_ONCE_MS}, arrayPopBack(a), arrayPopFront(a))) FROM (SELECT arraySort(groupArray((time_ms, "
+        "toUInt8(if(event = 'Added To Cart', 1, if(event = 'Charged', 2, 3)))))) AS a "
+        f"FROM {{E}} WHERE {wanted} GROUP BY user_id)"
+    )
+    windows = (
+        f"SELECT uniqExact(user_id) FROM (SELECT user_id, time_ms, event, lagInFrame(event) {frame} AS before, "
+        f"lagInFrame(time_ms) {frame} AS before_ms FROM {{E}} WHERE {wanted}) WHERE event = 'Charged' "
+        f"AND before = 'Added To Cart' AND before_ms > 0 AND time_ms - before_ms <= {schema.AT_ONCE_MS}"
+    )
+    return {"q15": arrays, "q15_window": windows}
 
 
 def _breakdowns() -> dict[str, str]:

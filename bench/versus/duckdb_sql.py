@@ -20,6 +20,7 @@ def queries() -> dict[str, str]:
         "GROUP BY product_id ORDER BY r DESC, product_id LIMIT 20",
         "q10": "SELECT category, platform, count(DISTINCT user_id) FROM {E} "
         f"WHERE event = 'Product Viewed' AND {since(30)} GROUP BY category, platform",
+        "q15": _bought_at_once(),
         "q16_events": "SELECT * FROM {E} WHERE user_id = {UID} ORDER BY time_ms",
         "q16_profile": "SELECT * FROM u WHERE user_id = {UID}",
     }
@@ -68,6 +69,15 @@ def _nested() -> str:
         "('Charged', 'Product Viewed', 'Added To Cart', 'Notification Dismissed', 'App Launched') GROUP BY user_id) AS a "
         "USING (user_id) WHERE (coalesce(c1, 0) >= 2 AND (c2 >= 5 OR c3 >= 1) AND NOT (c4 >= 3)) "
         "OR (plan IN ('premium', 'business') AND coalesce(c5, 0) = 0 AND age >= 25) ORDER BY user_id"
+    )
+
+
+def _bought_at_once() -> str:
+    frame = "OVER (PARTITION BY user_id ORDER BY time_ms)"
+    return (
+        f"SELECT count(DISTINCT user_id) FROM (SELECT user_id, time_ms, event, lag(event) {frame} AS before, "
+        f"lag(time_ms) {frame} AS before_ms FROM {{E}} WHERE event IN ('Added To Cart', 'Charged', 'Item Removed')) "
+        f"WHERE event = 'Charged' AND before = 'Added To Cart' AND time_ms - before_ms <= {schema.AT_ONCE_MS}"
     )
 
 

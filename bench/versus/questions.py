@@ -10,6 +10,7 @@ QUESTIONS = {
     "q8": "daily retention on any event, 30 days",
     "q9": "20 products with the highest revenue: one platform, four categories, 60 days",
     "q10": "distinct viewers by category and platform, 30 days",
+    "q15": "profiles that put something into the cart and paid within the hour, nothing removed between",
     "q16": "point read: all events and traits of one profile",
 }
 # How many profiles a run of q16 reads: divide its time by this.

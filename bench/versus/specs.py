@@ -108,6 +108,11 @@ VIEWERS = {
     "range": since(30),
     "breakdown": [{"property": "category"}, {"property": "platform"}],
 }
+BOUGHT_AT_ONCE = {
+    "kind": "profiles",
+    "where": {"sequence": ["Added To Cart", "Charged"], "within": schema.AT_ONCE_MS, "without": "Item Removed"},
+    "limit": 1,  # how many there are is told in any case
+}
 SPECS: dict[str, dict[str, Any]] = {
     "q2": ACTIVE,
     "q3": SPENDERS,
@@ -118,4 +123,5 @@ SPECS: dict[str, dict[str, Any]] = {
     "q8": DAILY,
     "q9": TOP_PRODUCTS,
     "q10": VIEWERS,
+    "q15": BOUGHT_AT_ONCE,
 }

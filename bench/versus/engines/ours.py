@@ -90,5 +90,7 @@ class Ours:
                 return retention_rows(answer, 1)
             case "q9":
                 return product_rows(answer)
+            case "q15":
+                return canonical([(answer.notes["count"],)])
             case _:
                 return canonical(answer.rows())

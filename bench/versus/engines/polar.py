@@ -173,6 +173,13 @@ class Polars:
         distinct = viewed.select("category", "platform", "user_id").unique()
         return distinct.group_by("category", "platform").len().collect()
 
+    def q15(self) -> pl.DataFrame:
+        names = ["Added To Cart", "Charged", "Item Removed"]
+        rows = self.events.lazy().filter(EVENT.is_in(names)).select("user_id", "time_ms", "event")
+        in_time = pl.col("time_ms") - pl.col("time_ms").shift(1) <= schema.AT_ONCE_MS
+        before = (USER.shift(1) == USER) & (EVENT.shift(1) == "Added To Cart") & in_time
+        return rows.filter((EVENT == "Charged") & before).select(USER.n_unique()).collect()
+
     def q16(self) -> list[tuple[Any, Any]]:
         answers = []
         for user in self.points:
