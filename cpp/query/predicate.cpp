@@ -44,7 +44,7 @@ struct Clause {
 Clause bind(const PredicateSpec& spec, const Version& version, const Moment& at) {
   if (spec.type == PredicateSpec::Type::kSegment) {
     // As the live segment means it: its zone is UTC, whatever the question's.
-    return bind(find_segment(spec, version.segments.get()), version, {at.now_ms, nullptr, at.mentions});
+    return bind(find_segment(spec, version.segments.get()), version, {at.now_ms, nullptr, at.mentions, at.budget});
   }
   Clause out;
   out.type = spec.type;
