@@ -1,6 +1,7 @@
 """What people without events cost: two identities, a device, eight traits of every common kind, one of them changed.
 
-The texts that differ from person to person (ids, an address) are told apart; a push token would be 42 bytes more. Records come in batches as they would from a door, spread over 30 days.
+The texts that differ from person to person (ids, an address) are told apart; a push token would be 42 bytes more.
+Records come in batches as they would from a door, spread over 30 days.
 """
 
 from collections.abc import Iterator

@@ -309,17 +309,6 @@ def test_a_timeline_of_before_its_rows_are_kept_is_refused() -> None:
             assert each.profile(USER, events={"limit": 0}, as_of_ms=T + DAY_MS).events == ()
 
 
-def test_changes_since_before_rows_are_kept_are_refused() -> None:
-    with Store.open(background=False) as store:
-        store.append([event("Seen", ids=USER)], now_ms=T)
-        store.set_retention({"Seen": "3d"}, now_ms=T + 9 * DAY_MS)
-        spec = {"kind": "overlap", "segment": {"did": "Seen"}, "to_ms": T + 9 * DAY_MS}
-        with pytest.raises(BadQuery) as caught:
-            store.query({**spec, "from_ms": T + 6 * DAY_MS}, now_ms=T + 9 * DAY_MS)
-        assert (caught.value.code, caught.value.path) == ("query.invalid", "from_ms")
-        store.query({**spec, "from_ms": T + 6 * DAY_MS + 1}, now_ms=T + 9 * DAY_MS)
-
-
 def test_rows_past_retention_are_dropped_by_merges_and_stay_dropped(tmp_path: Path) -> None:
     def held(store: Store) -> int:
         parts = store.memory()

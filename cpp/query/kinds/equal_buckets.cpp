@@ -63,7 +63,7 @@ void set_equal_borders(CommonSpec& common, const KindSpec& kind, const Binding& 
     counted.breakdown.front().name = kValues;
     counted.breakdown.front().groups = whole;
     counted.limit.reset();
-    const Binding of_counts{binding.version, counted,         binding.range, binding.now_ms,
+    const Binding of_counts{binding.version, counted,          binding.range, binding.now_ms,
                             binding.zone,    binding.mentions, binding.budget};
     const CountedKind counts = kind.counted();
     const Table table = run(*counts.kind->bind(of_counts));

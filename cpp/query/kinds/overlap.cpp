@@ -17,7 +17,6 @@
 #include <optional>
 #include <set>
 
-#include "query/as_of.hpp"
 #include "query/budget.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/predicate.hpp"
@@ -311,9 +310,7 @@ struct OverlapSpec final : KindSpec {
 
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
     if (segment == nullptr) return std::make_unique<OverlapKind>(segments, binding);
-    auto kind = std::make_unique<ChangesKind>(*segment, from_ms, to_ms, binding);
-    if (binding.mentions != nullptr) check_kept(binding.version, *binding.mentions, from_ms, Path().field("from_ms"));
-    return kind;
+    return std::make_unique<ChangesKind>(*segment, from_ms, to_ms, binding);
   }
 };
 
