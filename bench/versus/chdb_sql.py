@@ -23,6 +23,7 @@ def since(days: int) -> str:
 def queries() -> dict[str, str]:
     """Name of the form → SQL."""
     return {
+        "q1": f"SELECT d, toString(event), n FROM (SELECT {DAY} AS d, event, count() AS n FROM {{E}} GROUP BY d, event)",
         **_active(),
         "q3": _spenders(),
         "q4": _nested(),

@@ -10,6 +10,7 @@ WINDOW_MS = schema.FUNNEL_WINDOW_MS
 def queries() -> dict[str, str]:
     """Name of the form → SQL."""
     return {
+        "q1": f"SELECT {DAY} AS d, event, count(*) FROM {{E}} GROUP BY d, event",
         **_active(),
         "q3": _spenders(),
         "q4": _nested(),

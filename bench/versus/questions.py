@@ -1,6 +1,7 @@
 """The questions, in words. Every engine answers them exactly; the harness compares the answers before it reports."""
 
 QUESTIONS = {
+    "q1": "events by name and day",
     "q2": "distinct profiles a day, a week and 30 days, over 90 days",
     "q3": "segment: 3 purchases worth 150 in 30 days, in four countries, never uninstalled",
     "q4": "segment: nested and/or/not of five behaviours in different windows and two traits",

@@ -28,6 +28,14 @@ def any_of(key: str, values: list[str], subject: str = "property") -> dict[str, 
     return {subject: key, "op": "in", "value": values}
 
 
+VOLUMES = {
+    "kind": "trend",
+    "event": {"event": None},
+    "measures": ["total"],
+    "interval": "day",
+    "breakdown": [{"event": "name"}],
+    "range": WHOLE,
+}
 ACTIVE = {
     "kind": "trend",
     "event": {"event": None},
@@ -114,6 +122,7 @@ BOUGHT_AT_ONCE = {
     "limit": 1,  # how many there are is told in any case
 }
 SPECS: dict[str, dict[str, Any]] = {
+    "q1": VOLUMES,
     "q2": ACTIVE,
     "q3": SPENDERS,
     "q4": NESTED,

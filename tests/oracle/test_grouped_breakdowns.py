@@ -253,6 +253,8 @@ BAD: list[tuple[Any, str, str]] = [
     ({"property": "p", "elements": ""}, "breakdown[0].elements", "query.invalid"),
     ({"property": "p", "name": ""}, "breakdown[0].name", "query.invalid"),
     ({"time": "minute"}, "breakdown[0].time", "query.invalid"),
+    ({"event": "time"}, "breakdown[0].event", "query.invalid"),
+    ({"event": "name", "property": "p"}, "breakdown[0]", "query.invalid"),
     ({"time": "day", "unit": "day"}, "breakdown[0].unit", "query.field.unknown"),
     ({"time": "day", "property": "p"}, "breakdown[0]", "query.invalid"),
     ({"segments": [{"where": {"did": "A"}}], "borders": [1]}, "breakdown[0].borders", "query.field.unknown"),

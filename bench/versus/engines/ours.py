@@ -82,6 +82,9 @@ class Ours:
         match question:
             case "q16":
                 return canonical((len(profile.events), 1) for profile in answer)
+            case "q1":
+                days = days_since_start(answer.column("start_ms"))
+                return canonical(zip(days, answer.column("event"), answer.column("total"), strict=True))
             case "q2":
                 return active_rows(answer)
             case "q7":

@@ -78,6 +78,9 @@ class Polars:
             return canonical((len(events), len(profile)) for events, profile in answer)
         return canonical(answer.rows())
 
+    def q1(self) -> pl.DataFrame:
+        return self.events.lazy().group_by(DAY.alias("d"), "event").len().collect()
+
     def q2(self) -> pl.DataFrame:
         days = first_of_each(self.events.lazy(), DAY).collect().lazy()
         parts = []

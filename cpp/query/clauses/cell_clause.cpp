@@ -79,7 +79,7 @@ class Cell final : public RowClause {
       : question_(spec.question), at_(spec.at), now_ms_(question_->common.now_ms.value_or(at.now_ms)) {
     CommonSpec common = question_->common;
     const Zone& zone = common.calendar.zone != nullptr ? *common.calendar.zone : Zone::utc();
-    const Binding binding{version, common, resolve_range(common.range, now_ms_), now_ms_, zone, nullptr, at.budget};
+    const Binding binding{version, common, resolve_range(common.range, now_ms_), now_ms_, zone, at.mentions, at.budget};
     range_ = binding.range;
     if (common.where != nullptr) where_.emplace(*common.where, version, binding.moment());
     set_equal_borders(common, *question_->kind, binding,

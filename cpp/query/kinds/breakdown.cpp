@@ -213,11 +213,13 @@ Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, 
     if (operand.groups != nullptr) {
       bound.groups = std::make_shared<const ValueGroups>(*operand.groups, version);
       bound.of_time = operand.groups->of_time;
+      bound.of_name = operand.groups->of_name;
     }
     if (operand.members != nullptr) {
       bound.members = std::make_shared<const MemberOperand>(*operand.members, version, at);
     } else {
-      if (const auto id = version.keys->find(operand.key); id && !bound.of_time) bound.key = KeyId{*id};
+      if (const auto id = version.keys->find(operand.key); id && !bound.of_time && !bound.of_name)
+        bound.key = KeyId{*id};
       (operand.is_trait ? reads_traits_ : reads_properties_) = true;
     }
     has_members_ |= bound.has_several();
@@ -366,7 +368,9 @@ void Breakdown::row_groups(const TaskTraits& traits, const Chunk& chunk, const S
       }
       continue;
     }
-    if (operands_[level].of_time) {
+    if (operands_[level].of_name) {
+      std::fill_n(values.data(), count, operands_[level].groups->of_name(view.slice->name));
+    } else if (operands_[level].of_time) {
       operands_[level].groups->read_times(chunk, view, rows, count, values.data());
     } else if (operands_[level].key && operands_[level].groups != nullptr) {
       operands_[level].groups->read(view, *operands_[level].key, rows, count, values.data());
@@ -389,6 +393,7 @@ Value Breakdown::raw_value(const Bound& operand, const Version& version, Origin 
 Value Breakdown::value_of(std::size_t operand, const Version& version, Origin home, const Row* row) const {
   const Bound& bound = operands_[operand];
   if (bound.of_time) return bound.groups->of_time(row->time_ms);
+  if (bound.of_name) return bound.groups->of_name(row->name);
   const Value value = raw_value(bound, version, home, row);
   return bound.groups != nullptr ? bound.groups->of(value) : value;
 }

@@ -178,6 +178,7 @@ class Breakdown {
     std::shared_ptr<const MemberOperand> members{};
     std::shared_ptr<const ValueGroups> groups{};
     bool of_time = false;
+    bool of_name = false;
     [[nodiscard]] bool has_several() const noexcept;
   };
   // The raw value, before groups are made of it.

@@ -1,7 +1,9 @@
 // What an answer is split by; the grammar of each form is with what it means: member_operand.hpp, value_groups.hpp.
 //
 //   operand   {"property": key, groups, "name"?: column} | {"trait": key, groups, "name"?: column}
-//             | {"time": unit, "name"?: column} | segments | group
+//             | {"time": unit, "name"?: column} | {"event": "name", "name"?: column} | segments | group
+#include <array>
+
 #include "query/kinds/member_operand.hpp"
 #include "query/kinds/value_groups.hpp"
 #include "query/spec.hpp"
@@ -18,18 +20,24 @@ Operand parse_operand(const Node& node, const Path& path, const CalendarSpec& ca
   }
   const Path property_path = fields.path("property"), trait_path = fields.path("trait"),
              time_path = fields.path("time"), name_path = fields.path("name");
+  constexpr std::array<std::string_view, 1> kOfEvent = {"name"};
+  const bool by_event = fields.has("event");
+  if (by_event) static_cast<void>(fields.choice("event", kOfEvent, std::nullopt));
   const Node* property = fields.take("property");
   const Node* trait = fields.take("trait");
   const Node* time = fields.take("time");
-  if ((property != nullptr) + (trait != nullptr) + (time != nullptr) != 1) {
+  if ((property != nullptr) + (trait != nullptr) + (time != nullptr) + by_event != 1) {
     fail_invalid(path,
-                 "expected {\"property\": key}, {\"trait\": key}, {\"time\": unit}, {\"segments\": [..]} or "
-                 "{\"group\": kind}");
+                 "expected {\"property\": key}, {\"trait\": key}, {\"time\": unit}, {\"event\": \"name\"}, "
+                 "{\"segments\": [..]} or {\"group\": kind}");
   }
   out.is_trait = trait != nullptr;
   if (time != nullptr) {
     out.groups = time_groups(*time, time_path, calendar);
     out.name = "time";
+  } else if (by_event) {
+    out.groups = event_groups();
+    out.name = "event";
   } else {
     out.key = out.is_trait ? parse_key(*trait, trait_path) : parse_key(*property, property_path);
     out.groups = take_value_groups(fields, calendar);

@@ -116,6 +116,12 @@ std::shared_ptr<const ValueGroupsSpec> take_value_groups(Fields& fields, const C
   return std::make_shared<const ValueGroupsSpec>(std::move(out));
 }
 
+std::shared_ptr<const ValueGroupsSpec> event_groups() {
+  ValueGroupsSpec out;
+  out.of_name = true;
+  return std::make_shared<const ValueGroupsSpec>(std::move(out));
+}
+
 std::shared_ptr<const ValueGroupsSpec> time_groups(const Node& unit, const Path& path, const CalendarSpec& calendar) {
   ValueGroupsSpec out;
   out.form = Form::kUnit;
@@ -169,6 +175,8 @@ ValueGroups::ValueGroups(const ValueGroupsSpec& spec, const Version& version) : 
     labels_.push_back(before + ", inf)");
     labels_.emplace_back(kNoNumber);
   }
+  for (std::uint32_t name = 0; spec_.of_name && name < version.names->size(); ++name)
+    names_.push_back({ValueType::kString, version.strings->intern(version.names->at(name))});
   if (!spec_.of_time) return;
   std::set<std::int32_t> partitions;
   for (const ShardLayers& shard : version.shards) {

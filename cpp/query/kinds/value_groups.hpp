@@ -2,7 +2,7 @@
 // hour .. year that a datetime lies in.
 //
 //   operand   {"property" | "trait": key, "elements"?: true | field, one of "borders", "buckets", "unit" or none, "name"?: column}
-//             | {"time": unit, "name"?: column ("time")}
+//             | {"time": unit, "name"?: column ("time")} | {"event": "name", "name"?: column ("event")}
 //   borders   [number, ..] (1 to 1,000, ascending): (-inf, a) [a, b) .. [z, inf), each closed at its lower end
 //   buckets   n (2 to 1,000): the same, border i being the value that i/n of the values lie in front of (equal_buckets.hpp)
 //   unit      "hour" .. "year": where the bucket of the calendar begins
@@ -41,10 +41,13 @@ struct ValueGroupsSpec {
   Unit unit;
   CalendarSpec calendar;
   bool of_time = false;  // of the event's time, in place of a property
+  bool of_name = false;  // its name as it is, in place of a property
 };
 
 // Takes the fields that say so; null when there are none.
 [[nodiscard]] std::shared_ptr<const ValueGroupsSpec> take_value_groups(Fields& fields, const CalendarSpec& calendar);
+// The event's own name.
+[[nodiscard]] std::shared_ptr<const ValueGroupsSpec> event_groups();
 // The unit of the event's own time.
 [[nodiscard]] std::shared_ptr<const ValueGroupsSpec> time_groups(const Node& unit, const Path& path,
                                                                  const CalendarSpec& calendar);
@@ -66,6 +69,9 @@ class ValueGroups {
   [[nodiscard]] Value of(const Value& value) const noexcept;
   [[nodiscard]] Value of_time(std::int64_t time_ms) const noexcept {
     return {ValueType::kDatetime, static_cast<std::uint64_t>(calendar_->bucket_start(time_ms))};
+  }
+  [[nodiscard]] Value of_name(NameId name) const noexcept {
+    return raw(name) < names_.size() ? names_[raw(name)] : Value{};
   }
   void of_each(Value* values, std::size_t count) const;
   // The groups of a value, each once; null alone for none.
@@ -91,6 +97,7 @@ class ValueGroups {
   ValueGroupsSpec spec_;
   Dictionary* strings_;
   std::optional<Calendar> calendar_;
+  std::vector<Value> names_;               // of `of_name`, by event name
   std::vector<std::int64_t> int_borders_;  // the least integer of each group but the first; those beyond int64 left out
   std::vector<double> float_borders_;      // the same of floats
   std::vector<std::string> labels_;        // of groups, then of what is none

@@ -110,6 +110,10 @@ class BrokenDown(Question):
         """Splits by the hour, day, week, month, quarter or year of the event."""
         return self._split([{"time": unit, **_given(name=name)}])
 
+    def by_event(self, *, name: str | None = None) -> Self:
+        """Splits by the event's own name."""
+        return self._split([{"event": "name", **_given(name=name)}])
+
     def by_segment(self, *named: str, **segments: Predicate | Mapping[str, Any]) -> Self:
         """Splits by segments: live ones by name, and predicates under the names given.
 

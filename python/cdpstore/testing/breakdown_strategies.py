@@ -40,7 +40,7 @@ def grouped_breakdowns() -> st.SearchStrategy[list[dict[str, Any]]]:
     grouped = st.builds(lambda key, form: {**key, **form}, keys, groups)
     named = grouped.map(lambda operand: {**operand, "name": "named"})
     times = units.map(lambda unit: {"time": unit})
-    operand = grouped | grouped | named | times | keys
+    operand = grouped | grouped | named | times | st.just({"event": "name"}) | keys
     return st.lists(operand, min_size=1, max_size=3, unique_by=column_of)
 
 

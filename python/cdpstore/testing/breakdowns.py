@@ -8,7 +8,7 @@ from typing import Any
 from cdpstore.testing.calendars import Moment
 from cdpstore.testing.clauses import holds
 from cdpstore.testing.rows import Person
-from cdpstore.testing.spec import Fields, bad, each, name_of
+from cdpstore.testing.spec import Fields, bad, choice, each, name_of
 from cdpstore.testing.value_groups import labels, take_groups, time_groups
 from cdpstore.testing.values import typed
 
@@ -39,11 +39,12 @@ def operand(node: Any, path: str, predicate: Parse) -> Operand:
     else:
         found: dict[str, Any] = {name: fields.take(name, name_of) for name in ("property", "trait")}
         found["time"] = fields.take("time", time_groups)
+        found["event"] = fields.take("event", choice(["name"]))
         parsed = {name: key for name, key in found.items() if key is not None}
         if len(parsed) != 1:
-            bad(path, "expected a property, a trait, a unit of time, segments or a group")
-        parsed["groups"] = found["time"] or take_groups(fields)
-        title = "time" if "time" in parsed else found["property"] or found["trait"]
+            bad(path, "expected a property, a trait, a unit of time, the event's name, segments or a group")
+        parsed["groups"] = found["time"] or (None if found["event"] else take_groups(fields))
+        title = next(name if name in ("time", "event") else found[name] for name in parsed if name != "groups")
     parsed["name"] = fields.take("name", name_of) or title
     fields.done()
     return parsed

@@ -967,7 +967,7 @@ def broken_down_by_members() -> st.SearchStrategy[dict[str, Any]]:
 
 def sound_split(spec: dict[str, Any]) -> dict[str, Any]:
     """The question without what needs a breakdown by something of the event, where there is none."""
-    by_property = any("property" in operand or "time" in operand for operand in spec["breakdown"])
+    by_property = any("property" in operand or "time" in operand or "event" in operand for operand in spec["breakdown"])
     return spec if by_property else {key: spec[key] for key in spec if key not in ("attribution", "share_value")}
 
 
@@ -982,8 +982,10 @@ def _members() -> st.SearchStrategy[dict[str, Any]]:
 
 def column_of(operand: dict[str, Any]) -> str:
     """What the operand's column is called."""
-    if "segments" in operand or "name" in operand or "time" in operand:
-        return str(operand.get("name", "segment" if "segments" in operand else "time"))
+    if "segments" in operand or "name" in operand:
+        return str(operand.get("name", "segment"))
+    if "time" in operand or "event" in operand:
+        return "time" if "time" in operand else "event"
     return str(operand.get("property", operand.get("trait"))) if "group" not in operand else _group_column(operand)
 
 

@@ -69,7 +69,7 @@ def operand_names(breakdown: Sequence[dict[str, Any]]) -> list[str]:
 
 def of_row(operand: dict[str, Any]) -> bool:
     """Whether the operand is of the event, not of the profile."""
-    return "property" in operand or "time" in operand
+    return any(of in operand for of in ("property", "time", "event"))
 
 
 def operand_values(view: View, operand: dict[str, Any], person: Person, row: Row) -> list[Any]:
@@ -81,6 +81,8 @@ def operand_values(view: View, operand: dict[str, Any], person: Person, row: Row
             value = row.properties.get(key)
         case {"trait": key}:
             value = person.traits.get(key)
+        case {"event": _}:
+            return [row.name]
         case _:
             value = datetime_of(row.time_ms)
     return grouped(operand["groups"], value, view.calendar)

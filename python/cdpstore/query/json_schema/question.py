@@ -24,7 +24,7 @@ STATISTICS: Final[Schema] = {
     "description": "mean, min, max, median, or a quantile above p0 and below p100 like p90 or p99.9.",
 }
 BY_PROPERTY: Final[Schema] = {
-    "properties": {"breakdown": {"contains": {"anyOf": [has("property"), has("time")]}}},
+    "properties": {"breakdown": {"contains": {"anyOf": [has("property"), has("time"), has("event")]}}},
     "required": ["breakdown"],
 }
 

@@ -163,6 +163,14 @@ VALUES: Final[dict[str, Schema]] = {
                 ),
             ),
             (
+                has("event"),
+                closed(
+                    "Name of the event",
+                    {"event": enum("What of it.", "name")},
+                    {"name": ref("name", "Of the column; default event.")},
+                ),
+            ),
+            (
                 has("trait"),
                 closed("Trait", {"trait": ref("key", "Of the profile, as it is now.")}, GROUPS, **ONE_FORM),
             ),
