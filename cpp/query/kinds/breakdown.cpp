@@ -405,6 +405,10 @@ void Breakdown::values_of(std::size_t operand, const Version& version, Origin ho
   bound.groups->elements(raw_value(bound, version, home, row), out);
 }
 
+std::uint32_t Breakdown::group_of_name(NameId name, Groups& groups) const {
+  return groups.level(0).find_or_add(0, operands_.front().groups->of_name(name));
+}
+
 std::uint32_t Breakdown::group_of(const Version& version, Origin home, const Row* row, Groups& groups) const {
   std::uint32_t group = 0;
   for (std::size_t level = 0; level < operands_.size(); ++level)

@@ -140,6 +140,9 @@ class Breakdown {
                  std::vector<Value>& out) const;
   // Some property tells several.
   [[nodiscard]] bool splits_rows() const noexcept { return splits_rows_; }
+  // By the event's name and nothing else: all rows of a slice are of one group.
+  [[nodiscard]] bool by_name_alone() const noexcept { return operands_.size() == 1 && operands_.front().of_name; }
+  [[nodiscard]] std::uint32_t group_of_name(NameId name, Groups& groups) const;
   // Group of one profile's row; `row` may be null when no operand is a property.
   [[nodiscard]] std::uint32_t group_of(const Version& version, Origin home, const Row* row, Groups& groups) const;
 

@@ -1,5 +1,5 @@
 // A trend over a task by row: when properties are broken down or measured. Rows of each slice are selected, filtered,
-// grouped, and added to their cells. ~5 ns a selected row and interval.
+// grouped, and added to their cells. ~5 ns a selected row and interval; ~0.6 ns where rows are only counted by name.
 #include <algorithm>
 #include <vector>
 
@@ -36,6 +36,7 @@ class RowScan {
   void scan_slice(ChunkView& chunk, const Slice& slice) {
     const auto view = chunk.slice(slice);
     if (!view) return;
+    if (counts_slots(chunk)) return count_slots(chunk, *view);
     const auto rows = scratch_.lease<std::uint32_t>(view->row_count + simd::kSlack);
     std::uint32_t count = select_rows(chunk, *view, context_.range, rows.data());
     count = filter_rows(*view, plan_.event.where, scratch_, rows.data(), count);
@@ -61,6 +62,35 @@ class RowScan {
         if (numbers[key].size() == 0) continue;
         NumberCells& sums = into.numbers(key);
         for (std::uint32_t at = 0; at < count; ++at) sums.add(cells[at], numbers[key][at]);
+      }
+    }
+  }
+
+  // How many rows of each name: nothing of a row matters but the slot that it lies in.
+  [[nodiscard]] bool counts_slots(const ChunkView& chunk) const {
+    if (!plan_.breakdown.by_name_alone() || plan_.uniques || !plan_.keys.empty()) return false;
+    if (!plan_.event.where.empty() || !filter_.everybody()) return false;
+    return std::ranges::all_of(plan_.intervals,
+                               [&](const BucketPlan& plan) { return plan.of(chunk.chunk().partition).by_slot; });
+  }
+
+  void count_slots(const ChunkView& chunk, const SliceView& view) {
+    const std::uint32_t group = plan_.folded(plan_.breakdown.group_of_name(view.slice->name, partial_.groups));
+    for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
+      const PartitionBuckets& buckets = plan_.intervals[i].of(chunk.chunk().partition);
+      const std::uint16_t* const bucket_of = buckets.slot_bucket.data();
+      counts_.assign(buckets.bucket_count + std::size_t{1}, 0);  // the last of what lies outside
+      for (std::uint32_t row = 0; row < view.row_count; ++row) {
+        ++counts_[std::min<std::uint32_t>(bucket_of[view.slot[row]], buckets.bucket_count)];
+      }
+      Cells& cells = partial_.cells[i];
+      if (plan_.intervals[i].size() == 1)
+        cells.make_groups(plan_.shown ? plan_.folded(kNone) + 1 : partial_.groups.size());
+      for (std::uint32_t bucket = 0; bucket < buckets.bucket_count; ++bucket) {
+        if (counts_[bucket] == 0) continue;
+        const std::uint32_t cell =
+            plan_.intervals[i].size() == 1 ? group : cells.at(group, buckets.first_bucket + bucket);
+        cells.total(cell) += counts_[bucket];
       }
     }
   }
@@ -121,6 +151,7 @@ class RowScan {
   ProfileFilter filter_;
   Breakdown::TaskTraits traits_;
   std::vector<std::vector<std::uint64_t>> seen_;  // an interval: cell << 16 | profile
+  std::vector<std::uint32_t> counts_;             // of the buckets of a partition
 };
 
 }  // namespace
