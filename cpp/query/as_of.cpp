@@ -25,8 +25,10 @@ bool lives(const Link& link, std::int64_t as_of_ms) noexcept {
 // Over the links of now: those of the profiles whose links differ.
 class LinksAsOf final : public LinkView {
  public:
-  LinksAsOf(std::shared_ptr<const LinkView> base, std::int64_t as_of_ms) : base_(std::move(base)), as_of_ms_(as_of_ms) {
-    for (const Link& link : base_->all()) {
+  // `only`: of the relatives of this origin; others stay as they are.
+  LinksAsOf(std::shared_ptr<const LinkView> base, std::int64_t as_of_ms, std::optional<Origin> only)
+      : base_(std::move(base)), as_of_ms_(as_of_ms) {
+    for (const Link& link : only ? base_->history_of(*only) : base_->all()) {
       if (lives(link, as_of_ms) != (link.dead_sequence == 0) && !profiles_.contains(raw(link.winner)))
         rejoin(link.winner);
     }
@@ -162,8 +164,8 @@ class ProfilesAsOf final : public ProfileView {
 
 }  // namespace
 
-VersionPtr version_as_of(const VersionPtr& version, std::int64_t as_of_ms) {
-  auto links = std::make_shared<const LinksAsOf>(version->links, as_of_ms);
+VersionPtr version_as_of(const VersionPtr& version, std::int64_t as_of_ms, std::optional<Origin> only) {
+  auto links = std::make_shared<const LinksAsOf>(version->links, as_of_ms, only);
   if (links->changed().empty()) return version;
   auto out = std::make_shared<Version>(*version);
   out->scan_plan = ScanPlanSlot();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "query/document.hpp"
 #include "query/moment.hpp"
@@ -14,7 +15,9 @@ namespace cdp {
 
 // The version itself when no link differs. Else a copy that shares everything but links, traits and plan. Cost: ~20 ns a link of
 // the store, ~1 us a profile whose links differ, and what the first question at a version costs (scan_plan.hpp).
-[[nodiscard]] VersionPtr version_as_of(const VersionPtr& version, std::int64_t as_of_ms);
+// `only`: right for the relatives of this origin, at the cost of their links.
+[[nodiscard]] VersionPtr version_as_of(const VersionPtr& version, std::int64_t as_of_ms,
+                                       std::optional<Origin> only = std::nullopt);
 
 // BadQuery under this path when retention has let go of all rows up to the instant of some event that is read: what was true
 // then can no longer be told.

@@ -9,6 +9,7 @@
 #include "column/dictionary.hpp"
 #include "query/named_keys.hpp"
 #include "query/place.hpp"
+#include "query/profile_operand.hpp"
 
 namespace cdp {
 namespace {
@@ -324,7 +325,8 @@ BoundCondition bind_place(const Condition& condition, const Version& version, co
 
 }  // namespace
 
-bool BoundCondition::matches_without_key(const Row& row) const {
+bool BoundCondition::matches_otherwise(const Row& row) const {
+  if (key) return operand->passes(property(row, *key), operand->right_of(row.origin));
   if (!place) return test.passes_missing();
   return place->spec->contains(property(row, place->lat), property(row, place->lon));
 }
@@ -341,6 +343,9 @@ std::vector<BoundCondition> bind_conditions(std::span<const Condition> condition
     const auto key = find_property(condition.property, version, at);
     out.push_back({key, BoundTest(condition.test, *version.strings, at)});
     out.back().resolved = key.has_value() && out.back().test.resolved();
+    if (condition.test.operand == nullptr || condition.test.value_test != nullptr) continue;
+    out.back().operand = std::make_shared<const ProfileOperand>(*condition.test.operand, version, at);
+    out.back().resolved &= out.back().operand->resolved();
   }
   return out;
 }

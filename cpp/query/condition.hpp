@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -121,18 +122,21 @@ struct BoundPlace {
 
 // A condition bound to a version. `key` is empty when the store has never seen the property, and when it is of a place;
 // `place` when it is none, or the store has never seen one of its properties.
+class ProfileOperand;  // query/profile_operand.hpp
+
 struct BoundCondition {
   std::optional<KeyId> key;
   BoundTest test;
   std::optional<BoundPlace> place{};
   bool resolved = true;
+  std::shared_ptr<const ProfileOperand> operand{};  // in place of the test, where the right side is the profile's own
   [[nodiscard]] bool matches(const Row& row) const {
-    return key ? test.matches(property(row, *key)) : matches_without_key(row);
+    return key && operand == nullptr ? test.matches(property(row, *key)) : matches_otherwise(row);
   }
   [[nodiscard]] bool matches(const Row& row, std::int64_t now_ms) const {
-    return key ? test.matches(property(row, *key), now_ms) : matches_without_key(row);
+    return key && operand == nullptr ? test.matches(property(row, *key), now_ms) : matches_otherwise(row);
   }
-  [[nodiscard]] bool matches_without_key(const Row& row) const;
+  [[nodiscard]] bool matches_otherwise(const Row& row) const;
 };
 [[nodiscard]] std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version,
                                                           const Moment& at);

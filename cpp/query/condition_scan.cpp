@@ -6,6 +6,7 @@
 #include "query/codes.hpp"
 #include "query/condition.hpp"
 #include "query/place.hpp"
+#include "query/profile_operand.hpp"
 #include "simd/primitives.hpp"
 
 namespace cdp {
@@ -253,6 +254,22 @@ Value value_at(const Slice& slice, KeyId key, std::uint32_t row) {
   return {};
 }
 
+std::uint32_t filter_by_operand(const SliceView& view, KeyId key, const ProfileOperand& operand, std::uint32_t* rows,
+                                std::uint32_t count) {
+  std::uint32_t kept = 0;
+  std::optional<Origin> of;
+  Value right;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t row = rows[i];
+    const Origin origin = view.origin(row);
+    if (of != origin) right = operand.right_of(origin);
+    of = origin;
+    rows[kept] = row;
+    kept += operand.passes(value_at(*view.slice, key, view.first_row + row), right) ? 1 : 0;
+  }
+  return kept;
+}
+
 std::uint32_t filter_by_place(const SliceView& view, const BoundPlace& place, std::uint32_t* rows,
                               std::uint32_t count) {
   std::uint32_t kept = 0;
@@ -276,6 +293,10 @@ std::uint32_t filter_rows(const SliceView& view, std::span<const BoundCondition>
     }
     if (!condition.key) {
       if (!condition.test.passes_missing()) return 0;
+      continue;
+    }
+    if (condition.operand != nullptr) {
+      count = filter_by_operand(view, *condition.key, *condition.operand, rows, count);
       continue;
     }
     count = condition.test.filter(view, *condition.key, scratch, rows, count);

@@ -8,6 +8,7 @@ std::shared_ptr<const Export> Export::bind(const VersionPtr& version, std::span<
                                            const ExportOptions& options) {
   const ExportSpec parsed = parse_export_spec(spec);
   const std::int64_t now_ms = parsed.now_ms.value_or(options.now_ms);
+  require_zones(*version, parsed.zones, now_ms);
   return parsed.of_events ? export_events(version, parsed, now_ms, options)
                           : export_profiles(version, parsed, now_ms, options);
 }

@@ -53,8 +53,7 @@ ExportSpec parse_export_spec(std::span<const std::uint8_t> bytes) {
   if (const Node* where = fields.take("where")) {
     const Path path = fields.path("where");
     out.where = parse_predicate(*where, path, {});
-    if (has_profile_zone(*where))
-      fail_unsupported(path, "a zone kept in a trait is for questions; an export names its zones");
+    out.zones = zones_kept(*where);
   }
   if (const Node* columns = fields.take("columns")) {
     const Path path = fields.path("columns");

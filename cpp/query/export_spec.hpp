@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/value.hpp"
+#include "query/clauses/zoned_clause.hpp"
 #include "query/spec.hpp"
 
 namespace cdp {
@@ -25,6 +26,7 @@ struct ExportSpec {
   Selector names;          // events only; none: all but the system's
   RangeSpec range;         // events only
   std::shared_ptr<const PredicateSpec> where;
+  ZonesKept zones;                                       // of `where`
   std::optional<std::vector<ExportColumnSpec>> columns;  // absent: all there are
   std::optional<std::int64_t> now_ms;
 };

@@ -73,7 +73,7 @@ std::optional<SliceView> ChunkView::slice(const Slice& slice) {
   const std::uint32_t last = inside_ ? slice.row_count : lower_row(slice, last_row_);
   if (first == last) return std::nullopt;
   const Ids rows = ids(slice.profile16, slice.profile32, first, last);
-  return SliceView{&slice, rows.profile, slice.slot.data() + first, rows.offset, first, last - first};
+  return SliceView{&slice, rows.profile, slice.slot.data() + first, rows.offset, first, last - first, task_};
 }
 
 bool ChunkView::crosses(const TimeRange& range) const noexcept {

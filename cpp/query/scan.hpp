@@ -59,6 +59,7 @@ struct SpineView {
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(time.size()); }
 };
 
+struct Task;
 struct SliceView {
   const Slice* slice = nullptr;
   const std::uint16_t* profile = nullptr;  // + id_offset = index into the task's arrays
@@ -66,9 +67,11 @@ struct SliceView {
   std::uint32_t id_offset = 0;
   std::uint32_t first_row = 0;  // of the view in the slice (columns are addressed by slice row)
   std::uint32_t row_count = 0;
+  const Task* task = nullptr;
+  // Of the row's profile; of a slow one perhaps another's.
+  [[nodiscard]] Origin origin(std::uint32_t row) const noexcept;
 };
 
-struct Task;
 struct ChunkPlaceInPlan;  // query/scan_plan.hpp
 class Budget;             // query/budget.hpp
 
@@ -131,5 +134,7 @@ struct Task {
     return version->placement.origin(shard, first_id + index);
   }
 };
+
+inline Origin SliceView::origin(std::uint32_t row) const noexcept { return task->origin(profile[row] + id_offset); }
 
 }  // namespace cdp

@@ -12,6 +12,7 @@
 #include "query/clauses/fact_clause.hpp"
 #include "query/clauses/habit_clauses.hpp"
 #include "query/clauses/local_clause.hpp"
+#include "query/clauses/quantile_clause.hpp"
 #include "query/clauses/row_clauses.hpp"
 #include "query/clauses/zoned_clause.hpp"
 #include "query/kinds/kinds.hpp"
@@ -20,6 +21,7 @@
 #include "query/scan.hpp"
 #include "query/trait_operand.hpp"
 #include "query/value_test.hpp"
+#include "query/zone_field.hpp"
 
 namespace cdp {
 namespace {
@@ -126,7 +128,7 @@ Test count_at_least_one() { return {Op::kGe, {{ValueType::kInt, 1, {}}}, false};
 constexpr std::string_view kOneForm =
     "a clause has one of and, or, not, trait, did, did_not, device, consent, group, list, suppressed, identity, "
     "profile, "
-    "bucket, geo, segment, stopped, restarted, regularly, sequence, predominantly, share, cell";
+    "bucket, geo, segment, stopped, restarted, regularly, sequence, predominantly, share, cell, quantile";
 
 class PredicateParser {
  public:
@@ -143,10 +145,10 @@ class PredicateParser {
 
  private:
   PredicateSpec parse_one(Fields& fields, std::size_t depth) {
-    constexpr std::array<std::string_view, 23> kForms = {
+    constexpr std::array<std::string_view, 24> kForms = {
         "and",     "or",        "not",        "trait",    "did",           "did_not", "device", "consent",
         "group",   "list",      "suppressed", "identity", "profile",       "bucket",  "geo",    "segment",
-        "stopped", "restarted", "regularly",  "sequence", "predominantly", "share",   "cell"};
+        "stopped", "restarted", "regularly",  "sequence", "predominantly", "share",   "cell",   "quantile"};
     std::size_t form = kForms.size();
     for (std::size_t i = 0; i < kForms.size(); ++i) {
       if (!fields.has(kForms[i])) continue;
@@ -177,6 +179,7 @@ class PredicateParser {
       case 20: return of_rows(parse_predominantly(fields, calendar_));
       case 21: return of_rows(parse_share(fields, calendar_));
       case 22: return of_rows(parse_cell(fields));
+      case 23: return local(parse_quantile_clause(fields, calendar_));
       default: fail_invalid(fields.path(), "expected a clause; " + std::string(kOneForm));
     }
   }
@@ -317,9 +320,14 @@ class PredicateParser {
 CommonSpec parse_common(Fields& fields, bool has_calendar) {
   CommonSpec out;
   out.kind = std::string(read_string(fields.require("kind", "the kind of the query"), fields.path("kind")));
-  if (const Node* node = fields.take("zone")) out.zone = read_name(*node, fields.path("zone"), "the name of a zone");
+  ZonePtr table;  // of a cell in a live segment, whose log must mean the same for ever
+  if (const Node* node = fields.take("zone")) {
+    if (has_calendar && node->type == Node::Type::kMap) table = parse_zone(*node, fields.path("zone"));
+    out.zone = table != nullptr ? table->name() : read_name(*node, fields.path("zone"), "the name of a zone");
+  }
   out.week_start = static_cast<int>(fields.choice("week_start", kWeekDays, 0));
-  if (has_calendar) out.calendar = {ZonePtr(ZonePtr(), &zones().find(out.zone, fields.path("zone"))), out.week_start};
+  if (has_calendar && table == nullptr) table = ZonePtr(ZonePtr(), &zones().find(out.zone, fields.path("zone")));
+  if (has_calendar) out.calendar = {std::move(table), out.week_start};
   if (const Node* node = fields.take("where")) out.where = parse_predicate(*node, fields.path("where"), out.calendar);
   if (const Node* node = fields.take("range")) out.range = parse_range(*node, fields.path("range"), out.calendar);
   if (const Node* node = fields.take("now_ms")) out.now_ms = parse_time(*node, fields.path("now_ms"));
@@ -468,25 +476,25 @@ void parse_names(const Node& node, const Path& path, Selector& out) {
 }
 }  // namespace
 
-Selector parse_selector(const Node& node, const Path& path) {
+Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* operands) {
   Selector out;
   if (node.type != Node::Type::kMap) {
     parse_names(node, path, out);
     return out;
   }
   Fields fields(node, path);
-  out = parse_selector(fields);
+  out = parse_selector(fields, operands);
   fields.done();
   return out;
 }
 
-Selector parse_selector(Fields& fields) {
+Selector parse_selector(Fields& fields, const CalendarSpec* operands) {
   Selector out;
   const Node* event = fields.take_nil("event");
   if (event == nullptr)
     fail_invalid(fields.path("event"), "missing; expected a name, a list of names, or null for any");
   parse_names(*event, fields.path("event"), out);
-  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"));
+  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"), operands);
   return out;
 }
 
@@ -537,18 +545,14 @@ std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Pat
   return std::make_shared<const PredicateSpec>(PredicateParser(calendar).parse(node, path, 0));
 }
 
-namespace {
-// Why it is no clause of a live segment; empty when it is one.
 std::string_view needs_question(const PredicateSpec& spec) {
-  if (spec.rows != nullptr && spec.rows->needs_instant())
-    return "a cell is of one instant's answer: no clause of a live segment";
+  if (spec.rows != nullptr && !spec.rows->needs_question().empty()) return spec.rows->needs_question();
   if (spec.local != nullptr && !spec.local->needs_question().empty()) return spec.local->needs_question();
   for (const PredicateSpec& child : spec.children) {
     if (const std::string_view reason = needs_question(child); !reason.empty()) return reason;
   }
   return {};
 }
-}  // namespace
 
 std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes) {
   const Node node = parse_document(bytes);

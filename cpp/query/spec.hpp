@@ -188,10 +188,11 @@ void check_number_test(const Test& test, const Fields& fields);
 [[nodiscard]] Condition parse_condition(const Node& node, const Path& path, const CalendarSpec* operands = nullptr);
 [[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path,
                                                       const CalendarSpec* operands = nullptr);
-[[nodiscard]] Selector parse_selector(const Node& node, const Path& path);
-[[nodiscard]] Selector parse_selector(Fields& fields);  // takes event and where
-// Takes the clause's own field, the names (null: any event), and where.
 // `operands`: as for parse_conditions.
+[[nodiscard]] Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* operands = nullptr);
+// Takes event and where.
+[[nodiscard]] Selector parse_selector(Fields& fields, const CalendarSpec* operands = nullptr);
+// Takes the clause's own field, the names (null: any event), and where.
 [[nodiscard]] Selector parse_selector(Fields& fields, std::string_view form, const CalendarSpec* operands = nullptr);
 // A test of a number: takes op and value. Of a count: {"op", "value"}.
 [[nodiscard]] Test parse_number_test(Fields& fields);
@@ -208,6 +209,8 @@ void check_number_test(const Test& test, const Fields& fields);
 [[nodiscard]] std::string parse_key(const Node& node, const Path& path);  // of a property or trait: 1..kNameBytes bytes
 [[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path,
                                                                    const CalendarSpec& calendar);
+// Why it is no predicate of a live segment; empty when it is one.
+[[nodiscard]] std::string_view needs_question(const PredicateSpec& spec);
 inline constexpr std::array<std::string_view, 7> kWeekDays = {"monday", "tuesday",  "wednesday", "thursday",
                                                               "friday", "saturday", "sunday"};
 

@@ -13,7 +13,7 @@ namespace cdp {
 namespace code {
 inline constexpr std::string_view kQueryZoneNames = "query.zone.names";  // add the names and ask again
 inline constexpr std::string_view kQueryZoneNeeded =
-    "query.zone.needed";  // add the table of the zone at `path`, ask again
+    "query.zone.needed";  // add the tables of the zones in `path`, apart by spaces; ask again
 }  // namespace code
 
 using ZoneNameSet = std::set<std::string, std::less<>>;

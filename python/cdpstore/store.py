@@ -282,11 +282,13 @@ class Store(Writes[Ack], Rules[int]):
                 if error.args[1] == _ZONE_NAMES:
                     _core.set_zone_names(sorted(zones.available()))
                     continue
-                name = error.args[3] if error.args[1] == _ZONE_NEEDED else _named_zone(packed, error)
-                if name is None or name in known:
+                named = _named_zone(packed, error)
+                wanted = error.args[3].split() if error.args[1] == _ZONE_NEEDED else [named] if named else []
+                if not wanted or known.intersection(wanted):
                     raise from_core(*error.args) from None
-            self._engine.add_zone(name, zones.transitions(name), zones.TABLE)
-            known.add(name)
+            for name in wanted:
+                self._engine.add_zone(name, zones.transitions(name), zones.TABLE)
+            known.update(wanted)
 
     def profile(
         self,

@@ -146,7 +146,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cell": FUNNEL, "at": {}}, "where.at.reached"),
     ({"cell": FUNNEL, "at": {"reached": 1, "lost": 2}}, "where.at.reached"),
     ({"cell": FUNNEL, "at": {"lost": 1}}, "where.at.lost"),
-    ({"cell": FUNNEL, "at": {"reached": 3}}, "at.reached"),
+    ({"cell": FUNNEL, "at": {"reached": 3}}, "where.at.reached"),
+    ({"cell": FUNNEL, "at": {"lost": 3}}, "where.at.lost"),
+    ({"cell": FUNNEL, "at": {"reached": 1, "start_ms": 0}}, "where.at.start_ms"),
     ({"cell": FUNNEL, "at": {"period": 1}}, "where.at.reached"),
     ({"cell": FUNNEL, "at": {"reached": 1, "group": ["x"]}}, "where.at.group"),
     ({"cell": {**FUNNEL, "limit": 1}, "at": {"reached": 1}}, "where.cell.limit"),
@@ -164,9 +166,3 @@ def test_a_bad_cell_says_where(where: dict[str, Any], path: str) -> None:
     with Store.open(background=False) as store, pytest.raises(BadQuery) as raised:
         store.query({"kind": "profiles", "where": where}, now_ms=NOW)
     assert raised.value.path == path
-
-
-def test_a_live_segment_has_no_cells() -> None:
-    with Store.open(background=False) as store, pytest.raises(BadQuery) as raised:
-        store.watch("lost", {"cell": FUNNEL, "at": {"lost": 2}}, now_ms=NOW)
-    assert raised.value.code == "query.unsupported"

@@ -110,6 +110,19 @@ REFUSED = [
     ({"sequence": ["A", {"where": []}]}, "query.invalid", "sequence[1].event"),
     ({"sequence": ["A", "B"], "gaps": [None, None]}, "query.invalid", "gaps"),
     ({"sequence": ["A", "B"], "gaps": [{"op": "ne", "value": 1}]}, "query.invalid", "gaps[0].op"),
+    ({"sequence": ["A", "B"], "between": [None, None]}, "query.invalid", "between"),
+    ({"sequence": ["A", "B"], "between": ["X"]}, "query.invalid", "between[0]"),
+    ({"sequence": ["A", "B"], "between": [{"event": "X"}]}, "query.invalid", "between[0].count"),
+    (
+        {"sequence": ["A", "B"], "between": [{"event": "X", "count": {"op": "ne", "value": 1}}]},
+        "query.invalid",
+        "between[0].count.op",
+    ),
+    (
+        {"sequence": ["A", "B"], "between": [{"event": "X", "count": {"op": "eq", "value": -1}}]},
+        "query.invalid",
+        "between[0].count.value",
+    ),
     ({"sequence": ["A", "B"], "within": -1}, "query.invalid", "within"),
     ({"sequence": ["A", "B"], "hold": ["a"]}, "query.invalid", "hold"),
     ({"sequence": ["A", "B"], "count": {"op": "exists"}}, "query.invalid", "count.op"),
@@ -204,6 +217,36 @@ def test_a_sequence_takes_the_start_that_still_fits() -> None:
         {"sequence": ["A", "A"], "count": {"op": "eq", "value": 2}},
         NOON + DAY_MS,
     )
+
+
+def test_a_sequence_counts_what_comes_between_its_steps() -> None:
+    def holds(story: str, op: str, value: int, **more: Any) -> bool:
+        times: dict[str, list[int]] = {}
+        for at, name in enumerate(story):
+            times.setdefault(name, []).append(NOON + at * 1_000)
+        between = [{"event": "X", "count": {"op": op, "value": value}}]
+        return _holds(times, {"sequence": ["A", "B"], "between": between, **more}, NOON + DAY_MS)
+
+    assert holds("AB", "eq", 0)
+    assert not holds("AXB", "eq", 0)
+    assert holds("AXAB", "eq", 0)  # of another beginning
+    assert holds("XAXXBX", "eq", 2)
+    assert not holds("XAXXBX", "gt", 2)
+    assert holds("AXAXB", "ge", 2)  # the earlier beginning
+    assert not holds("AXAXB", "ge", 2, within="2s")
+    assert holds("AXXXB", "le", 3)
+    assert not holds("AXXXB", "lt", 3)
+    assert not holds("AB", "lt", 0)
+
+
+def test_each_gap_of_a_sequence_counts_events_of_its_own() -> None:
+    none, two = {"op": "eq", "value": 0}, {"op": "ge", "value": 2}
+    between = [{"event": "X", "count": none}, {"event": ["X", "B"], "count": two}]
+    clause = {"sequence": ["A", "B", "C"], "between": between}
+    times = {"A": [NOON], "B": [NOON + 1, NOON + 3], "X": [NOON + 2], "C": [NOON + 4]}
+    assert _holds(times, clause, NOON + DAY_MS)
+    assert not _holds({**times, "X": [NOON + 5]}, clause, NOON + DAY_MS)
+    assert _holds(times, {**clause, "between": [None, between[1]]}, NOON + DAY_MS)
 
 
 def test_a_tie_is_predominant_and_nothing_is_not() -> None:

@@ -164,7 +164,6 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"same_time": {"grace": -1}}, "query.invalid", "same_time.grace"),
     ({"same_time": {"grace": 5, "x": 1}}, "query.field.unknown", "same_time.x"),
     ({"same_time": {"grace": 5}, "order": "strict_all"}, "query.invalid", "same_time"),
-    ({"same_time": {"grace": 5}, "exclude": ["X"]}, "query.unsupported", "same_time"),
     ({"same_time": "later", "order": "any_order"}, "query.invalid", "same_time"),
     ({"steps": ["A", {"event": "B", "optional": 1}, "C"]}, "query.invalid", "steps[1].optional"),
     ({"steps": [{"event": "A", "optional": True}, "B"]}, "query.invalid", "steps[0].optional"),

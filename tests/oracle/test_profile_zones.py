@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,11 +141,54 @@ def test_a_live_segment_names_its_zones() -> None:
     assert raised.value.code == "query.unsupported"
 
 
-def test_an_export_names_its_zones() -> None:
+def _exported(rows: Any) -> list[int]:
+    return [int(each) for each in pa.table(rows)["profile_id"].to_pylist()]
+
+
+def test_an_export_is_of_the_profiles_whose_own_day_it_is() -> None:
     today = {"did": "A", "window": {"this": "day", "zone": {"trait": "tz"}}}
-    with Store.open(background=False) as store, pytest.raises(BadQuery) as raised:
-        store.profiles(where=today, now_ms=NOW)
-    assert (raised.value.code, raised.value.path) == ("query.unsupported", "where")
+    with Store.open(background=False) as store:
+        _people(store, "2024-03-10T03:00")
+        assert _exported(store.profiles(where=today, now_ms=NOW)) == [2, 3]
+        assert _exported(store.events("A", where={"not": today}, now_ms=NOW)) == [0, 1]
+
+
+@pytest.mark.timeout(900)
+@examples(30)
+@given(
+    strategies.histories(max_batches=3),
+    st.lists(st.sampled_from(KEPT), min_size=4, max_size=4),
+    strategies.event_clauses() | strategies.predicates(2),
+    st.lists(st.sampled_from(SIDES), min_size=2, max_size=3),
+)
+def test_an_export_in_the_profiles_own_zone_is_that_of_the_model(
+    history: Any, kept: Any, predicate: Any, sides: Any
+) -> None:
+    twins = Twins.of(history, ["nothing"] * len(history))
+    try:
+        traits = [
+            {"type": "traits", "ids": {"user_id": user}, "set": {"tz": named}, "time_ms": strategies.START_MS}
+            for user, named in zip(strategies.USERS, kept, strict=False)
+        ]
+        twins.append(strategies.Batch(traits, twins.now_ms))
+        where = _zoned(predicate, sides)
+        spec = {"export": "profiles", "where": where, "columns": []}
+        expected = [row[0] for row in twins.model.export(spec, now_ms=twins.now_ms).rows()]
+        assert _exported(twins.real.profiles(where=where, columns=[], now_ms=twins.now_ms)) == expected
+    finally:
+        twins.close()
+
+
+def test_an_export_asks_for_all_zones_at_once() -> None:
+    today = {"did": "A", "window": {"this": "day", "zone": {"trait": "tz"}}}
+    names = ["Asia/Tokyo", "Africa/Cairo", "America/Lima", "Antarctica/Troll"]
+    with Store.open(background=False) as store:
+        records = [
+            {"type": "traits", "ids": {"user_id": name}, "set": {"tz": name}, "time_ms": _at("2024-01-01")}
+            for name in names
+        ]
+        store.append(records, now_ms=NOW)
+        assert _exported(store.profiles(where={"not": today}, now_ms=NOW)) == [0, 1, 2, 3]
 
 
 def _window(zone: Any) -> dict[str, Any]:

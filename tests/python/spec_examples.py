@@ -54,6 +54,8 @@ _SELECTORS: Final[list[Any]] = [
     {"event": None},
     {"event": "A", "where": []},
     {"event": ["A"], "where": [{"property": "p", "op": "eq", "value": 1}]},
+    {"event": "A", "where": [{"property": "p", "op": "gt", "value": {"trait": "t", "times": 2}, "missing": True}]},
+    {"event": "A", "where": [{"property": "p", "op": "gt", "value": {"own": {"did": "A", "measure": "count"}}}]},
 ]
 _DURATIONS: Final = [1, 3_162_240_000_000, "1ms", "0010s", "15m", "878400h", "36600d", "5228w", "3162240000000ms"]
 _RANGES: Final[list[dict[str, Any]]] = [
@@ -121,6 +123,10 @@ _FUNNELS: Final = [
         _funnel(exclude=["X", {"event": ["Y"], "where": [], "between": [1, 2]}], exclude_mode=mode)
         for mode in ("drop", "remove", "any_clean_path")
     ),
+    *(
+        _funnel(steps=["A", {"event": "B", "optional": True}, "C"], same_time={"grace": 1}, exclude=["X"], **mode)
+        for mode in ({}, {"exclude_mode": "remove"}, {"exclude_mode": "any_clean_path"})
+    ),
     _funnel(hold=["p", "q", "r"], times=list(_STATISTICS)),
     *(
         _funnel(attribution=attribution, breakdown=[{"trait": "t"}, {"property": "p"}])
@@ -143,6 +149,7 @@ _RETENTIONS: Final = [
     *(_retention(criterion=each, periods=8) for each in ("on", "on_or_after", "on_or_before", "streak")),
     _retention(criterion={"brackets": [[0, 0], [1, 65_534]]}),
     *(_retention(order=order, fill=True) for order in ("later", "ignored")),
+    _retention(measures=[{"sum": "p"}, {"mean": "p"}]),
     _retention(share_value=True, breakdown=[{"property": "p"}], limit=1, interval={"days": 3}),
     _retention(where=_who(list="x")["where"], range=_RANGES[0], zone="UTC", week_start="sunday", now_ms=1, as_of_ms=1),
 ]
@@ -256,6 +263,25 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     {"regularly": ["A"], "where": [], "every": "7d", "times": 60},
     {"sequence": ["A", None]},
     {
+        "sequence": ["A", "B", "C"],
+        "between": [None, {"event": ["X", "Y"], "where": [], "at": _LOCAL, "count": {"op": "lt", "value": 3}}],
+    },
+    *(
+        {"sequence": ["A", "B"], "between": [{"event": None, "count": {"op": op, "value": 0}}]}
+        for op in ("le", "gt", "ge", "eq")
+    ),
+    *({"quantile": {"trait": "t"}, "op": op, "value": "p99.9"} for op in ("ge", "gt", "le", "lt")),
+    *(
+        {
+            "quantile": {"own": {"did": "A", "measure": "count"}},
+            "op": "between",
+            "value": ["p5", "median"],
+            "method": each,
+        }
+        for each in ("linear", "nearest_rank", "lower", "higher")
+    ),
+    {"quantile": {"trait": "t"}, "op": "ge", "value": "median", "among": {"list": "x"}},
+    {
         "sequence": ["A", {"event": "B", "where": [], "at": _LOCAL}, *["C"] * 5],
         "within": "1h",
         "gaps": [None, *({"op": op, "value": "1h"} for op in ("lt", "le", "gt", "ge", "eq"))],
@@ -307,6 +333,7 @@ _OVERLAPS: Final = [
         "as_of_ms": 0,
     },
     {"kind": "overlap", "segment": {"list": "a"}, "from_ms": 0, "to_ms": 1, "where": {"list": "x"}, "limit": 3},
+    *({"kind": "overlap", "segment": {"list": "a"}, "from_ms": 0, "to_ms": 1, "joins": how} for how in ("now", "then")),
     {
         **{"kind": "overlap", "segment": {"list": "a"}, "from_ms": 0, "to_ms": 1, "now_ms": 1, "as_of_ms": 1},
         **{"zone": "UTC", "week_start": "sunday"},
@@ -463,6 +490,10 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_funnel(times=[{"within": "0d"}]), "$.times[0].within"),
     (_retention(order="any"), "$.order"),
     (_retention(fill=1), "$.fill"),
+    (_retention(measures=[]), "$.measures"),
+    (_retention(measures=["total"]), "$.measures[0]"),
+    (_retention(measures=[{"sum": "p", "mean": "p"}]), "$.measures[0]"),
+    (_retention(measures=[{"max": "p"}]), "$.measures[0]"),
     (_funnel(window={}), "$.window"),
     (_funnel(window={"calendar": "fortnight"}), "$.window.calendar"),
     (_funnel(window="0d"), "$.window"),
@@ -472,7 +503,6 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_funnel(count="totals", attempt="first_entry"), "$.count"),
     (_funnel(same_time={"grace": 0}), "$.same_time.grace"),
     (_funnel(same_time={"grace": 1}, order="strict_all"), "$.order"),
-    (_funnel(same_time={"grace": 1}, exclude=["X"]), "$.exclude"),
     (_funnel(same_time="later", order="any_order"), "$.same_time"),
     (_funnel(steps=["A", {"event": "B", "optional": True}, "C"], order="any_order"), "$.steps[1].optional"),
     (_funnel(exclude=[]), "$.exclude"),
@@ -602,6 +632,13 @@ REFUSED: Final[list[tuple[Any, str]]] = [
             ({"restarted": "A", "last": "7d"}, ""),
             ({"regularly": "A", "every": "7d", "times": 61}, ".times"),
             ({"sequence": ["A"]}, ".sequence"),
+            ({"sequence": ["A", "B"], "between": []}, ".between"),
+            ({"sequence": ["A", "B"], "between": [{"event": "X"}]}, ".between[0]"),
+            ({"quantile": {"trait": "t"}, "op": "eq", "value": "p1"}, ".op"),
+            ({"quantile": {"trait": "t"}, "op": "ge", "value": "p0"}, ".value"),
+            ({"quantile": {"trait": "t"}, "op": "ge", "value": ["p1", "p2"]}, ".value"),
+            ({"quantile": {"trait": "t"}, "op": "between", "value": "p1"}, ".value"),
+            ({"quantile": {"trait": "t"}, "op": "ge", "value": "p1", "method": "x"}, ".method"),
             ({"sequence": ["A", "B"], "gaps": [{"op": "ne", "value": 1}]}, ".gaps[0].op"),
             ({"predominantly": {"event": "A"}}, ".predominantly"),
             ({"predominantly": {"event": "A", "property": "p"}}, ".predominantly"),

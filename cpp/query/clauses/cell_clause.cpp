@@ -8,7 +8,11 @@
 //
 // Meaning: the question, asked of this profile alone at the same instant, has a row with these values that counts something. A
 // `lost` step is one that an attempt did not reach, of the step before. So the profiles of all cells are exactly those that the
-// answer counted. A question's clause: a live segment has no instant to ask it at.
+// answer counted.
+//
+// A live segment asks the question anew with each event of the profile, at that instant: of funnels and retentions that
+// kinds/live_cells.hpp allows. Time alone changes the truth where a row becomes visible or passes a border of the range, and where
+// the range begins elsewhere.
 //
 // Not `returned` is who started in the cohort and is in no such row: of a period who did not return in it, else who never did.
 //
@@ -21,10 +25,12 @@
 #include "query/calendar.hpp"
 #include "query/clauses/row_clauses.hpp"
 #include "query/kinds/equal_buckets.hpp"
+#include "query/kinds/funnel.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/retention.hpp"
 #include "query/predicate.hpp"
 #include "query/query.hpp"
+#include "query/segments.hpp"
 #include "query/table.hpp"
 
 namespace cdp {
@@ -42,7 +48,14 @@ struct CellSpec final : RowClauseSpec {
   std::shared_ptr<const Spec> question;
   CellPlace at;
 
-  [[nodiscard]] bool needs_instant() const noexcept override { return true; }
+  [[nodiscard]] std::string_view needs_question() const override {
+    if (const std::string_view reason = question->kind->needs_question(question->common); !reason.empty())
+      return reason;
+    const PredicateSpec* where = question->common.where.get();
+    if (where == nullptr) return {};
+    if (!references_of(*where).empty()) return "a cell of a live segment names no other segments: write them out";
+    return cdp::needs_question(*where);
+  }
   [[nodiscard]] std::unique_ptr<const RowClause> bind(const Version& version, const Moment& at) const override;
 };
 
@@ -76,48 +89,112 @@ bool same_cell(const TableColumn& left, std::size_t row, const TableColumn& righ
 class Cell final : public RowClause {
  public:
   Cell(const CellSpec& spec, const Version& version, const Moment& at)
-      : question_(spec.question), at_(spec.at), now_ms_(question_->common.now_ms.value_or(at.now_ms)) {
-    CommonSpec common = question_->common;
-    const Zone& zone = common.calendar.zone != nullptr ? *common.calendar.zone : Zone::utc();
-    const Binding binding{version, common, resolve_range(common.range, now_ms_), now_ms_, zone, at.mentions, at.budget};
-    range_ = binding.range;
-    if (common.where != nullptr) where_.emplace(*common.where, version, binding.moment());
-    set_equal_borders(common, *question_->kind, binding,
+      : question_(spec.question),
+        common_(question_->common),
+        at_(spec.at),
+        is_live_(at.now_ms == Moment::kUnset),
+        now_ms_(common_.now_ms.value_or(at.now_ms)) {
+    Mentions mentions;
+    Mentions* const noted = at.mentions != nullptr ? at.mentions : &mentions;
+    const std::int64_t at_ms = now_ms_ == Moment::kUnset ? 0 : now_ms_;
+    if (common_.where != nullptr) {
+      where_.emplace(*common_.where, version, Moment{now_ms_, &zone_of(common_), at.mentions, at.budget});
+      read_.resolved &= where_->resolved();
+    }
+    const Binding binding = binding_of(version, at_ms, nullptr, at.budget);
+    set_equal_borders(common_, *question_->kind, binding,
                       [&](const Kind& kind) { return answer_of_all(kind, binding); });
-    kind_ = question_->kind->bind(binding);
-    if (!at_.returned) births_ = dynamic_cast<const RetentionSpec&>(*question_->kind).of_births()->bind(binding);
-    read_.names = kind_->names();
-    read_.open = read_.names.empty();
+    // Of a live segment: for its names alone, as it is asked anew each time.
+    asked_ = ask(version, at_ms, noted, at.budget);
+    read_.names = asked_.kind->names();
+    read_.open = read_.names.empty() || (is_live_ && question_->kind->reads_any_event());
+    read_.resolved &= mentions.unknown_events.empty();
     read_.decisive = read_.names;
     read_.decisive_open = read_.open;
-    for (const Operand& operand : common.breakdown) breakdown_.push_back(operand.name);
+    for (const Operand& operand : common_.breakdown) breakdown_.push_back(operand.name);
     check_columns(version);
   }
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows,
                                std::int64_t now_ms) const override {
     if (rows.empty()) return {};
-    if (where_ && !evaluate_profile(version, *where_, home, now_ms_).value) return {false, now_ms + 1};
-    QueryContext context;
-    context.version = &version;
-    context.range = range_;
-    context.now_ms = now_ms_;
-    const Table table = answer(*kind_, context, home, rows);
-    if (!at_.returned) return {stayed_away(answer(*births_, context, home, rows), table), now_ms + 1};
-    for (std::size_t row = 0; row < table.row_count(); ++row) {
-      if (holds(table, row)) return {true, now_ms + 1};
-    }
-    return {false, now_ms + 1};
+    const bool moves = now_ms_ == Moment::kUnset;  // else the question names its instant, or has none but this
+    const std::int64_t at_ms = moves ? now_ms : now_ms_;
+    Truth where{true};
+    if (where_) where = evaluate_profile(version, *where_, home, at_ms);
+    if (!is_live_) return {where.value && counts(asked_, version, home, rows), now_ms + 1};
+    if (!moves) where.valid_until_ms = INT64_MAX;
+    if (!where.value) return where;
+    const std::int64_t until_ms = moves ? std::min(where.valid_until_ms, turns_ms(rows, at_ms)) : INT64_MAX;
+    return {counts(ask(version, at_ms, nullptr, nullptr), version, home, rows), until_ms};
   }
 
  private:
+  // The question at an instant.
+  struct Asked {
+    TimeRange range;
+    std::int64_t now_ms = 0;
+    std::unique_ptr<Kind> kind;
+    std::unique_ptr<Kind> births;  // where those are asked for who did not return
+    [[nodiscard]] QueryContext context(const Version& version) const {
+      QueryContext out;
+      out.version = &version;
+      out.range = range;
+      out.now_ms = now_ms;
+      return out;
+    }
+  };
+
+  static const Zone& zone_of(const CommonSpec& common) {
+    return common.calendar.zone != nullptr ? *common.calendar.zone : Zone::utc();
+  }
+
+  [[nodiscard]] Binding binding_of(const Version& version, std::int64_t now_ms, Mentions* mentions,
+                                   Budget* budget) const {
+    const TimeRange range = resolve_range(common_.range, now_ms);
+    return {version, common_, range, now_ms, zone_of(common_), mentions, budget};
+  }
+  [[nodiscard]] Asked ask(const Version& version, std::int64_t now_ms, Mentions* mentions, Budget* budget) const {
+    const Binding binding = binding_of(version, now_ms, mentions, budget);
+    Asked out{binding.range, now_ms, question_->kind->bind_for_rows(binding), nullptr};
+    if (!at_.returned)
+      out.births = dynamic_cast<const RetentionSpec&>(*question_->kind).of_births()->bind_for_rows(binding);
+    return out;
+  }
+
+  // When time alone may change the answer.
+  [[nodiscard]] std::int64_t turns_ms(std::span<const Row> rows, std::int64_t now_ms) const {
+    const RangeSpec& range = question_->common.range;
+    std::int64_t until_ms = range_turns_ms(range, now_ms);
+    const auto note = [&](std::int64_t time_ms) {
+      if (time_ms > now_ms) until_ms = std::min(until_ms, time_ms);
+    };
+    for (const Row& row : rows) {
+      note(row.time_ms);
+      if (range.type != RangeSpec::Type::kLast) continue;
+      note(row.time_ms + range.until_ms);
+      note(row.time_ms + range.last_ms);
+    }
+    return until_ms;
+  }
+
+  [[nodiscard]] bool counts(const Asked& asked, const Version& version, Origin home, std::span<const Row> rows) const {
+    const QueryContext context = asked.context(version);
+    const Table table = answer(*asked.kind, context, home, rows);
+    if (!at_.returned) return stayed_away(answer(*asked.births, context, home, rows), table);
+    for (std::size_t row = 0; row < table.row_count(); ++row) {
+      if (holds(table, row)) return true;
+    }
+    return false;
+  }
+
   // Of everybody, not of one profile: what equal buckets of the question are made of.
   [[nodiscard]] Table answer_of_all(const Kind& kind, const Binding& binding) const {
     Budget own;
     QueryContext context;
     context.version = &binding.version;
-    context.range = range_;
-    context.now_ms = now_ms_;
+    context.range = binding.range;
+    context.now_ms = binding.now_ms;
     context.budget = binding.budget != nullptr ? binding.budget : &own;
     return run_kind(kind, where_ ? &*where_ : nullptr, context, {.threads = 1});
   }
@@ -183,11 +260,7 @@ class Cell final : public RowClause {
 
   // The columns of an answer of nothing are those of any.
   void check_columns(const Version& version) {
-    QueryContext context;
-    context.version = &version;
-    context.range = range_;
-    context.now_ms = now_ms_;
-    const Table table = kind_->finish(context, kind_->make_partial());
+    const Table table = asked_.kind->finish(asked_.context(version), asked_.kind->make_partial());
     const auto require = [&](const std::string& name, std::string_view field) {
       if (table.find(name) != nullptr) return;
       throw Error(Family::kBadQuery, code::kQueryInvalid, "the question's answer has no column " + name,
@@ -209,11 +282,11 @@ class Cell final : public RowClause {
   }
 
   std::shared_ptr<const Spec> question_;
+  CommonSpec common_;  // of the question, with the borders of equal buckets
   CellPlace at_;
-  std::int64_t now_ms_;
-  TimeRange range_;
-  std::unique_ptr<Kind> kind_;
-  std::unique_ptr<Kind> births_;  // where those are asked for who did not return
+  bool is_live_;
+  std::int64_t now_ms_;  // of the question; unset where it moves
+  Asked asked_;          // of a question; a live segment's is asked anew each time
   std::optional<Predicate> where_;
   std::vector<std::string> breakdown_;
   std::string counted_;  // of a trend and a retention: the column that tells whether the row counts something
@@ -230,6 +303,13 @@ void parse_place(Fields& fields, const Spec& question, CellPlace& out) {
     out.lost = fields.integer("lost", 2, 32);
     if (out.reached.has_value() == out.lost.has_value())
       fail_invalid(fields.path("reached"), "expected reached or lost");
+    const auto& funnel = dynamic_cast<const FunnelSpec&>(*question.kind);
+    const char* which = out.reached ? "reached" : "lost";
+    if (out.reached.value_or(out.lost.value_or(0)) > static_cast<std::int64_t>(funnel.steps.size()))
+      fail_invalid(fields.path(which),
+                   "expected a step of the funnel, which has " + std::to_string(funnel.steps.size()));
+    if (fields.has("start_ms") && !funnel.interval)
+      fail_invalid(fields.path("start_ms"), "the funnel has no interval, so no buckets");
     if (const auto value = fields.integer("start_ms", INT64_MIN, INT64_MAX))
       out.numbers.emplace_back("start_ms", *value);
   } else if (common.kind == "retention") {

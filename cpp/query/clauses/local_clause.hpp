@@ -15,6 +15,8 @@ struct LocalClauseSpec {
   [[nodiscard]] virtual std::unique_ptr<const FactClause> bind(const Version& version, const Moment& at) const = 0;
   // Why it is no clause of a live segment; empty when it is one.
   [[nodiscard]] virtual std::string_view needs_question() const noexcept { return {}; }
+  // What it says of a profile depends on all others: it has a truth at the instant it is bound to alone.
+  [[nodiscard]] virtual bool of_population() const noexcept { return false; }
 };
 using LocalClausePtr = std::shared_ptr<const LocalClauseSpec>;
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "query/condition.hpp"
@@ -22,8 +23,8 @@ class RowClause;
 struct RowClauseSpec {
   virtual ~RowClauseSpec() = default;
   [[nodiscard]] virtual std::unique_ptr<const RowClause> bind(const Version& version, const Moment& at) const = 0;
-  // It can only be bound to an instant: no clause of a live segment.
-  [[nodiscard]] virtual bool needs_instant() const noexcept { return false; }
+  // Why it is no clause of a live segment; empty when it is one.
+  [[nodiscard]] virtual std::string_view needs_question() const { return {}; }
 };
 
 // What a clause looks at.

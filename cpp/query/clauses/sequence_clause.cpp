@@ -1,6 +1,7 @@
 // sequence: how many matches of the steps fit one behind the other. One pass over the rows: per step the chains that end
 // there, of which only the latest start matters (a chain that began later passes every `within` that an earlier one does), so
-// a step keeps a queue of the chains within reach of its gap, best first. Cost: O(rows · steps a row fills), whatever the gaps.
+// a step keeps a queue of the chains within reach of its gap, best first: how many events come between grows with the rows as
+// time does, so it narrows the same queue. Cost: O(rows · steps a row fills), whatever the gaps.
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -21,15 +22,18 @@ namespace {
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kStepsMost = 16;
 
-// Milliseconds from a step to the next, closed.
+// From a step to the next, all closed: milliseconds, and how many events of some selector come between.
 struct Gap {
   std::int64_t least_ms = 0;
   std::int64_t most_ms = kNever;
+  std::int64_t least_events = 0;
+  std::int64_t most_events = kNever;
 };
 
 struct SequenceSpec final : RowClauseSpec {
   std::vector<TimedSelector> steps;
-  std::vector<Gap> gaps;  // behind each step but the last
+  std::vector<Gap> gaps;                              // behind each step but the last
+  std::vector<std::optional<TimedSelector>> between;  // what is counted in each; none: nothing
   std::int64_t within_ms = kNever;
   std::optional<TimedSelector> without;
   RangeSpec window;
@@ -43,10 +47,19 @@ struct SequenceSpec final : RowClauseSpec {
 class Chains {
  public:
   Chains(const std::vector<Gap>& gaps, std::int64_t within_ms, std::vector<const Row*>* trace)
-      : gaps_(&gaps), within_ms_(within_ms), trace_(trace), ends_(gaps.size()) {}
+      : gaps_(&gaps), within_ms_(within_ms), trace_(trace), ends_(gaps.size()), counts_(gaps.size()) {}
 
-  // A row that fills these steps (bits), and ends chains that pass over it when `breaks`. True when a match ends here.
-  bool add(const Row& row, std::uint32_t steps, bool breaks) {
+  // A row that fills these steps (bits), is counted in these gaps, and ends chains that pass over it when `breaks`. True when a
+  // match ends here.
+  bool add(const Row& row, std::uint32_t steps, std::uint32_t counted, bool breaks) {
+    const bool ends = extend(row, steps, counted);
+    for (std::size_t gap = 0; gap < counts_.size(); ++gap) counts_[gap] += (counted >> gap) & 1;
+    if (breaks && !ends) broken_ = row_;
+    return ends;
+  }
+
+ private:
+  bool extend(const Row& row, std::uint32_t steps, std::uint32_t counted) {
     const std::int64_t time_ms = row.time_ms;
     ++row_;
     const std::size_t last = gaps_->size();
@@ -57,23 +70,23 @@ class Chains {
       if (step != 0 && before == nullptr) continue;
       const std::int64_t start_ms = before == nullptr ? time_ms : before->start_ms;
       if (step < last) {
-        ends_[step].waiting.push_back({time_ms, row_, start_ms, link_of(row, before)});
+        const std::int64_t count = counts_[step] + ((counted >> step) & 1);
+        ends_[step].waiting.push_back({time_ms, row_, start_ms, count, link_of(row, before)});
       } else if (time_ms - start_ms <= within_ms_) {
         note_match(row, *before);
         for (Ends& ends : ends_) ends = {};
         return true;
       }
     }
-    if (breaks) broken_ = row_;
     return false;
   }
 
- private:
   static constexpr std::size_t kNoLink = std::numeric_limits<std::size_t>::max();
   struct Chain {
     std::int64_t time_ms = 0;  // of its last row
     std::uint64_t row = 0;
     std::int64_t start_ms = 0;
+    std::int64_t count = 0;      // of events of its gap, up to its last row
     std::size_t link = kNoLink;  // its last row, when traced
   };
   struct RowLink {
@@ -121,14 +134,18 @@ class Chains {
   const Chain* best(std::size_t step, std::int64_t time_ms) {
     Ends& ends = ends_[step];
     const Gap& gap = (*gaps_)[step];
-    while (!ends.waiting.empty() && time_ms - ends.waiting.front().time_ms >= gap.least_ms) {
+    const auto is_far = [&](const Chain& chain) {
+      return time_ms - chain.time_ms >= gap.least_ms && counts_[step] - chain.count >= gap.least_events;
+    };
+    while (!ends.waiting.empty() && is_far(ends.waiting.front())) {
       const Chain chain = ends.waiting.front();
       ends.waiting.pop_front();
       while (!ends.reached.empty() && ends.reached.back().start_ms <= chain.start_ms) ends.reached.pop_back();
       ends.reached.push_back(chain);
     }
     const auto is_over = [&](const Chain& chain) {
-      return time_ms - chain.time_ms > gap.most_ms || chain.row < broken_;
+      return time_ms - chain.time_ms > gap.most_ms || counts_[step] - chain.count > gap.most_events ||
+             chain.row < broken_;
     };
     while (!ends.reached.empty() && is_over(ends.reached.front())) ends.reached.pop_front();
     return ends.reached.empty() ? nullptr : &ends.reached.front();
@@ -139,8 +156,9 @@ class Chains {
   std::vector<const Row*>* trace_;
   std::vector<RowLink> links_;  // of chains, when traced
   std::vector<Ends> ends_;
-  std::uint64_t row_ = 0;     // from 1
-  std::uint64_t broken_ = 0;  // the last row that broke: chains that end before it are over
+  std::vector<std::int64_t> counts_;  // events of each gap so far
+  std::uint64_t row_ = 0;             // from 1
+  std::uint64_t broken_ = 0;          // the last row that broke: chains that end before it are over
 };
 
 class Sequence final : public RowClause {
@@ -154,6 +172,12 @@ class Sequence final : public RowClause {
     for (const TimedSelector& step : spec.steps) {
       steps_.emplace_back(step, version, at);
       read_.add(steps_.back().selector, steps_.size() == 1);
+    }
+    for (const std::optional<TimedSelector>& each : spec.between) {
+      between_.emplace_back();
+      if (!each) continue;
+      between_.back().emplace(*each, version, at);
+      read_.add(between_.back()->selector, false);
     }
     if (spec.without) {
       without_.emplace(*spec.without, version, at);
@@ -209,7 +233,7 @@ class Sequence final : public RowClause {
 
  private:
   void find_plain() {
-    if (is_held_ || window_.of_each_profile() || steps_.size() > PlainSequence::kStepsMax) return;
+    if (is_held_ || !between_.empty() || window_.of_each_profile() || steps_.size() > PlainSequence::kStepsMax) return;
     PlainSequence plain;
     plain.within_ms = within_ms_;
     for (const Gap& gap : gaps_) {
@@ -239,13 +263,18 @@ class Sequence final : public RowClause {
         steps |= static_cast<std::uint32_t>(steps_[step].matches(row, now_ms, until_ms) ? 1 : 0) << step;
       }
       const bool breaks = without_ && without_->matches(row, now_ms, until_ms);
-      if ((steps == 0 && !breaks) || !window.holds(row.time_ms, until_ms)) continue;
+      std::uint32_t counted = 0;
+      for (std::size_t gap = 0; gap < between_.size(); ++gap) {
+        const bool counts = between_[gap] && between_[gap]->matches(row, now_ms, until_ms);
+        counted |= static_cast<std::uint32_t>(counts ? 1 : 0) << gap;
+      }
+      if ((steps == 0 && counted == 0 && !breaks) || !window.holds(row.time_ms, until_ms)) continue;
       if (!is_held_) {
-        matches += all.add(row, steps, breaks) ? 1 : 0;
+        matches += all.add(row, steps, counted, breaks) ? 1 : 0;
       } else if (hold_) {
         for (const std::string& value : held_values(property(row, *hold_), *version.strings)) {
           Chains& chains = by_value.try_emplace(value, gaps_, within_ms_, trace).first->second;
-          matches += chains.add(row, steps, breaks) ? 1 : 0;
+          matches += chains.add(row, steps, counted, breaks) ? 1 : 0;
         }
       }
     }
@@ -254,6 +283,7 @@ class Sequence final : public RowClause {
 
   std::vector<BoundTimed> steps_;
   std::vector<Gap> gaps_;
+  std::vector<std::optional<BoundTimed>> between_;  // one a gap
   std::int64_t within_ms_;
   std::optional<BoundTimed> without_;
   BoundWindow window_;
@@ -285,6 +315,34 @@ Gap parse_gap(const Node& node, const Path& path) {
 
 }  // namespace
 
+namespace {
+
+//   {selector's fields, "at"?: at, "count": {"op": lt le gt ge eq, "value": n}}    null: any number of anything
+void parse_between(const Node& node, const Path& path, const CalendarSpec& calendar, SequenceSpec& out) {
+  constexpr std::array<std::string_view, 5> kOps = {"lt", "le", "gt", "ge", "eq"};
+  constexpr std::int64_t kCountMost = 1'000'000'000;
+  const std::vector<Node>& items = read_array(node, path, out.gaps.size(), out.gaps.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    out.between.emplace_back();
+    if (items[i].type == Node::Type::kNull) continue;
+    const Path item = path.item(i);
+    Fields fields(items[i], item);
+    out.between.back() = parse_timed(fields, calendar);
+    const Path count_path = fields.path("count");
+    Fields count(fields.require("count", "how many come between"), count_path);
+    fields.done();
+    const std::size_t op = count.choice("op", kOps, std::nullopt);
+    const std::int64_t value =
+        read_int(count.require("value", "a number of events"), count.path("value"), 0, kCountMost);
+    count.done();
+    Gap& gap = out.gaps[i];
+    if (op <= 1 || op == 4) gap.most_events = op == 0 ? value - 1 : value;
+    if (op >= 2) gap.least_events = op == 2 ? value + 1 : value;
+  }
+}
+
+}  // namespace
+
 std::shared_ptr<const RowClauseSpec> parse_sequence(Fields& fields, const CalendarSpec& calendar) {
   auto out = std::make_shared<SequenceSpec>();
   const Path path = fields.path("sequence");
@@ -297,6 +355,7 @@ std::shared_ptr<const RowClauseSpec> parse_sequence(Fields& fields, const Calend
     const std::vector<Node>& items = read_array(*gaps, at, steps.size() - 1, steps.size() - 1);
     for (std::size_t i = 0; i < items.size(); ++i) out->gaps[i] = parse_gap(items[i], at.item(i));
   }
+  if (const Node* between = fields.take("between")) parse_between(*between, fields.path("between"), calendar, *out);
   if (fields.has("without")) {
     const Path at = fields.path("without");
     out->without = parse_timed(*fields.take_nil("without"), at, calendar);  // null: any event

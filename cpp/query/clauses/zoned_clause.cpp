@@ -5,12 +5,14 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "column/dictionary.hpp"
 #include "query/predicate.hpp"
 #include "query/zone_field.hpp"
 #include "query/zone_names.hpp"
+#include "store/links.hpp"
 #include "store/profile_store.hpp"
 
 namespace cdp {
@@ -108,7 +110,18 @@ std::shared_ptr<const PredicateSpec> clause_in(const Node& node, const ZoneNames
   return parse_predicate(document.root, path, calendar);
 }
 
-struct ZonedSpec final : LocalClauseSpec {
+bool is_zone_name(std::string_view name) {
+  const std::shared_ptr<const ZoneNameSet> known = zone_names();
+  if (known == nullptr)
+    throw Error(Family::kBadQuery, code::kQueryZoneNames, "the names of zones have not been set", "zone");
+  return known->contains(name);
+}
+
+[[noreturn]] void fail_zone_needed(std::string names) {
+  throw Error(Family::kBadQuery, code::kQueryZoneNeeded, "the table of a zone has not been added", std::move(names));
+}
+
+struct ZonedSpec final : LocalClauseSpec, std::enable_shared_from_this<ZonedSpec> {
   Document document;
   CalendarSpec calendar;
   std::vector<ProfileZone> zones;
@@ -122,7 +135,12 @@ struct ZonedSpec final : LocalClauseSpec {
 class ZonedClause final : public FactClause {
  public:
   ZonedClause(const ZonedSpec& spec, const Version& version, const Moment& at)
-      : node_(spec.document.root), calendar_(spec.calendar), zones_(spec.zones), version_(version), at_(at) {
+      : spec_(spec.shared_from_this()),
+        node_(spec.document.root),
+        calendar_(spec.calendar),
+        zones_(spec.zones),
+        version_(version),
+        at_(at) {
     ZoneNames names;
     for (const ProfileZone& zone : zones_) {
       traits_.emplace_back();
@@ -154,11 +172,8 @@ class ZonedClause final : public FactClause {
     if (seen.value.type != ValueType::kString) return otherwise;
     const std::string_view name = version.strings->at(static_cast<std::uint32_t>(seen.value.bits));
     if (zones().has(name)) return std::string(name);
-    const std::shared_ptr<const ZoneNameSet> known = zone_names();
-    if (known == nullptr)
-      throw Error(Family::kBadQuery, code::kQueryZoneNames, "the names of zones have not been set", "zone");
-    if (!known->contains(name)) return otherwise;
-    throw Error(Family::kBadQuery, code::kQueryZoneNeeded, "the table of a zone has not been added", std::string(name));
+    if (!is_zone_name(name)) return otherwise;
+    fail_zone_needed(std::string(name));
   }
 
   const Predicate& compiled(const ZoneNames& names) const {
@@ -169,6 +184,7 @@ class ZonedClause final : public FactClause {
     return compiled_.emplace(names, Predicate(*spec, version_, at_)).first->second;
   }
 
+  std::shared_ptr<const ZonedSpec> spec_;
   Node node_;  // its texts are the spec's
   CalendarSpec calendar_;
   std::vector<ProfileZone> zones_;
@@ -191,8 +207,46 @@ bool has_profile_zone(const Node& node) {
          });
 }
 
+namespace {
+void collect_kept(const Node& node, ZonesKept& out) {
+  for (const Node& item : node.items) collect_kept(item, out);
+  for (const auto& [name, value] : node.fields) {
+    if (is_profile_zone(name, value)) out.traits.emplace_back(field_of(value, "trait")->text);
+    if (name == "now_ms" && value.type == Node::Type::kInt) out.instants_ms.push_back(value.integer);
+    collect_kept(value, out);
+  }
+}
+}  // namespace
+
+ZonesKept zones_kept(const Node& node) {
+  ZonesKept out;
+  if (has_profile_zone(node)) collect_kept(node, out);
+  return out;
+}
+
+void require_zones(const Version& version, const ZonesKept& kept, std::int64_t now_ms) {
+  std::set<std::string_view> seen, needed;
+  std::vector<std::int64_t> instants_ms = kept.instants_ms;
+  instants_ms.push_back(now_ms);
+  for (const std::string& trait : kept.traits) {
+    const auto key = version.keys->find(trait);
+    for (std::uint32_t origin = 0; key && origin < version.origin_count; ++origin) {
+      if (version.links->home(Origin{origin}) != Origin{origin}) continue;
+      for (const std::int64_t at_ms : instants_ms) {
+        const Value value = version.profiles->trait_at(Origin{origin}, KeyId{*key}, at_ms, *version.links).value;
+        if (value.type != ValueType::kString) continue;
+        const std::string_view name = version.strings->at(static_cast<std::uint32_t>(value.bits));
+        if (seen.insert(name).second && !zones().has(name) && is_zone_name(name)) needed.insert(name);
+      }
+    }
+  }
+  std::string names;
+  for (const std::string_view name : needed) names.append(names.empty() ? "" : " ").append(name);
+  if (!names.empty()) fail_zone_needed(std::move(names));
+}
+
 LocalClausePtr parse_zoned_clause(const Node& node, const Path& path, const CalendarSpec& calendar) {
-  constexpr std::array<std::string_view, 4> kOthers = {"and", "or", "not", "cell"};
+  constexpr std::array<std::string_view, 5> kOthers = {"and", "or", "not", "cell", "quantile"};
   if (node.type != Node::Type::kMap || !has_profile_zone(node)) return nullptr;
   if (std::ranges::any_of(kOthers, [&](std::string_view name) { return field_of(node, name) != nullptr; }))
     return nullptr;

@@ -47,6 +47,9 @@ struct FunnelSpec final : KindSpec {
   [[nodiscard]] bool is_plain() const noexcept;
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;
   [[nodiscard]] CountedKind counted() const override;
+  [[nodiscard]] std::unique_ptr<Kind> bind_for_rows(const Binding& binding) const override;
+  [[nodiscard]] std::string_view needs_question(const CommonSpec& common) const override;
+  [[nodiscard]] bool reads_any_event() const override;
 };
 
 void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& out);

@@ -194,8 +194,7 @@ class Walk {
 
   [[nodiscard]] FunnelAttempt attempt_from(std::size_t entry) {
     if (rules_.order == Order::kAnyOrder) return unordered(entry);
-    if (rules_.grace != 0) return graced(entry);
-    FunnelAttempt out = by_steps_ ? stepwise(entry) : searched(entry);
+    FunnelAttempt out = rules_.grace != 0 ? graced(entry) : by_steps_ ? stepwise(entry) : searched(entry);
     end_attempt(entry, out);
     return out;
   }
@@ -404,7 +403,10 @@ class Walk {
     if (rules_.exclusion_mode != Mode::kAnyCleanPath && !rules_.exclusions.empty() && cut(attempt)) return;
     const std::uint32_t last = 31u - static_cast<std::uint32_t>(std::countl_zero(attempt.taken));
     if (last + 1 == rules_.steps) {
-      attempt.next = attempt.row[last] + std::size_t{1};
+      attempt.next = 0;  // behind its last row: under a grace not that of the last step
+      for (std::uint32_t step = 0; step < rules_.steps; ++step) {
+        if (attempt.has(step)) attempt.next = std::max(attempt.next, attempt.row[step] + std::size_t{1});
+      }
       return;
     }
     const std::size_t end = rules_.step_window != 0 ? behind(attempt.row[last]) : window_end(entry);
@@ -442,7 +444,8 @@ class Walk {
     for (std::uint32_t to = 1; to < rules_.steps; ++to) {
       if (!attempt.has(to)) continue;
       const std::uint64_t wanted = exclusions_between(from, to);
-      for (std::size_t row = attempt.row[from] + std::size_t{1}; wanted != 0 && row < attempt.row[to]; ++row) {
+      const auto [first, behind] = std::minmax(attempt.row[from], attempt.row[to]);
+      for (std::size_t row = first + std::size_t{1}; wanted != 0 && row < behind; ++row) {
         count_row();
         if ((exclusions_at(row) & wanted) == 0) continue;
         attempt.taken &= (std::uint32_t{2} << from) - 1;
@@ -455,49 +458,62 @@ class Walk {
     return false;
   }
 
-  // --- in order but for a grace: every way of giving rows to steps, the deepest, of those the earliest last row
+  // --- in order but for a grace: every way of giving rows to steps, the worthiest, of those the earliest last row
   [[nodiscard]] FunnelAttempt graced(std::size_t entry) {
     tries_ = 0;
     FunnelAttempt best, path;
     path.taken = 1;
     path.row[0] = static_cast<std::uint32_t>(entry);
     best = path;
-    const std::size_t end = window_end(entry);
-    grow(entry, end, 1, path, best);
-    best.next = end;
-    if (best.has(rules_.steps - 1)) {
-      best.next = entry + 1;
-      for (std::uint32_t step = 1; step < rules_.steps; ++step)
-        best.next = std::max(best.next, best.row[step] + std::size_t{1});
-    }
+    grow(entry, window_end(entry), 0, path, best);
     return best;
   }
-  void grow(std::size_t entry, std::size_t end, std::uint32_t step, FunnelAttempt& path, FunnelAttempt& best) {
-    if (step == rules_.steps) return;
-    const std::int64_t earliest = rows_[path.row[step - 1]].time_ms - rules_.grace;
-    const auto before = [](const MatchedRow& row, std::int64_t time) { return row.time_ms < time; };
-    const auto first = std::lower_bound(rows_.begin(), rows_.end(), earliest, before);
-    for (auto row = static_cast<std::size_t>(first - rows_.begin()); row < end; ++row) {
-      if (((rows_[row].selectors >> step) & 1) == 0 || !in_window(entry, row)) continue;
-      const auto used = path.row.begin() + step;
-      if (std::find(path.row.begin(), used, static_cast<std::uint32_t>(row)) != used) continue;
-      if (++tries_ > kGraceTriesMost) {
-        throw Error(Family::kLimitExceeded, code::kQueryInvalid,
-                    "events that fill several steps have too many orders under this grace; take a smaller grace",
-                    "same_time.grace");
+  void grow(std::size_t entry, std::size_t end, std::uint32_t from, FunnelAttempt& path, FunnelAttempt& best) {
+    const bool is_clean = rules_.exclusion_mode == Mode::kAnyCleanPath;
+    for (const Pair& pair : pairs_) {
+      if (pair.from != from) continue;
+      const std::uint32_t step = pair.to;
+      const std::size_t last = path.row[from];
+      const auto before = [](const MatchedRow& row, std::int64_t time) { return row.time_ms < time; };
+      const auto first = std::lower_bound(rows_.begin(), rows_.end(), rows_[last].time_ms - rules_.grace, before);
+      for (auto row = static_cast<std::size_t>(first - rows_.begin()); row < end; ++row) {
+        if (is_clean && row > last + 1 && (exclusions_at(row - 1) & pair.exclusions) != 0) break;
+        if (((rows_[row].selectors >> step) & 1) == 0 || !in_window(entry, row) || is_used(path, row)) continue;
+        if (is_clean && row < last && lies_between(row, last, pair.exclusions)) continue;
+        if (++tries_ > kGraceTriesMost) {
+          throw Error(Family::kLimitExceeded, code::kQueryInvalid,
+                      "events that fill several steps have too many orders under this grace; take a smaller grace",
+                      "same_time.grace");
+        }
+        count_row();
+        path.row[step] = static_cast<std::uint32_t>(row);
+        path.taken |= 1u << step;
+        const Worth worth = worth_of(path.taken), known = worth_of(best.taken);
+        if (known < worth || (known == worth && earlier(path, best))) best = path;
+        grow(entry, end, step, path, best);
+        path.taken &= ~(1u << step);
+        // It can be no other step: later ones are no better, unless they are what keeps a path clean.
+        if (std::popcount(steps_at(row)) == 1 && !is_clean) break;
       }
-      count_row();
-      path.row[step] = static_cast<std::uint32_t>(row);
-      path.taken |= 1u << step;
-      if (best.taken < path.taken || (best.taken == path.taken && earlier(path, best, step))) best = path;
-      grow(entry, end, step + 1, path, best);
-      path.taken &= ~(1u << step);
-      if (std::popcount(steps_at(row)) == 1) return;  // it can be no other step: later ones are no better
     }
   }
-  [[nodiscard]] static bool earlier(const FunnelAttempt& left, const FunnelAttempt& right, std::uint32_t last) {
-    for (std::uint32_t step = last; step > 0; --step) {
-      if (left.row[step] != right.row[step]) return left.row[step] < right.row[step];
+  [[nodiscard]] static bool is_used(const FunnelAttempt& path, std::size_t row) noexcept {
+    for (std::uint32_t left = path.taken; left != 0; left &= left - 1) {
+      if (path.row[static_cast<std::size_t>(std::countr_zero(left))] == row) return true;
+    }
+    return false;
+  }
+  [[nodiscard]] bool lies_between(std::size_t first, std::size_t behind, std::uint64_t exclusions) {
+    for (std::size_t row = first + 1; row < behind && exclusions != 0; ++row) {
+      count_row();
+      if ((exclusions_at(row) & exclusions) != 0) return true;
+    }
+    return false;
+  }
+  // REQUIRES: the same steps.
+  [[nodiscard]] static bool earlier(const FunnelAttempt& left, const FunnelAttempt& right) {
+    for (std::uint32_t step = kStepsMax; step-- > 0;) {
+      if (left.has(step) && left.row[step] != right.row[step]) return left.row[step] < right.row[step];
     }
     return false;
   }

@@ -4,7 +4,8 @@
 // their order, each with a row of its own that follows the row before and lies in the entry's window; optional steps may be
 // left out. Between two rows of a path no row may lie that the order forbids: with strict_steps one of another step than
 // the two, with strict_all any. Of an entry's paths the best counts: most required steps, most optional ones, the lower
-// ones first; of equal ones that whose last row is earliest, then the row before, and so on.
+// ones first; of equal ones that whose last row is earliest, then the row before, and so on. With a grace a step's row may lie
+// so much before that of the step it follows; between the two is then what lies behind the earlier and before the later.
 // Exclusions are rows that must not lie between steps `from` and `to`. `clean`: paths over them are no paths. `drop`: the
 // best path ends in front of the first one, and an attempt that waits for its next step ends with it. `remove`: where an
 // attempt would end so, the whole profile is left out.

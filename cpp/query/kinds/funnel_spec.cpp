@@ -29,7 +29,7 @@ constexpr std::int64_t kWindowMs = std::int64_t{7} * 86'400'000;
 // Steps that are a first event of names take a selector more.
 constexpr std::size_t kFirstsMax = RowMatcher::kSelectorsMax - kStepsMax - kExclusionsMax - 1;
 
-void parse_steps(Fields& fields, FunnelSpec& out) {
+void parse_steps(Fields& fields, const CalendarSpec& calendar, FunnelSpec& out) {
   const Path path = fields.path("steps");
   constexpr std::array<std::string_view, 2> kFirst = {"event", "matching"};
   const std::vector<Node>& steps = read_array(fields.require("steps", "1 to 32 selectors"), path, 1, kStepsMax);
@@ -39,7 +39,7 @@ void parse_steps(Fields& fields, FunnelSpec& out) {
     const Extended own = take_field(steps[i], "first");
     const Extended placed = take_field(own.rest, "anchored");
     const Extended step = take_field(placed.rest, "optional");
-    out.steps.push_back(parse_selector(step.rest, item));
+    out.steps.push_back(parse_selector(step.rest, item, &calendar));
     out.first.push_back(StepFirst::kNo);
     if (own.extra != nullptr && own.extra->type != Node::Type::kNull) {
       const Path first = item.field("first");
@@ -98,7 +98,7 @@ void parse_same_time(Fields& fields, FunnelSpec& out) {
   out.rules.strictly_later = text == "later";
 }
 
-void parse_exclusions(Fields& fields, FunnelSpec& out) {
+void parse_exclusions(Fields& fields, const CalendarSpec& calendar, FunnelSpec& out) {
   constexpr std::array<std::string_view, 3> kModes = {"drop", "remove", "any_clean_path"};
   const bool has_mode = fields.has("exclude_mode");
   const Path mode_path = fields.path("exclude_mode");
@@ -113,7 +113,7 @@ void parse_exclusions(Fields& fields, FunnelSpec& out) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Path item = path.item(i);
     const Extended each = take_field(items[i], "between");
-    out.excluded.push_back(parse_selector(each.rest, item));
+    out.excluded.push_back(parse_selector(each.rest, item, &calendar));
     FunnelExclusion exclusion{0, out.rules.steps - 1};
     if (each.extra != nullptr && each.extra->type != Node::Type::kNull) {
       const Path between = item.field("between");
@@ -206,8 +206,6 @@ void check_together(const FunnelSpec& spec, const Fields& fields) {
   if (rules.grace != 0) {
     const Path path = fields.path("same_time");
     if (rules.order != Order::kInOrder) fail_invalid(path, "a grace is for steps in order");
-    if (rules.optional != 0) fail_unsupported(path, "a grace does not go with optional steps yet");
-    if (!rules.exclusions.empty()) fail_unsupported(path, "a grace does not go with exclusions yet");
   }
   if (rules.step_window != 0 && (rules.order == Order::kAnyOrder || rules.grace != 0))
     fail_invalid(fields.path("window").field("step"), "the window of a step is for steps that follow one another");
@@ -234,7 +232,7 @@ void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& o
   constexpr std::array<std::string_view, 4> kOrders = {"in_order", "strict_steps", "strict_all", "any_order"};
   constexpr std::array<std::string_view, 2> kAttempts = {"longest", "first_entry"};
   constexpr std::array<std::string_view, 3> kCounts = {"profiles", "totals", "all_entries"};
-  parse_steps(fields, out);
+  parse_steps(fields, common.calendar, out);
   parse_window(fields, out);
   out.rules.order = static_cast<Order>(fields.choice("order", kOrders, 0));
   out.rules.attempt = static_cast<FunnelRules::Attempt>(fields.choice("attempt", kAttempts, 0));
@@ -244,7 +242,7 @@ void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& o
   out.rules.several = fields.choice("event_fills", kFills, 0) == 1;
   const Path interval = fields.path("interval");
   if (const Node* node = fields.take("interval")) out.interval = parse_unit(*node, interval);
-  parse_exclusions(fields, out);
+  parse_exclusions(fields, common.calendar, out);
   parse_hold(fields, out);
   parse_times(fields, out);
   parse_attribution(fields, common, out);

@@ -42,6 +42,14 @@ struct KindSpec {
   [[nodiscard]] virtual std::unique_ptr<Kind> bind(const Binding& binding) const = 0;
   // How often each group of a breakdown is counted, over the whole range. REQUIRES: a kind that takes breakdowns.
   [[nodiscard]] virtual CountedKind counted() const { return {}; }
+  // The same by the kind that answers one profile's rows and nothing else: what it costs grows with those alone.
+  [[nodiscard]] virtual std::unique_ptr<Kind> bind_for_rows(const Binding& binding) const { return bind(binding); }
+  // Why its cells can not be clauses of a live segment, where each event asks anew, for ever; empty when they can.
+  [[nodiscard]] virtual std::string_view needs_question([[maybe_unused]] const CommonSpec& common) const {
+    return "of questions, cells of a funnel or retention alone are kept up by a live segment";
+  }
+  // Whether it is about events of any name, those that nobody has sent yet among them.
+  [[nodiscard]] virtual bool reads_any_event() const { return true; }
   // Throws BadQuery under the question's path when its cells are no counts of profiles.
   virtual void check_cells([[maybe_unused]] const Path& question) const {}
 };

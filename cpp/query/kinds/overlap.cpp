@@ -1,7 +1,7 @@
 // overlap: who is in which of several segments, or how one segment changed between two instants.
 //
 //   "segments": [{"name"?: text, "where": predicate}, ..] (2 to 8)
-//   "segment": predicate, "from_ms": instant, "to_ms": instant, "limit"?: changes
+//   "segment": predicate, "from_ms": instant, "to_ms": instant, "joins"?: "now" | "then", "limit"?: changes
 //
 // Meaning.
 //   segments   a row for each combination that some profile of `where` is in, "in all" first: a column of booleans a segment, by
@@ -18,7 +18,10 @@
 #include <set>
 
 #include "query/budget.hpp"
+#include "query/clauses/local_clause.hpp"
+#include "query/clauses/row_clause.hpp"
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/overlap_changes.hpp"
 #include "query/predicate.hpp"
 #include "query/scan_plan.hpp"
 #include "store/event_store.hpp"
@@ -30,28 +33,9 @@
 namespace cdp {
 namespace {
 
+using Words = StripeBits;
+
 constexpr std::size_t kSegmentsMax = 8;
-constexpr std::size_t kStepsMax = 1'000'000;  // of one profile between two instants
-
-using Words = std::array<std::uint64_t, kStripeWords>;
-
-// Profiles of the task that a kind answers for here: of `where`, and not slow.
-Words candidates_of(const QueryContext& context, const Task& task) {
-  Words out{};
-  const std::span<const std::uint64_t> all =
-      context.where != nullptr ? context.where->words(task) : task.plan->everyone(*context.version).words(task);
-  std::copy(all.begin(), all.end(), out.begin());
-  for (std::size_t word = 0; word < std::min(task.slow.size(), out.size()); ++word) out[word] &= ~task.slow[word];
-  return out;
-}
-
-template <class Visit>
-void for_each_bit(const Words& words, Visit&& visit) {
-  for (std::uint32_t word = 0; word < kStripeWords; ++word) {
-    for (std::uint64_t bits = words[word]; bits != 0; bits &= bits - 1)
-      visit(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
-  }
-}
 
 // ---- several segments
 
@@ -137,182 +121,25 @@ class OverlapKind final : public Kind {
   std::vector<Predicate> predicates_;
 };
 
-// ---- one segment at two instants
-
-struct Change {
-  Origin home{};
-  bool entered = false;
-  std::int64_t time_ms = 0;
-  std::string_view cause;
-  std::string_view name;
-};
-
-struct ChangesPartial final : Partial {
-  std::vector<Change> changes;
-  std::uint64_t stayed = 0;
-  std::uint64_t charged_bytes = 0;
-};
-
-class ChangesKind final : public Kind {
- public:
-  ChangesKind(const PredicateSpec& segment, std::int64_t from_ms, std::int64_t to_ms, const Binding& binding)
-      : predicate_(segment, binding.version, {Moment::kUnset, &binding.zone, binding.mentions}),
-        before_(segment, binding.version, {from_ms, &binding.zone}),
-        after_(segment, binding.version, {to_ms, &binding.zone}),
-        from_ms_(from_ms),
-        to_ms_(to_ms),
-        limit_(binding.common.limit) {}
-
-  [[nodiscard]] std::unique_ptr<Partial> make_partial() const override { return std::make_unique<ChangesPartial>(); }
-  [[nodiscard]] std::vector<NameId> names() const override { return {NameId{kNone}}; }
-
-  void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
-    auto& into = static_cast<ChangesPartial&>(partial);
-    const Words candidates = candidates_of(context, task);
-    Words before{}, after{}, both{}, differ{};
-    before_.evaluate_task(task, from_ms_, scratch, candidates, before);
-    after_.evaluate_task(task, to_ms_, scratch, candidates, after);
-    for (std::uint32_t word = 0; word < kStripeWords; ++word) {
-      both[word] = before[word] & after[word];
-      differ[word] = before[word] ^ after[word];
-    }
-    for_each_bit(both, [&](std::uint32_t) { ++into.stayed; });
-    for_each_bit(differ, [&](std::uint32_t bit) {
-      const bool entered = ((after[bit >> 6] >> (bit & 63)) & 1) != 0;
-      into.changes.push_back(change_of(context, task.origin(bit), entered));
-    });
-    charge(context, into);
-  }
-
-  void add_rows(const QueryContext& context, Origin home, std::span<const Row>, Partial& partial) const override {
-    auto& into = static_cast<ChangesPartial&>(partial);
-    const std::vector<Row> rows = rows_read(context, home);
-    const bool before = predicate_.evaluate(*context.version, home, rows, from_ms_).value;
-    const bool after = predicate_.evaluate(*context.version, home, rows, to_ms_).value;
-    into.stayed += before && after;
-    if (before != after) into.changes.push_back(change_of(context, home, after));
-  }
-
-  void merge(Partial& into, Partial&& from) const override {
-    auto& left = static_cast<ChangesPartial&>(into);
-    const auto& right = static_cast<const ChangesPartial&>(from);
-    left.changes.insert(left.changes.end(), right.changes.begin(), right.changes.end());
-    left.stayed += right.stayed;
-  }
-
-  [[nodiscard]] Table finish(const QueryContext&, std::unique_ptr<Partial> partial) const override {
-    auto& total = static_cast<ChangesPartial&>(*partial);
-    std::sort(total.changes.begin(), total.changes.end(),
-              [](const Change& left, const Change& right) { return left.home < right.home; });
-    const std::int64_t entered =
-        std::count_if(total.changes.begin(), total.changes.end(), [](const Change& change) { return change.entered; });
-    const auto left = static_cast<std::int64_t>(total.changes.size()) - entered;
-    if (limit_ && total.changes.size() > static_cast<std::uint64_t>(*limit_))
-      total.changes.resize(static_cast<std::size_t>(*limit_));
-    Table table;
-    TableColumn& ids = table.add("profile_id", ColumnType::kUint64);
-    for (const Change& change : total.changes) ids.push_uint(raw(change.home));
-    TableColumn& kinds = table.add("entered", ColumnType::kBool);
-    for (const Change& change : total.changes) kinds.push_bool(change.entered);
-    TableColumn& times = table.add("time_ms", ColumnType::kInt64);
-    for (const Change& change : total.changes) times.push_int(change.time_ms);
-    TableColumn& causes = table.add("cause", ColumnType::kString);
-    for (const Change& change : total.changes) causes.push_string(change.cause);
-    TableColumn& names = table.add("name", ColumnType::kString);
-    for (const Change& change : total.changes) {
-      if (change.name.empty()) {
-        names.push_null();
-      } else {
-        names.push_string(change.name);
-      }
-    }
-    table.notes.emplace_back("entered", entered);
-    table.notes.emplace_back("left", left);
-    table.notes.emplace_back("stayed", static_cast<std::int64_t>(total.stayed));
-    return table;
-  }
-
- private:
-  static void charge(const QueryContext& context, ChangesPartial& partial) {
-    if (context.budget == nullptr) return;
-    const std::uint64_t bytes = partial.changes.size() * sizeof(Change);
-    if (bytes <= partial.charged_bytes) return;
-    context.budget->charge(bytes - partial.charged_bytes);
-    partial.charged_bytes = bytes;
-  }
-
-  // Rows that are kept at the question's now, for both instants.
-  [[nodiscard]] std::vector<Row> rows_read(const QueryContext& context, Origin home) const {
-    std::vector<Row> rows;
-    if (!predicate_.reads_rows() || (predicate_.names().empty() && !predicate_.any_name())) return rows;
-    const std::optional<Horizon> horizon = horizon_of(*context.version, context.now_ms);
-    rows_of(*context.version, home, predicate_.any_name() ? std::span<const NameId>() : predicate_.names(),
-            {.horizon = horizon ? &*horizon : nullptr}, rows);
-    return rows;
-  }
-
-  [[nodiscard]] Change change_of(const QueryContext& context, Origin home, bool entered) const {
-    const Version& version = *context.version;
-    const std::vector<Row> rows = rows_read(context, home);
-    Change out{home, entered, from_ms_, "time", {}};
-    Truth truth = predicate_.evaluate(version, home, rows, from_ms_);
-    for (std::size_t step = 0; truth.valid_until_ms <= to_ms_; ++step) {
-      if (step % 1'024 == 0 && context.budget != nullptr) context.budget->check();
-      if (step == kStepsMax) {
-        throw Error(Family::kLimitExceeded, code::kQueryInvalid,
-                    "a profile's truth may change over a million times between the instants", "to_ms");
-      }
-      const std::int64_t time_ms = truth.valid_until_ms;
-      const bool before = truth.value;
-      truth = predicate_.evaluate(version, home, rows, time_ms);
-      if (truth.value != before) out.time_ms = time_ms;
-    }
-    find_cause(version, rows, out);
-    return out;
-  }
-
-  void find_cause(const Version& version, std::span<const Row> rows, Change& out) const {
-    for (const Row& row : rows) {
-      const std::string_view name = version.names->at(raw(row.name));
-      if (row.time_ms != out.time_ms) continue;
-      out.cause = "event";
-      out.name = name;
-      return;
-    }
-    const std::span<const Origin> members = version.links->members(out.home);
-    const std::vector<KeyId>& traits = predicate_.traits();
-    for (const StoredOperation& operation : version.profiles->history(members)) {
-      if (operation.time_ms != out.time_ms || std::find(traits.begin(), traits.end(), operation.key) == traits.end())
-        continue;
-      out.cause = "trait";
-      out.name = version.keys->at(raw(operation.key));
-      return;
-    }
-    for (const FactSpec& spec : kFactSpecs) {
-      for (const StoredFact& fact : version.facts[static_cast<std::size_t>(spec.type)]->history(members, out.time_ms)) {
-        if (fact.time_ms == out.time_ms) out.cause = spec.name;
-      }
-    }
-  }
-
-  Predicate predicate_;  // of any instant: for one profile
-  Predicate before_, after_;
-  std::int64_t from_ms_;
-  std::int64_t to_ms_;
-  std::optional<std::int64_t> limit_;
-};
-
 struct OverlapSpec final : KindSpec {
   std::vector<NamedSegment> segments;
-  std::shared_ptr<const PredicateSpec> segment;
-  std::int64_t from_ms = 0;
-  std::int64_t to_ms = 0;
+  ChangesSpec changes;
 
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override {
-    if (segment == nullptr) return std::make_unique<OverlapKind>(segments, binding);
-    return std::make_unique<ChangesKind>(*segment, from_ms, to_ms, binding);
+    if (changes.segment == nullptr) return std::make_unique<OverlapKind>(segments, binding);
+    return make_changes(changes, binding);
   }
 };
+
+// Why some clause has no truth at an instant that is given later; empty when all have.
+std::string_view changes_need(const PredicateSpec& spec) {
+  if (spec.rows != nullptr && !spec.rows->needs_question().empty()) return spec.rows->needs_question();
+  if (spec.local != nullptr && spec.local->of_population()) return spec.local->needs_question();
+  for (const PredicateSpec& child : spec.children) {
+    if (const std::string_view reason = changes_need(child); !reason.empty()) return reason;
+  }
+  return {};
+}
 
 void parse_segments(const Node& node, const Path& path, const CommonSpec& common, OverlapSpec& out) {
   const std::vector<Node>& items = read_array(node, path, 2, kSegmentsMax);
@@ -346,7 +173,15 @@ std::unique_ptr<KindSpec> parse_overlap(Fields& fields, const CommonSpec& common
     return spec;
   }
   if (fields.has("segments")) fail_invalid(segments_path, "either segment or segments, not both");
-  spec->segment = parse_predicate(*segment, segment_path, common.calendar);
+  spec->changes.segment = parse_predicate(*segment, segment_path, common.calendar);
+  if (const std::string_view reason = changes_need(*spec->changes.segment); !reason.empty())
+    fail_unsupported(segment_path, std::string(reason));
+  constexpr std::array<std::string_view, 2> kJoins = {"now", "then"};
+  spec->changes.joins_then = fields.choice("joins", kJoins, 0) == 1;
+  if (spec->changes.joins_then && common.where != nullptr)
+    fail_unsupported(fields.path("where"), "who is whom differs between the instants: put it into the segment");
+  if (spec->changes.joins_then && common.as_of_ms)
+    fail_invalid(fields.path("joins"), "as_of_ms asks for the joins of one instant");
   const Path to = fields.path("to_ms");
   constexpr std::int64_t kMost = 20 * limits::kQueryDurationMs;
   const auto instant = [&](std::string_view name) {
@@ -354,10 +189,11 @@ std::unique_ptr<KindSpec> parse_overlap(Fields& fields, const CommonSpec& common
     if (!value) fail_invalid(fields.path(name), "missing; expected an instant in milliseconds");
     return *value;
   };
-  spec->from_ms = instant("from_ms");
-  spec->to_ms = instant("to_ms");
-  if (spec->from_ms >= spec->to_ms) fail_invalid(to, "expected an instant behind from_ms");
-  if (common.as_of_ms && spec->to_ms > *common.as_of_ms) fail_invalid(to, "expected an instant not after as_of_ms");
+  spec->changes.from_ms = instant("from_ms");
+  spec->changes.to_ms = instant("to_ms");
+  if (spec->changes.from_ms >= spec->changes.to_ms) fail_invalid(to, "expected an instant behind from_ms");
+  if (common.as_of_ms && spec->changes.to_ms > *common.as_of_ms)
+    fail_invalid(to, "expected an instant not after as_of_ms");
   return spec;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/retention_amounts.hpp"
 
 namespace cdp {
 
@@ -29,19 +30,25 @@ struct RetentionSpec final : KindSpec {
   std::int64_t periods = INT64_MAX;
   bool ignores_order = false;  // returns of period 0 may lie before the start
   bool fill = false;           // a row for every period of a cohort that has begun
+  std::vector<RetentionMeasure> measures;
 
   // By the calendar, on a period, one return enough, the start counted where it is its own return: the fast kind answers.
   [[nodiscard]] bool is_plain() const noexcept {
     return population != Population::kEveryPeriod && alignment == Alignment::kCalendar && criterion == Criterion::kOn &&
-           min_count == 1 && count_birth == !returned && is_whole && !ignores_order && !fill;
+           min_count == 1 && count_birth == !returned && is_whole && !ignores_order && !fill && measures.empty();
   }
   bool is_whole = true;  // no breakdown
   // The same births, each counted in period 0.
   [[nodiscard]] std::unique_ptr<RetentionSpec> of_births() const;
   [[nodiscard]] std::unique_ptr<Kind> bind(const Binding& binding) const override;
   [[nodiscard]] CountedKind counted() const override;
+  [[nodiscard]] std::unique_ptr<Kind> bind_for_rows(const Binding& binding) const override;
+  [[nodiscard]] std::string_view needs_question(const CommonSpec& common) const override;
+  [[nodiscard]] bool reads_any_event() const override;
 };
 
-[[nodiscard]] std::unique_ptr<Kind> make_ruled_retention(const RetentionSpec& spec, const Binding& binding);
+// `for_rows`: nothing is planned for a scan, so that binding costs nothing and never fails.
+[[nodiscard]] std::unique_ptr<Kind> make_ruled_retention(const RetentionSpec& spec, const Binding& binding,
+                                                         bool for_rows = false);
 
 }  // namespace cdp

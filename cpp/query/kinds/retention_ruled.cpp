@@ -9,6 +9,8 @@
 // period, on it or after, on it or before (as far as the period has begun by now), in the bracket; a streak needs so many in
 // every period up to it, of which period 0 is given. With `fill` a cohort has a row for every period that has begun for any of
 // it, and for every bracket.
+// `measures` are of the returns that a cell counts: those in its periods of the births that it counts, the birth itself where it is
+// one. A sum of none is 0, a mean missing; each is exact and rounded once.
 // `eligible` is the size of the cohort, `elapsed` how many of it have the period behind them.
 //
 // How: where the periods in which a profile did it say all, from its bits of those (active_buckets.hpp): ~2 ns a row, ~50 ns a
@@ -37,6 +39,7 @@ constexpr std::int64_t kDayMs = 24 * kHourMs;
 constexpr std::int64_t kPeriodsMost = 65'534;                   // of a cohort in the answer
 constexpr std::int64_t kLongBefore = -(std::int64_t{1} << 60);  // in front of all calendars
 constexpr std::uint64_t kStart = 1, kReturn = 2;
+constexpr std::uint64_t kAmountBytes = 64 + sizeof(Amount) + ExactSum::kFloatBytes;  // most that a change may take
 
 std::int64_t rolling_ms(const Unit& unit) {
   switch (unit.type) {
@@ -56,6 +59,7 @@ struct Cohort {
   std::uint64_t size = 0;
   std::map<std::int64_t, std::int64_t> change;
   std::vector<std::int64_t> births;  // what periods roll from; kept when they roll
+  AmountChanges amounts;
   void count(std::int64_t first, std::int64_t last) {
     ++change[first];
     --change[last + 1];
@@ -64,6 +68,7 @@ struct Cohort {
     size += other.size;
     for (const auto& [period, by] : other.change) change[period] += by;
     births.insert(births.end(), other.births.begin(), other.births.end());
+    amounts.merge(other.amounts);
   }
 };
 
@@ -72,6 +77,7 @@ struct RuledPartial final : Partial {
   Groups groups;
   std::map<std::pair<std::uint32_t, std::int64_t>, Cohort> cohorts;  // (group, start)
   std::uint64_t births = 0;
+  std::uint64_t amounts = 0;  // added to cohorts
   std::uint64_t charged_bytes = 0;
 };
 
@@ -142,7 +148,7 @@ class CohortsAtHand {
 
 class RuledRetentionKind final : public Kind {
  public:
-  RuledRetentionKind(const RetentionSpec& spec, const Binding& binding)
+  RuledRetentionKind(const RetentionSpec& spec, const Binding& binding, bool for_rows)
       : spec_(spec),
         breakdown_(binding.common.breakdown, binding.version, binding.moment()),
         calendar_(binding.zone, spec.unit, binding.common.week_start,
@@ -156,9 +162,14 @@ class RuledRetentionKind final : public Kind {
     matcher_ = RowMatcher({start, returned});
     const std::int64_t first = spec.population == Population::kFirstEver ? INT64_MIN : binding.range.start_ms;
     seen_ = {first, binding.now_ms + 1};
+    for (const RetentionMeasure& measure : spec.measures) {
+      binding.note_property(measure.property);
+      const auto key = binding.version.keys->find(measure.property);
+      measured_.push_back(key ? std::optional(KeyId{*key}) : std::nullopt);
+    }
     if (spec.ignores_order && first > kLongBefore)
       seen_.start_ms = std::min(calendar_.bucket_start(first), hours_.bucket_start(first));
-    find_plan(binding, start);
+    if (!for_rows) find_plan(binding, start);
   }
 
   [[nodiscard]] std::unique_ptr<Partial> make_partial() const override {
@@ -235,6 +246,11 @@ class RuledRetentionKind final : public Kind {
     add("profiles", &Cell::profiles);
     add("eligible", &Cell::eligible);
     add("elapsed", &Cell::elapsed);
+    for (std::size_t i = 0; i < spec_.measures.size(); ++i) {
+      std::vector<Number> numbers;
+      for (const Cell& cell : cells) numbers.push_back(cell.amounts[i]);
+      add_number_column(table, spec_.measures[i].column(), numbers);
+    }
     return table;
   }
 
@@ -247,15 +263,21 @@ class RuledRetentionKind final : public Kind {
   };
   struct Cell {
     std::int64_t cohort_ms, period, profiles, eligible, elapsed;
+    std::vector<Number> amounts{};  // one a measure
+  };
+  struct Return {
+    std::int64_t period;
+    std::size_t row;  // of the profile's
   };
   struct Counted {  // returns of one birth in one period
     std::int64_t period;
     std::int64_t count;
   };
 
-  static void charge(const QueryContext& context, RuledPartial& partial) {
+  void charge(const QueryContext& context, RuledPartial& partial) const {
     if (context.budget == nullptr) return;
-    const std::uint64_t bytes = partial.groups.size_bytes() + partial.births * 8 + partial.cohorts.size() * 128;
+    const std::uint64_t bytes = partial.groups.size_bytes() + partial.births * 8 + partial.cohorts.size() * 128 +
+                                partial.amounts * spec_.measures.size() * kAmountBytes;
     if (bytes <= partial.charged_bytes) return;
     context.budget->charge(bytes - partial.charged_bytes);
     partial.charged_bytes = bytes;
@@ -286,8 +308,8 @@ class RuledRetentionKind final : public Kind {
       return spec_.alignment == Alignment::kCalendar ? calendar_.distance(cohort_ms, calendar_.bucket_start(time_ms))
                                                      : (time_ms - from_ms) / length_ms_;
     };
-    std::vector<std::int64_t> returns;
-    if (spec_.count_birth) returns.push_back(0);
+    std::vector<Return> found;
+    if (spec_.count_birth) found.push_back({0, birth});
     std::size_t at = birth + 1;
     if (spec_.ignores_order) {
       const std::int64_t since_ms = spec_.alignment == Alignment::kCalendar ? cohort_ms : from_ms;
@@ -296,9 +318,11 @@ class RuledRetentionKind final : public Kind {
     for (; at < rows.size(); ++at) {
       if (at == birth || (rows[at].selectors & kReturn) == 0) continue;
       if (spec_.share_value && !shares(*context.version, row, rows[at], home)) continue;
-      returns.push_back(period_of(rows[at].time_ms));
+      found.push_back({period_of(rows[at].time_ms), at});
     }
-    std::sort(returns.begin(), returns.end());
+    std::ranges::sort(found, {}, &Return::period);
+    std::vector<std::int64_t> returns;
+    for (const Return& each : found) returns.push_back(each.period);
     std::vector<Counted> counted;
     for (const std::int64_t period : returns) {
       if (counted.empty() || counted.back().period != period) counted.push_back({period, 0});
@@ -313,12 +337,62 @@ class RuledRetentionKind final : public Kind {
       ++partial.births;
       if (spec_.alignment != Alignment::kCalendar) cohort.births.push_back(from_ms);
       count_cells(counted, returns, context.now_ms, period_of, cohort);
+      if (!measured_.empty())
+        add_amounts(rows, home, found, counted, returns, period_of(context.now_ms), cohort, partial);
+    }
+  }
+
+  // The values of each return, in the cells that count it: `count_cells` says which.
+  void add_amounts(std::span<const MatchedRow> rows, Origin home, std::span<const Return> found,
+                   std::span<const Counted> counted, std::span<const std::int64_t> returns, std::int64_t now_period,
+                   Cohort& cohort, RuledPartial& partial) const {
+    const auto wanted = static_cast<std::size_t>(spec_.min_count);
+    const auto add = [&](const Return& each, std::int64_t first, std::int64_t last) {
+      std::vector<Value> values;
+      const Row row = row_of(rows[each.row], home);
+      for (const auto& key : measured_) values.push_back(key ? property(row, *key) : Value{});
+      cohort.amounts.add(first, last, values);
+      partial.amounts += 2;
+    };
+    std::int64_t streak = 0;
+    for (const Counted& each : counted) {
+      if (each.period == streak + 1 && each.count >= spec_.min_count) ++streak;
+    }
+    const auto is_counted = [&](std::int64_t period) {
+      const auto at = std::ranges::lower_bound(counted, period, {}, &Counted::period);
+      return at != counted.end() && at->period == period && at->count >= spec_.min_count;
+    };
+    for (const Return& each : found) {
+      switch (spec_.criterion) {
+        case Criterion::kOn:
+          if (is_counted(each.period)) add(each, each.period, each.period);
+          break;
+        case Criterion::kOnOrAfter:
+          if (returns.size() >= wanted) add(each, 0, std::min(each.period, returns[returns.size() - wanted]));
+          break;
+        case Criterion::kOnOrBefore:
+          if (returns.size() >= wanted) add(each, std::max(each.period, returns[wanted - 1]), now_period);
+          break;
+        case Criterion::kStreak:
+          if (each.period <= streak) add(each, each.period, each.period);
+          break;
+        case Criterion::kBrackets: break;
+      }
+    }
+    for (std::size_t i = 0; i < spec_.brackets.size(); ++i) {
+      const auto [first, last] = spec_.brackets[i];
+      const auto inside = [first, last](const Return& each) { return each.period >= first && each.period <= last; };
+      if (std::ranges::count_if(found, inside) < spec_.min_count) continue;
+      for (const Return& each : found) {
+        if (inside(each)) add(each, static_cast<std::int64_t>(i), static_cast<std::int64_t>(i));
+      }
     }
   }
 
   // Where the periods in which a profile did it say all: it returns by doing the same once, behind its birth.
   void find_plan(const Binding& binding, const BoundSelector& start) {
     const bool any_first = spec_.population != Population::kFirstEver || binding.range.start_ms == INT64_MIN;
+    if (!spec_.measures.empty()) return;
     if (spec_.returned || !spec_.count_birth || spec_.min_count != 1 || spec_.share_value || spec_.ignores_order)
       return;
     if (spec_.alignment != Alignment::kCalendar || breakdown_.reads_properties() || !any_first) return;
@@ -491,7 +565,8 @@ class RuledRetentionKind final : public Kind {
     } else {
       add_counted_cells(context, start_ms, cohort, out);
     }
-    if (context.budget != nullptr) context.budget->charge((out.size() - before) * sizeof(Cell));
+    if (context.budget != nullptr)
+      context.budget->charge((out.size() - before) * (sizeof(Cell) + measured_.size() * sizeof(Number)));
   }
 
   // With `fill`: every period that has begun for any of the cohort.
@@ -506,12 +581,20 @@ class RuledRetentionKind final : public Kind {
     }
     check_periods(end);
     std::int64_t profiles = 0;
+    AmountChanges::Running amounts(cohort.amounts, measured_.size());
     auto change = cohort.change.begin();
     for (std::int64_t period = 0; period < end; ++period) {
       for (; change != cohort.change.end() && change->first <= period; ++change) profiles += change->second;
       out.push_back({start_ms, period, profiles, static_cast<std::int64_t>(cohort.size),
-                     elapsed(context, start_ms, cohort, period)});
+                     elapsed(context, start_ms, cohort, period), numbers_of(amounts.at(period))});
     }
+  }
+
+  [[nodiscard]] std::vector<Number> numbers_of(const std::vector<Amount>& amounts) const {
+    std::vector<Number> out;
+    for (std::size_t i = 0; i < amounts.size(); ++i)
+      out.push_back(spec_.measures[i].is_mean ? amounts[i].mean() : amounts[i].sum());
+    return out;
   }
 
   static void check_periods(std::int64_t count) {
@@ -523,6 +606,7 @@ class RuledRetentionKind final : public Kind {
   void add_counted_cells(const QueryContext& context, std::int64_t start_ms, const Cohort& cohort,
                          std::vector<Cell>& out) const {
     std::int64_t profiles = 0;
+    AmountChanges::Running amounts(cohort.amounts, measured_.size());
     for (auto at = cohort.change.begin(); at != cohort.change.end(); ++at) {
       profiles += at->second;
       if (profiles == 0) continue;
@@ -530,7 +614,7 @@ class RuledRetentionKind final : public Kind {
       check_periods(end - at->first);
       for (std::int64_t period = at->first; period < end; ++period) {
         out.push_back({start_ms, period, profiles, static_cast<std::int64_t>(cohort.size),
-                       elapsed(context, start_ms, cohort, period)});
+                       elapsed(context, start_ms, cohort, period), numbers_of(amounts.at(period))});
       }
     }
   }
@@ -554,6 +638,7 @@ class RuledRetentionKind final : public Kind {
   std::int64_t length_ms_;
   std::optional<std::int64_t> limit_;
   RowMatcher matcher_;
+  std::vector<std::optional<KeyId>> measured_;  // one a measure; empty: no profile has it
   TimeRange seen_;
   std::shared_ptr<const BucketPlan> plan_;        // null: rows are gathered
   std::shared_ptr<const BucketPlan> birth_plan_;  // of the range, when rows lie behind it
@@ -565,8 +650,8 @@ class RuledRetentionKind final : public Kind {
 
 }  // namespace
 
-std::unique_ptr<Kind> make_ruled_retention(const RetentionSpec& spec, const Binding& binding) {
-  return std::make_unique<RuledRetentionKind>(spec, binding);
+std::unique_ptr<Kind> make_ruled_retention(const RetentionSpec& spec, const Binding& binding, bool for_rows) {
+  return std::make_unique<RuledRetentionKind>(spec, binding, for_rows);
 }
 
 }  // namespace cdp

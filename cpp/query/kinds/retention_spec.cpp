@@ -89,6 +89,22 @@ void parse_criterion(Fields& fields, RetentionSpec& out) {
   out.criterion = static_cast<RetentionSpec::Criterion>(found - kCriteria.begin());
 }
 
+void parse_measures(Fields& fields, RetentionSpec& out) {
+  constexpr std::size_t kMeasuresMax = 16;
+  constexpr std::string_view kExpected = "{\"sum\": key} or {\"mean\": key}";
+  const Path path = fields.path("measures");
+  const Node* node = fields.take("measures");
+  if (node == nullptr) return;
+  const std::vector<Node>& items = read_array(*node, path, 1, kMeasuresMax);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Path item = path.item(i);
+    if (items[i].type != Node::Type::kMap || items[i].fields.size() != 1) fail_expected(item, kExpected, items[i]);
+    const auto& [name, of] = items[i].fields.front();
+    if (name != "sum" && name != "mean") fail_expected(item, kExpected, items[i]);
+    out.measures.push_back({name == "mean", parse_key(of, item.field(name))});
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<RetentionSpec> RetentionSpec::of_births() const {
@@ -113,9 +129,9 @@ std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& comm
   auto spec = std::make_unique<RetentionSpec>();
   RetentionSpec& own = *spec;
   const Node& start = fields.require("start", "a selector");
-  own.start = parse_selector(start, fields.path("start"));
+  own.start = parse_selector(start, fields.path("start"), &common.calendar);
   if (const Node* node = fields.take("return")) {
-    own.returned = parse_selector(*node, fields.path("return"));
+    own.returned = parse_selector(*node, fields.path("return"), &common.calendar);
     if (same_selector(*own.returned, *node, own.start, start)) own.returned.reset();
   }
   own.unit = parse_unit(fields.require("interval", "a unit of time"), fields.path("interval"));
@@ -131,6 +147,7 @@ std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& comm
   constexpr std::array<std::string_view, 2> kOrders = {"later", "ignored"};
   own.ignores_order = fields.choice("order", kOrders, 0) == 1;
   if (const Node* node = fields.take("fill")) own.fill = read_bool(*node, fields.path("fill"));
+  parse_measures(fields, own);
   const bool reads = std::any_of(common.breakdown.begin(), common.breakdown.end(),
                                  [](const Operand& operand) { return !operand.is_trait; });
   if (own.share_value && !reads) fail_invalid(share, "says to compare a breakdown's property, but there is none");

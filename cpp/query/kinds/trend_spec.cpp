@@ -88,11 +88,12 @@ void parse_intervals(Fields& fields, TrendSpec& out) {
   for (std::size_t i = 0; i < items.size(); ++i) out.intervals.push_back(parse_unit(items[i], path.item(i)));
 }
 
-TrendSeries parse_series(const Node& node, const Path& path, bool may_be_named, char letter) {
+TrendSeries parse_series(const Node& node, const Path& path, bool may_be_named, char letter,
+                         const CalendarSpec& calendar) {
   constexpr std::array<std::string_view, 2> kFirsts = {"event", "matching"};
   const Extended named = may_be_named ? take_field(node, "name") : Extended{node, nullptr};
   const Extended first = take_field(named.rest, "first");
-  TrendSeries out{parse_selector(first.rest, path), std::string(1, letter)};
+  TrendSeries out{parse_selector(first.rest, path, &calendar), std::string(1, letter)};
   if (named.extra != nullptr && named.extra->type != Node::Type::kNull)
     out.name = parse_key(*named.extra, path.field("name"));
   if (first.extra != nullptr && first.extra->type != Node::Type::kNull) {
@@ -104,12 +105,12 @@ TrendSeries parse_series(const Node& node, const Path& path, bool may_be_named, 
   return out;
 }
 
-void parse_all_series(Fields& fields, TrendSpec& out) {
+void parse_all_series(Fields& fields, const CalendarSpec& calendar, TrendSpec& out) {
   const Path path = fields.path("events");
   const Node* several = fields.take("events");
   if (several == nullptr) {
     const Path single = fields.path("event");
-    out.series.push_back(parse_series(fields.require("event", "a selector"), single, false, 'A'));
+    out.series.push_back(parse_series(fields.require("event", "a selector"), single, false, 'A', calendar));
     return;
   }
   if (fields.has("event")) fail_invalid(path, "either event or events, not both");
@@ -117,7 +118,7 @@ void parse_all_series(Fields& fields, TrendSpec& out) {
   const std::vector<Node>& items = read_array(*several, path, 1, kSeriesMax);
   std::set<std::string> names;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    out.series.push_back(parse_series(items[i], path.item(i), true, static_cast<char>('A' + i)));
+    out.series.push_back(parse_series(items[i], path.item(i), true, static_cast<char>('A' + i), calendar));
     if (!names.insert(out.series.back().name).second) fail_invalid(path.item(i), "two series of one name");
   }
 }
@@ -197,7 +198,7 @@ void TrendSpec::check_cells(const Path& question) const {
 
 std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec& common) {
   auto spec = std::make_unique<TrendSpec>();
-  parse_all_series(fields, *spec);
+  parse_all_series(fields, common.calendar, *spec);
   parse_measures(fields, *spec);
   parse_intervals(fields, *spec);
   const auto last = static_cast<std::int64_t>(spec->measures.size()) - 1;

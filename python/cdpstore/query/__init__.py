@@ -20,6 +20,7 @@ from cdpstore.query.local import (
     last_seen,
     near,
     own_value,
+    ranked,
     trait_value,
 )
 from cdpstore.query.overlap import Overlap, changes, overlap
@@ -92,6 +93,7 @@ __all__ = [
     "own_value",
     "profile",
     "profiles",
+    "ranked",
     "regularly",
     "restarted",
     "retention",

@@ -10,11 +10,12 @@
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-from cdpstore.query.comparison import Comparison, Condition
+from cdpstore.query.comparison import Comparison, Condition, Threshold
 from cdpstore.query.did import Did
-from cdpstore.query.predicate import Predicate
+from cdpstore.query.predicate import Predicate, predicate_spec
 from cdpstore.query.selector import place
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "last_seen",
     "near",
     "own_value",
+    "ranked",
     "trait_value",
 ]
 
@@ -105,6 +107,25 @@ def own_value(
     found = {name: part for name, part in events.spec().items() if name in ("did", "where", "at", "window")}
     own = {"own": {**found, "measure": "count" if key is None else {measure: key}}}
     return own if times is None else {**own, "times": times}
+
+
+def ranked(
+    of: dict[str, Any], *, among: Predicate | Mapping[str, Any] | None = None, method: str = "linear"
+) -> Threshold[Predicate]:
+    """A profile's number beside a quantile of the numbers of all profiles, or of those of `among`.
+
+    `of` is a `trait_value` or an `own_value`. Methods: "linear" (between two numbers, type 7), "nearest_rank", "lower",
+    "higher". In questions and exports, not in live segments.
+
+    >>> from cdpstore.query import did
+    >>> spent = own_value(did("Charged").within("90d"), "sum", "amount")
+    >>> ranked(spent).ge("p90").spec()["value"]  # the best tenth
+    'p90'
+    """
+    more: dict[str, Any] = {} if method == "linear" else {"method": method}
+    if among is not None:
+        more["among"] = predicate_spec(among)
+    return Threshold(lambda cut: _clause({"quantile": of, **cut, **more}))
 
 
 def trait_value(key: str, *, times: float | None = None) -> dict[str, Any]:

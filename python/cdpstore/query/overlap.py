@@ -33,6 +33,10 @@ def overlap(**segments: Predicate | Mapping[str, Any]) -> Overlap:
     return Overlap(own=(("segments", named),))
 
 
-def changes(segment: Predicate | Mapping[str, Any], *, from_ms: int, to_ms: int) -> Overlap:
-    """Who entered and who left between two instants, when, and what caused it."""
-    return Overlap(own=(("segment", predicate_spec(segment)), ("from_ms", from_ms), ("to_ms", to_ms)))
+def changes(segment: Predicate | Mapping[str, Any], *, from_ms: int, to_ms: int, joins: str | None = None) -> Overlap:
+    """Who entered and who left between two instants, when, and what caused it.
+
+    With `joins="then"` by the profiles there were at each instant, so that merges and unmerges are causes too.
+    """
+    span = (("segment", predicate_spec(segment)), ("from_ms", from_ms), ("to_ms", to_ms))
+    return Overlap(own=span if joins is None else (*span, ("joins", joins)))

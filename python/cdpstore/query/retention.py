@@ -75,6 +75,17 @@ class Retention(BrokenDown):
         """Every period of a cohort that has begun has a row, also when nobody returned in it."""
         return self._own(fill=True)
 
+    def sum(self, key: str) -> Self:
+        """The exact sum of a property of the returns that a cell counts; with `on_or_before` what came in by then."""
+        return self._measure("sum", key)
+
+    def mean(self, key: str) -> Self:
+        """The mean of a property's numbers, of the returns that a cell counts."""
+        return self._measure("mean", key)
+
+    def _measure(self, name: str, key: str) -> Self:
+        return self._own(measures=[*dict(self.own).get("measures", []), {name: key}])
+
     def periods(self, count: int) -> Self:
         """Only so many periods, period 0 included."""
         return self._own(periods=count)

@@ -23,6 +23,7 @@ class Sequence(Predicate):
     hold: str | None = None
     fields: tuple[tuple[str, Any], ...] = ()
     gaps: tuple[tuple[int, dict[str, Any]], ...] = ()
+    counted: tuple[tuple[int, dict[str, Any]], ...] = ()
 
     def within(self, duration: str | int) -> Self:
         """From the first step to the last at most so long."""
@@ -37,6 +38,20 @@ class Sequence(Predicate):
         if not 1 <= step < len(self.steps):
             raise ValueError("a gap is behind a step that is not the last")
         return Threshold(lambda gap: dataclasses.replace(self, gaps=(*self.gaps, (step - 1, gap))))
+
+    def often(self, step: int, event: str | Timed) -> Threshold[Self]:
+        """How many such events come between this step (from 1) and the next.
+
+        >>> sequence("Added", "Charged").often(1, "Viewed").eq(0).spec()["between"]
+        [{'event': 'Viewed', 'count': {'op': 'eq', 'value': 0}}]
+        """
+        if not 1 <= step < len(self.steps):
+            raise ValueError("what comes between comes behind a step that is not the last")
+        given = timed_spec(event)
+        which = given if isinstance(given, dict) else {"event": given}
+        return Threshold(
+            lambda count: dataclasses.replace(self, counted=(*self.counted, (step - 1, {**which, "count": count})))
+        )
 
     def without(self, event: str | Timed) -> Self:
         """No such event between two steps."""
@@ -59,9 +74,13 @@ class Sequence(Predicate):
         gaps: list[dict[str, Any] | None] = [None] * (len(self.steps) - 1)
         for step, gap in self.gaps:
             gaps[step] = gap
+        between: list[dict[str, Any] | None] = [None] * (len(self.steps) - 1)
+        for step, counted in self.counted:
+            between[step] = counted
         return {
             "sequence": [timed_spec(step) for step in self.steps],
             **({"gaps": gaps} if self.gaps else {}),
+            **({"between": between} if self.counted else {}),
             **dict(self.fields),
             **({} if self.hold is None else {"hold": self.hold}),
         }

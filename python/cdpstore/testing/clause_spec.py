@@ -7,6 +7,7 @@ from cdpstore.testing import event_spec
 from cdpstore.testing.breakdowns import operand
 from cdpstore.testing.calendars import WEEKDAYS
 from cdpstore.testing.identity import KINDS
+from cdpstore.testing.quantiles import is_quantile
 from cdpstore.testing.spec import (
     Fields,
     bad,
@@ -30,7 +31,7 @@ __all__ = ["common_fields", "predicate"]
 
 CLAUSES: Final = (
     *("and", "or", "not", "trait", "did", "did_not", "device", "consent", "group", "list", "suppressed"),
-    *("identity", "profile", "bucket", "geo", "segment", *event_spec.FORMS),
+    *("identity", "profile", "bucket", "geo", "segment", "quantile", *event_spec.FORMS),
 )
 _OF_DEVICE: Final = (
     *("id", "platform", "token", "app_version", "zone", "reason"),
@@ -88,6 +89,8 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
             return {form: fields.require(form, _bucket)}
         case "geo":
             return geo(fields)
+        case "quantile":
+            return _quantile(fields)
         case "segment":
             return {form: fields.require(form, name_of), "path": fields.path(form)}
         case "group":
@@ -109,6 +112,32 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
             return event_spec.did(form, fields)
         case _:
             return event_spec.clause(form, fields)
+
+
+def _quantile(fields: Fields) -> dict[str, Any]:
+    of = fields.require("quantile", _of_whom)
+    op = fields.require("op", choice(("ge", "gt", "le", "lt", "between")))
+    return {
+        "quantile": of,
+        "op": op,
+        "value": fields.require("value", each(_cut, 2, 2) if op == "between" else _cut),
+        "method": fields.take("method", choice(("linear", "nearest_rank", "lower", "higher"))) or "linear",
+        "among": fields.take("among", predicate),
+    }
+
+
+def _of_whom(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    if fields.has("own") and fields.has("trait"):
+        bad(fields.path("own"), "either a trait or an aggregate, not both")
+    parse: tuple[str, Any] = ("own", event_spec.own_aggregate) if fields.has("own") else ("trait", name_of)
+    parsed = {parse[0]: fields.require(*parse)}
+    fields.done()
+    return parsed
+
+
+def _cut(node: Any, path: str) -> str:
+    return node if isinstance(node, str) and is_quantile(node) else bad(path, "expected a quantile")
 
 
 def _trait_test(fields: Fields) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Predicates by their definition, one profile at a time: each clause, and what and, or, not make of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cdpstore.model import datetime_of
@@ -10,8 +10,9 @@ from cdpstore.testing.facts import Fact
 from cdpstore.testing.local_clauses import LOCAL, has_been, in_zones_of
 from cdpstore.testing.predicates import is_operand, passes, passes_operand, with_operands
 from cdpstore.testing.rows import Person
+from cdpstore.testing.values import is_number
 
-__all__ = ["holds"]
+__all__ = ["holds", "own_values"]
 
 
 def holds(predicate: dict[str, Any], person: Person, moment: Moment) -> bool:
@@ -19,9 +20,7 @@ def holds(predicate: dict[str, Any], person: Person, moment: Moment) -> bool:
     if not predicate.keys() & {"and", "or", "not"}:
         predicate = in_zones_of(predicate, person.traits)
 
-    def find(value: dict[str, Any]) -> Any:
-        return person.traits.get(value["trait"]) if "trait" in value else events.own(value["own"], person, moment)
-
+    find = own_values(person, moment)
     match predicate:
         case {"and": parts}:
             return all(holds(part, person, moment) for part in parts)
@@ -65,10 +64,26 @@ def holds(predicate: dict[str, Any], person: Person, moment: Moment) -> bool:
             return events.predominantly(clause, person, moment)
         case {"share": clause}:
             return events.share(clause, person, moment)
+        case {"quantile": of, "cuts": cuts}:
+            value = find(of)
+            return bool(cuts) and is_number(value) and _lies(value, predicate["op"], cuts)
     for form, of_profile in LOCAL.items():
         if form in predicate:
             return of_profile(predicate, person, moment.now_ms)
     raise AssertionError(predicate)
+
+
+def own_values(person: Person, moment: Moment) -> Callable[[dict[str, Any]], Any]:
+    """What a comparison with the profile's own has on its right side."""
+    return lambda value: (
+        person.traits.get(value["trait"]) if "trait" in value else events.own(value["own"], person, moment)
+    )
+
+
+def _lies(value: Any, op: str, cuts: Sequence[int | float]) -> bool:
+    if op == "between":
+        return passes(value, {"op": "ge", "value": cuts[0]}) and passes(value, {"op": "le", "value": cuts[1]})
+    return passes(value, {"op": op, "value": cuts[0]})
 
 
 def _device_meets(device: Fact, conditions: Sequence[dict[str, Any]]) -> bool:

@@ -249,6 +249,7 @@ def _chains(clause: dict[str, Any], rows: Sequence[Row], begin: int, end: int, m
             for row in range(begin, chain[0])
             if _meets(steps[step], rows[row], moment)
             and _gap_passes(clause["gaps"][step], rows[chain[0]].time_ms - rows[row].time_ms)
+            and _often_enough(clause["between"][step], rows[row + 1 : chain[0]], moment)
             and not any(_is_unwanted(clause, each, moment) for each in rows[row + 1 : chain[0]])
         ]
     return chains
@@ -260,6 +261,10 @@ def _is_match(clause: dict[str, Any], rows: Sequence[Row], chain: Sequence[int])
 
 def _is_unwanted(clause: dict[str, Any], row: Row, moment: Moment) -> bool:
     return clause["without"] is not None and _meets(clause["without"], row, moment)
+
+
+def _often_enough(between: dict[str, Any] | None, rows: Sequence[Row], moment: Moment) -> bool:
+    return between is None or passes(sum(_meets(between, row, moment) for row in rows), between["count"])
 
 
 def _gap_passes(gap: dict[str, Any] | None, between_ms: int) -> bool:

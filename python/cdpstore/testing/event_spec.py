@@ -21,12 +21,13 @@ from cdpstore.testing.spec import (
     names_of,
     operand_test,
     parse_test,
+    selector,
     time,
     unit,
 )
 from cdpstore.testing.values import is_number
 
-__all__ = ["FORMS", "clause", "did", "in_calendar", "time_range", "window"]
+__all__ = ["FORMS", "clause", "did", "in_calendar", "question_selector", "time_range", "window"]
 
 FORMS: Final = ("stopped", "restarted", "regularly", "sequence", "predominantly", "share")
 _MEASURES: Final = ("count", "sum", "mean", "min", "max", "distinct")
@@ -188,6 +189,11 @@ def did(form: str, fields: Fields) -> dict[str, Any]:
     return parsed
 
 
+def question_selector(node: Any, path: str) -> dict[str, Any]:
+    """Which events a question is about; their conditions may be beside what is the profile's own."""
+    return selector(node, path, own_aggregate)
+
+
 def _own_condition(node: Any, path: str) -> dict[str, Any]:
     return did_condition(node, path, own_aggregate)
 
@@ -314,6 +320,7 @@ def _sequence(fields: Fields) -> dict[str, Any]:
         "sequence": steps,
         "within": fields.take("within", duration),
         "gaps": fields.take("gaps", each(_gap, len(steps) - 1, len(steps) - 1)) or [None] * (len(steps) - 1),
+        "between": fields.take("between", each(_between, len(steps) - 1, len(steps) - 1)) or [None] * (len(steps) - 1),
         "without": None,
     }
     if fields.has("without"):
@@ -332,6 +339,23 @@ def _gap(node: Any, path: str) -> dict[str, Any] | None:
     fields = Fields(node, path)
     op = fields.require("op", choice(["lt", "le", "gt", "ge", "eq"]))
     parsed = {"op": op, "value": fields.require("value", duration)}
+    fields.done()
+    return parsed
+
+
+def _between(node: Any, path: str) -> dict[str, Any] | None:
+    if node is None:
+        return None
+    fields = Fields(node, path)
+    parsed = {**_timed_fields(fields), "count": fields.require("count", _count_between)}
+    fields.done()
+    return parsed
+
+
+def _count_between(node: Any, path: str) -> dict[str, Any]:
+    fields = Fields(node, path)
+    op = fields.require("op", choice(["lt", "le", "gt", "ge", "eq"]))
+    parsed = {"op": op, "value": fields.require("value", integer(0, 1_000_000_000))}
     fields.done()
     return parsed
 

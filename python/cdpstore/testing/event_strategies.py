@@ -153,9 +153,16 @@ def _sequences(blocks: Blocks) -> Drawn:
     durations = st.sampled_from([1, 1_000, "1m", "1h", "1d", "28d"])
     gap = st.none() | st.builds(_test, st.sampled_from(["lt", "le", "gt", "ge", "eq"]), durations)
 
+    between = st.none() | st.builds(
+        lambda event, test: {**(event if isinstance(event, dict) else {"event": event}), "count": test},
+        _timed(blocks),
+        st.builds(_test, st.sampled_from(["lt", "le", "gt", "ge", "eq"]), st.integers(0, 2)),
+    )
+
     def with_gaps(steps: list[Any]) -> Drawn:
         gaps = st.lists(gap, min_size=len(steps) - 1, max_size=len(steps) - 1)
-        return st.fixed_dictionaries({"sequence": st.just(steps)}, optional={"gaps": gaps})
+        counted = st.lists(between, min_size=len(steps) - 1, max_size=len(steps) - 1)
+        return st.fixed_dictionaries({"sequence": st.just(steps)}, optional={"gaps": gaps, "between": counted})
 
     more = st.fixed_dictionaries(
         {},

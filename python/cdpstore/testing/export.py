@@ -16,6 +16,7 @@ from cdpstore.testing.clauses import holds
 from cdpstore.testing.event_spec import time_range
 from cdpstore.testing.history import History
 from cdpstore.testing.identity import KINDS
+from cdpstore.testing.population import with_cuts
 from cdpstore.testing.rows import Person
 from cdpstore.testing.spec import Fields, bad, choice, each, integer, name_of
 from cdpstore.testing.value_tests import at_instant
@@ -43,7 +44,9 @@ def answer(history: History, spec: Mapping[str, Any], now_ms: int) -> Table:
     now_ms = now_ms if given_ms is None else given_ms
     where = at_instant(where, "UTC", now_ms)
     moment = Moment(now_ms)
-    people = [person for person in history.people(now_ms, None) if where is None or holds(where, person, moment)]
+    everybody = history.people(now_ms, None)
+    where = with_cuts(where, everybody, moment)
+    people = [person for person in everybody if where is None or holds(where, person, moment)]
     if what == "profiles":
         return _profiles(history, people, columns, now_ms)
     return _events(history, people, names, resolved(span and absolute(span, moment), now_ms), columns, now_ms)

@@ -100,6 +100,7 @@ def written_out(predicate: dict[str, Any], find: Callable[[dict[str, Any]], dict
     for word in ("and", "or"):
         if word in out:
             out[word] = [written_out(part, find) for part in out[word]]
-    if "not" in out:
-        out["not"] = written_out(out["not"], find)
+    for word in ("not", "among"):
+        if out.get(word) is not None:
+            out[word] = written_out(out[word], find)
     return out

@@ -26,7 +26,7 @@ from cdpstore.testing import export
 from cdpstore.testing.breakdowns import segment_names, spread, with_predicates
 from cdpstore.testing.calendars import Moment, absolute
 from cdpstore.testing.clause_spec import common_fields, predicate
-from cdpstore.testing.clauses import holds
+from cdpstore.testing.clauses import holds, own_values
 from cdpstore.testing.decode import decode
 from cdpstore.testing.durations import durations
 from cdpstore.testing.event_spec import in_calendar
@@ -38,6 +38,7 @@ from cdpstore.testing.kinds import KINDS
 from cdpstore.testing.kinds import profile as profile_kind
 from cdpstore.testing.kinds.equal_buckets import with_equal_borders
 from cdpstore.testing.local_clauses import written_out
+from cdpstore.testing.population import with_cuts
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.retained import check_kept, events_read
 from cdpstore.testing.rows import Person
@@ -129,7 +130,7 @@ class ModelStore(Writes[Ack], Rules[int]):
         moment = Moment(now_ms, *calendar)
         start_ms, end_ms = resolved(common["range"] and absolute(common["range"], moment), now_ms)
         people = self._people(now_ms, common["as_of_ms"])
-        own = at_instant(own, common["zone"], now_ms)
+        own = with_cuts(at_instant(own, common["zone"], now_ms), people, moment)
 
         def meant(where: dict[str, Any]) -> Any:
             # As the live segment means it: its zone is UTC, whatever the question's.
@@ -137,7 +138,7 @@ class ModelStore(Writes[Ack], Rules[int]):
                 where,
                 lambda reference: at_instant(in_calendar(self._segment(reference), "UTC", "monday"), "UTC", now_ms),
             )
-            return at_instant(named, common["zone"], now_ms)
+            return with_cuts(at_instant(named, common["zone"], now_ms), people, moment)
 
         breakdown = common["breakdown"] = with_predicates(common["breakdown"], meant)
         if common["where"] is not None:
@@ -147,6 +148,7 @@ class ModelStore(Writes[Ack], Rules[int]):
             where = None
         if common["as_of_ms"] is not None:
             check_kept(self._history, events_read([own, breakdown, where]), common["as_of_ms"], "as_of_ms")
+        people = [_knowing_itself(person, moment) for person in people]
         people = [each for person in people for each in spread(person, breakdown, moment)]
         view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, bool(breakdown))
         common["breakdown"], notes = with_equal_borders(view, kind, {**common, **own})
@@ -250,6 +252,11 @@ def _kind_of(node: Any, path: str) -> str:
     if not isinstance(node, str) or node not in KINDS:
         bad(path, f"expected one of {', '.join(KINDS)}")
     return node
+
+
+def _knowing_itself(person: Person, moment: Moment) -> Person:
+    own = own_values(person, moment)
+    return dataclasses.replace(person, rows=[dataclasses.replace(row, own=own) for row in person.rows])
 
 
 def _packed(batch: bytes | Sequence[Mapping[str, Any]]) -> bytes:

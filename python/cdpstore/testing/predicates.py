@@ -172,11 +172,17 @@ def _named(event: Any, row: Row) -> bool:
 
 def _meets(conditions: Sequence[dict[str, Any]], row: Row) -> bool:
     return all(
-        is_within(row.properties, condition)
-        if "geo" in condition
-        else passes(row.properties.get(condition["property"]), condition)
+        is_within(row.properties, condition) if "geo" in condition else _passes_in(row, condition)
         for condition in conditions
     )
+
+
+def _passes_in(row: Row, condition: dict[str, Any]) -> bool:
+    value = row.properties.get(condition["property"])
+    if is_operand(condition.get("value")) and "operand" not in condition:
+        assert row.own is not None, "a question's rows know their profile"
+        return passes_operand(value, condition, row.own(condition["value"]))
+    return passes(value, condition)
 
 
 def about_times(wanted: Any) -> bool:

@@ -1,11 +1,12 @@
 """Quantiles by definition: linear between the order statistics around rank p (n - 1), exact, rounded once."""
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
 from cdpstore.testing.values import rounded
 
-__all__ = ["is_quantile", "quantile"]
+__all__ = ["cut", "is_quantile", "quantile"]
 
 
 def is_quantile(name: str) -> bool:
@@ -31,6 +32,27 @@ def quantile(values: Sequence[int | float], name: str) -> float:
     if rank == low:
         return rounded(ordered[low])
     return rounded(ordered[low] + (ordered[low + 1] - ordered[low]) * (rank - low))
+
+
+def cut(values: Sequence[int | float], name: str, method: str) -> int | float:
+    """The quantile of at least one value, interpolated or one of the values.
+
+    >>> [cut([10, 20, 30, 40], "p70", method) for method in ("linear", "lower", "higher", "nearest_rank")]
+    [31.0, 30, 40, 30]
+    """
+    if method == "linear":
+        return quantile(values, name)
+    percent = Fraction(50) if name == "median" else _percent(name)
+    assert percent is not None
+    ordered = sorted(values, key=Fraction)
+    place = percent / 100 * (len(ordered) - 1)
+    match method:
+        case "lower":
+            return ordered[math.floor(place)]
+        case "higher":
+            return ordered[math.ceil(place)]
+        case _:
+            return ordered[max(math.ceil(percent / 100 * len(ordered)) - 1, 0)]
 
 
 def _percent(name: str) -> Fraction | None:

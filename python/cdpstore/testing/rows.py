@@ -18,6 +18,7 @@ class Row:
     origin: int
     order: int
     properties: dict[str, Any]
+    own: Callable[[dict[str, Any]], Any] | None = dataclasses.field(default=None, compare=False)  # of its profile
 
     @property
     def event_order(self) -> tuple[int, int, int]:

@@ -193,15 +193,15 @@ def unit(node: Any, path: str) -> Any:
     return choice(UNITS)(node, path)
 
 
-def selector(node: Any, path: str) -> dict[str, Any]:
-    """Names (None: any) and conditions."""
+def selector(node: Any, path: str, own: Parse | None = None) -> dict[str, Any]:
+    """Names (None: any) and conditions; with `own` those beside what is the profile's own too."""
     if not isinstance(node, Mapping):
         return {"event": names_of(node, path), "where": []}
     fields = Fields(node, path)
     if not fields.has("event"):
         bad(fields.path("event"), "missing")
     names = names_of(fields.take_null("event"), fields.path("event"))
-    where = fields.take("where", each(condition, 0, 64)) or []
+    where = fields.take("where", each(lambda each_node, at: _condition(each_node, at, own), 0, 64)) or []
     fields.done()
     return {"event": names, "where": where}
 

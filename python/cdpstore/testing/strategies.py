@@ -42,6 +42,8 @@ __all__ = [
     "membership_records",
     "mostly_sound",
     "own_comparisons",
+    "own_conditions",
+    "own_values",
     "predicates",
     "profile_queries",
     "profiles_queries",
@@ -514,7 +516,7 @@ def mostly_sound(spec: dict[str, Any]) -> dict[str, Any]:
     if spec.get("count", "profiles") != "profiles":
         unsound.add("attempt")
     if isinstance(spec.get("same_time"), dict):
-        unsound |= {"order", "exclude", "exclude_mode"}
+        unsound.add("order")
     if spec.get("same_time", "counts") != "counts":
         unsound.add("event_fills")
     return {name: value for name, value in spec.items() if name not in unsound}
@@ -564,6 +566,12 @@ def ruled_retentions(names: tuple[str, ...] = ()) -> st.SearchStrategy[dict[str,
             "min_count": st.integers(1, 3),
             "count_birth": st.booleans(),
             "share_value": st.booleans(),
+            "measures": st.lists(
+                st.builds(lambda name, key: {name: key}, st.sampled_from(["sum", "mean"]), st.sampled_from(KEYS)),
+                min_size=1,
+                max_size=2,
+                unique_by=str,
+            ),
             "order": st.sampled_from(["later", "ignored"]),
             "fill": st.booleans(),
             "periods": st.integers(1, 8),
@@ -711,7 +719,7 @@ def _any_elements() -> st.SearchStrategy[dict[str, Any]]:
 
 def _trait_operands() -> st.SearchStrategy[dict[str, Any]]:
     factors = st.sampled_from([1, 2, -1, 0, 0.5, 0.1, 1e300, 5e-324, 2**63 - 1])
-    sides = st.sampled_from([{"trait": key} for key in (*TRAITS, "never")]) | _own_aggregates()
+    sides = st.sampled_from([{"trait": key} for key in (*TRAITS, "never")]) | own_values()
     operand = st.builds(
         lambda side, more: {**side, **more}, sides, st.fixed_dictionaries({}, optional={"times": factors})
     )
@@ -736,7 +744,12 @@ def own_comparisons() -> st.SearchStrategy[dict[str, Any]]:
     return traits | dids | dids
 
 
-def _own_aggregates() -> st.SearchStrategy[dict[str, Any]]:
+def own_conditions() -> st.SearchStrategy[dict[str, Any]]:
+    """Properties beside a trait or an aggregate of the profile."""
+    return st.builds(lambda key, test: {"property": key, **test}, st.sampled_from(KEYS), _trait_operands())
+
+
+def own_values() -> st.SearchStrategy[dict[str, Any]]:
     """Aggregates over the profile's own events."""
     keys = st.sampled_from((*KEYS, "never"))
     measure = st.just("count") | st.builds(
@@ -752,7 +765,7 @@ def _own_aggregates() -> st.SearchStrategy[dict[str, Any]]:
 
 def _dids_with_operands(event: Any) -> st.SearchStrategy[dict[str, Any]]:
     """Conditions and thresholds against a trait of the profile."""
-    condition = st.builds(lambda key, test: {"property": key, **test}, st.sampled_from(KEYS), _trait_operands())
+    condition = own_conditions()
     numbers = _trait_operands().map(lambda test: {"op": test["op"], "value": test["value"]})
     measures = st.fixed_dictionaries(
         {},

@@ -2,14 +2,29 @@
 
 from typing import Any, Final
 
-from cdpstore.query.json_schema.events import BESIDE_A_TRAIT, FOUND, MEASURES, SELECTOR, WHERE
-from cdpstore.query.json_schema.parts import NEVER, Schema, array, chosen, closed, enum, has, integer, may, ref, text
+from cdpstore.query.json_schema.events import BESIDE_A_TRAIT, FOUND, MEASURES, OWN_WHERE, SELECTOR, WHERE
+from cdpstore.query.json_schema.parts import (
+    NEVER,
+    Schema,
+    array,
+    chosen,
+    closed,
+    enum,
+    has,
+    integer,
+    may,
+    pair,
+    ref,
+    text,
+)
+from cdpstore.query.json_schema.question import QUANTILE
 from cdpstore.query.json_schema.values import TEST_FIELDS, number_fields
 
 __all__ = ["CLAUSES", "PREDICATE"]
 
 _CLAUSES_MOST: Final = 1_000
 _WINDOW: Final = {"window": ref("window")}
+_CUT: Final[Schema] = {"type": "string", "pattern": f"^(median|{QUANTILE})$"}
 _AT: Final = {"at": ref("local_times")}
 _ANY: Final = "Which events: a name, several, or null for any."
 
@@ -23,7 +38,6 @@ def _tested(title: str, own: dict[str, Schema], more: dict[str, Schema] | None =
 
 _HAS_BEEN: Final = {"has_been": ref("has_been")}
 _TRAIT: Final = {"trait": ref("key", "Of which trait.")}
-_DID_WHERE: Final = {"where": ref("did_conditions", "Only those that meet all of these.")}
 _SPLIT: Final = chosen(
     [
         (has("property"), {"required": ["values"], "properties": {"hours": NEVER, "weekdays": NEVER, "zone": NEVER}}),
@@ -37,7 +51,7 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
         "Did",
         {"did": ref("event_names", _ANY)},
         {
-            **_DID_WHERE,
+            **OWN_WHERE,
             **_AT,
             **_WINDOW,
             **MEASURES,
@@ -53,7 +67,7 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
         description="Events were found that meet all of these; all measures must hold.",
         dependentRequired={"not_followed_by": ["within"], "within": ["not_followed_by"], "by": ["not_followed_by"]},
     ),
-    "did_not": closed("Did not", {"did_not": ref("event_names", _ANY)}, {**_DID_WHERE, **_AT, **_WINDOW}),
+    "did_not": closed("Did not", {"did_not": ref("event_names", _ANY)}, {**OWN_WHERE, **_AT, **_WINDOW}),
     "stopped": closed(
         "Stopped",
         {"stopped": ref("event_names", _ANY), "for": ref("duration", "Not since so long ago,")},
@@ -87,6 +101,29 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
                 1,
                 15,
                 "The time from each step to the next, one fewer than steps; null for any.",
+            ),
+            "between": array(
+                chosen(
+                    [({"type": "null"}, {})],
+                    closed(
+                        "Events between two steps",
+                        {
+                            **SELECTOR,
+                            "count": closed(
+                                "How many come between",
+                                {
+                                    "op": enum("How the two compare.", "lt", "le", "gt", "ge", "eq"),
+                                    "value": integer(0, 1_000_000_000, "So many events."),
+                                },
+                                description="How many of them come between.",
+                            ),
+                        },
+                        {**WHERE, **_AT},
+                    ),
+                ),
+                1,
+                15,
+                "How often some event comes between each step and the next, one fewer than steps; null for any.",
             ),
             "without": ref("timed", "No such event anywhere between the first and the last."),
             **_WINDOW,
@@ -206,6 +243,37 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
         },
     ),
     "segment": closed("Segment", {"segment": ref("name", "In the live segment of this name.")}),
+    "quantile": closed(
+        "Quantile",
+        {
+            "quantile": {
+                "description": "The profile's number: a trait, or an aggregate over its own events.",
+                **chosen(
+                    [(has("own"), closed("Own aggregate", {"own": ref("own_aggregate", "Over its own events.")}))],
+                    closed("Trait", {"trait": ref("key", "Key of the trait.")}),
+                ),
+            },
+            "op": enum("How it lies to the cut.", "ge", "gt", "le", "lt", "between"),
+            "value": {
+                "description": "The cut: a quantile of the numbers of all profiles; of between two.",
+                **chosen([({"type": "array"}, pair(_CUT, _CUT, "From, to."))], _CUT),
+            },
+        },
+        {
+            "method": enum(
+                "Between two numbers in proportion (type 7), or one of the numbers.",
+                *("linear", "nearest_rank", "lower", "higher"),
+            ),
+            "among": ref("predicate", "Quantiles of these profiles; left out, of all."),
+        },
+        allOf=[
+            chosen(
+                [({"properties": {"op": {"const": "between"}}}, {"properties": {"value": {"type": "array"}}})],
+                {"properties": {"value": {"type": "string"}}},
+            )
+        ],
+        description="In questions and exports only.",
+    ),
     "cell": closed(
         "Cell",
         {
@@ -240,7 +308,7 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
                 ),
             },
         },
-        description="The profiles behind a number of an answer. In questions only.",
+        description="The profiles behind a number of an answer. In a live segment some of funnels and retentions.",
         **chosen(
             [
                 (_cell_of("funnel"), _place(_OF_FUNNEL)),

@@ -5,7 +5,7 @@ from typing import Final
 from cdpstore.query.json_schema.parts import NEVER, Schema, array, chosen, closed, enum, has, may, ref
 from cdpstore.query.json_schema.values import TEST_FIELDS, number_fields
 
-__all__ = ["BESIDE_A_TRAIT", "EVENTS", "FOUND", "MEASURES", "SELECTOR", "WHERE"]
+__all__ = ["BESIDE_A_TRAIT", "EVENTS", "FOUND", "MEASURES", "OWN_WHERE", "SELECTOR", "WHERE"]
 
 _CONDITIONS_MOST: Final = 64
 _NAMES_MOST: Final = 1_000
@@ -24,6 +24,8 @@ _TIMES: Final[dict[str, Schema]] = {
 }
 
 WHERE: Final[dict[str, Schema]] = {"where": ref("conditions", "Only those that meet all of these.")}
+# The same of `did` and of a question's selector: beside what is the profile's own too.
+OWN_WHERE: Final[dict[str, Schema]] = {"where": ref("did_conditions", "Only those that meet all of these.")}
 # The fields of a selector, for maps that have others beside them.
 SELECTOR: Final[dict[str, Schema]] = {"event": ref("event_names", "Their name, some names, or null for any.")}
 
@@ -103,7 +105,7 @@ EVENTS: Final[dict[str, Schema]] = {
         "title": "Selector",
         "description": "Which events: a name, several, null for any; or these with conditions.",
         **chosen(
-            [({"type": "object"}, closed("Events with conditions", SELECTOR, WHERE))],
+            [({"type": "object"}, closed("Events with conditions", SELECTOR, OWN_WHERE))],
             ref("event_names"),
         ),
     },

@@ -30,8 +30,6 @@ _NO_STEP_WINDOW: Final[Schema] = {"properties": {"step": NEVER}}
 _IN_ORDER_ONLY: Final[Schema] = {
     "properties": {
         "order": {"const": "in_order"},
-        "exclude": NEVER,
-        "steps": {"items": _NOT_OPTIONAL},
         "window": _NO_STEP_WINDOW,
     }
 }

@@ -9,6 +9,7 @@ from cdpstore.query.json_schema.parts import (
     array,
     chosen,
     closed,
+    enum,
     has,
     integer,
     may,
@@ -88,7 +89,23 @@ _CHANGES: Final = kind(
         "from_ms": ref("instant", "Between this instant"),
         "to_ms": ref("instant", "and this one, which is later, and not after as_of_ms."),
     },
-    {**WHO, "limit": integer(0, ROWS_MOST, "At most so many changes; the notes count all."), **WHEN},
+    {
+        **WHO,
+        "joins": enum("Profiles of now, or of each instant (without where, as_of_ms).", "now", "then"),
+        "limit": integer(0, ROWS_MOST, "At most so many changes; the notes count all."),
+        **WHEN,
+    },
+    allOf=[
+        chosen(
+            [
+                (
+                    {"required": ["joins"], "properties": {"joins": {"const": "then"}}},
+                    {"properties": {"where": NEVER, "as_of_ms": NEVER}},
+                )
+            ],
+            {},
+        )
+    ],
 )
 
 _EXPLAIN: Final = kind(

@@ -61,6 +61,18 @@ RETENTION: Final = kind(
         "share_value": may("Only returns with the start's values of the breakdown's properties count."),
         "order": enum("Whether a return of period 0 may also lie before the start.", "later", "ignored"),
         "fill": may("Every period that has begun for a cohort has a row, also when nobody returned in it."),
+        "measures": array(
+            closed(
+                "Measure of the returns",
+                {},
+                {"sum": ref("key", "The sum of it."), "mean": ref("key", "The mean of its numbers.")},
+                minProperties=1,
+                maxProperties=1,
+            ),
+            1,
+            16,
+            "Of a property of the returns that a cell counts: a column each, sum(key) or mean(key).",
+        ),
         "periods": integer(1, 65_534, "Only periods below this number; not with brackets."),
         **COMMON,
     },

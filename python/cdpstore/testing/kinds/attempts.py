@@ -231,7 +231,8 @@ class _Walk:
         drops = self._spec["exclude_mode"] != "any_clean_path"
         taken = sorted(places)
         for step, to in pairwise(taken):
-            for place in range(places[step] + 1, places[to]):
+            first, behind = sorted((places[step], places[to]))
+            for place in range(first + 1, behind):
                 if drops and self._excludes(step, to, place):
                     kept = {each: places[each] for each in taken if each <= step}
                     return self._made(kept, place + 1, excluded=True)
@@ -250,21 +251,26 @@ class _Walk:
 
     def _graced_path(self, entry: int) -> list[tuple[int, int]]:
         """Rows of their own for the steps, each at most the grace before the one it follows."""
-        grace, best = self._spec["same_time"]["grace"], [entry]
+        grace, best = self._spec["same_time"]["grace"], [(0, entry)]
+        clean = self._spec["exclude_mode"] == "any_clean_path"
 
-        def grow(path: list[int]) -> None:
+        def rank(path: list[tuple[int, int]]) -> Any:
+            return self._worth(step for step, _ in path), [-place for _, place in reversed(path)]
+
+        def grow(path: list[tuple[int, int]]) -> None:
             nonlocal best
-            best = max(best, path, key=_depth_then_earliest)
-            if len(path) == len(self._steps):
-                return
-            for place, row in enumerate(self._rows):
-                is_next = len(path) in self._fills[place] and place not in path and self._in_window(entry, place)
-                if is_next and row.time_ms >= self._rows[path[-1]].time_ms - grace:
-                    grow([*path, place])
+            best = max(best, path, key=rank)
+            step, last = path[-1]
+            for to in self._next_steps(step):
+                for place, row in enumerate(self._rows):
+                    if to not in self._fills[place] or not self._in_window(entry, place):
+                        continue
+                    if place in dict(path).values() or row.time_ms < self._rows[last].time_ms - grace:
+                        continue
+                    between = range(min(last, place) + 1, max(last, place))
+                    if clean and any(self._excludes(step, to, each) for each in between):
+                        continue
+                    grow([*path, (to, place)])
 
         grow(best)
-        return list(enumerate(best))
-
-
-def _depth_then_earliest(path: list[int]) -> tuple[int, list[int]]:
-    return len(path), [-place for place in reversed(path)]
+        return best

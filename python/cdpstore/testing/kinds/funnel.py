@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cdpstore.table import Table
+from cdpstore.testing.event_spec import question_selector
 from cdpstore.testing.kinds.attempts import Attempt, attempts
 from cdpstore.testing.quantiles import is_quantile, quantile
 from cdpstore.testing.rows import Person, Row
@@ -17,9 +18,7 @@ from cdpstore.testing.spec import (
     each,
     integer,
     name_of,
-    selector,
     unit,
-    unsupported,
 )
 from cdpstore.testing.values import exact_mean, typed
 from cdpstore.testing.view import View, of_row, operand_names, operand_values
@@ -77,9 +76,9 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
 
 def _step(node: Any, path: str) -> tuple[dict[str, Any], bool, str | None, bool]:
     if not isinstance(node, Mapping):
-        return selector(node, path), False, None, False
+        return question_selector(node, path), False, None, False
     rest = {name: value for name, value in node.items() if name not in ("optional", "first", "anchored")}
-    parsed = selector(rest, path)
+    parsed = question_selector(rest, path)
     optional, first, anchored = node.get("optional"), node.get("first"), node.get("anchored")
     return (
         parsed,
@@ -118,7 +117,7 @@ def _same_time(node: Any, path: str) -> Any:
 def _exclusion(node: Any, path: str, steps: int, order: str) -> dict[str, Any]:
     between = node.get("between") if isinstance(node, Mapping) else None
     rest = {name: value for name, value in node.items() if name != "between"} if isinstance(node, Mapping) else node
-    parsed = {"selector": selector(rest, path), "from": 0, "to": steps - 1}
+    parsed = {"selector": question_selector(rest, path), "from": 0, "to": steps - 1}
     if between is None:
         return parsed
     at = f"{path}.between"
@@ -170,14 +169,8 @@ def _check_together(fields: Fields, own: dict[str, Any]) -> None:
         bad(fields.path("steps"), "anchored steps are for steps in any order")
     if own["optional"] and any_order:
         bad(fields.path("steps"), "steps in any order cannot be optional")
-    if isinstance(own["same_time"], dict):
-        path = fields.path("same_time")
-        if own["order"] != "in_order":
-            bad(path, "a grace is for steps in order")
-        if own["optional"]:
-            unsupported(path, "a grace does not go with optional steps yet")
-        if own["exclude"]:
-            unsupported(path, "a grace does not go with exclusions yet")
+    if isinstance(own["same_time"], dict) and own["order"] != "in_order":
+        bad(fields.path("same_time"), "a grace is for steps in order")
     by_step = isinstance(own["window"], dict) and "step" in own["window"]
     if by_step and (any_order or isinstance(own["same_time"], dict)):
         bad(f"{fields.path('window')}.step", "for steps that follow one another")

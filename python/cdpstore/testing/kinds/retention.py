@@ -10,10 +10,11 @@ from typing import Any
 
 from cdpstore.table import Table
 from cdpstore.testing.calendars import Calendar
+from cdpstore.testing.event_spec import question_selector
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, selector, unit, unsupported
-from cdpstore.testing.values import Typed, typed
+from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, name_of, unit, unsupported
+from cdpstore.testing.values import Typed, exact_mean, exact_sum, is_number, typed
 from cdpstore.testing.view import View, of_row, operand_names, operand_values, row_groups
 
 __all__ = ["answer", "counted", "parse"]
@@ -24,8 +25,8 @@ _DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 
 def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     """Start, return, interval, and every rule; which of them go together."""
-    start = fields.require("start", selector)
-    returned = fields.take("return", selector) or start
+    start = fields.require("start", question_selector)
+    returned = fields.take("return", question_selector) or start
     order = fields.take("order", choice(["later", "ignored"])) or "later"
     own = {
         "start": start,
@@ -42,6 +43,7 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     own["order"], own["fill"] = order, fields.take("fill", boolean) or False
     own["share_value"] = fields.take("share_value", boolean) or False
     own["periods"] = fields.take("periods", integer(1, 65_534))
+    own["measures"] = fields.take("measures", each(_measure, 1, 16)) or []
     if own["share_value"] and not any(of_row(operand) for operand in common["breakdown"]):
         bad(fields.path("share_value"), "there is no breakdown by a property")
     if isinstance(own["criterion"], list) and own["periods"] is not None:
@@ -49,6 +51,13 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     if common["limit"] is not None and not common["breakdown"]:
         unsupported(fields.path("limit"), "retention has no limit without a breakdown")
     return own
+
+
+def _measure(node: Any, path: str) -> tuple[str, str]:
+    if not isinstance(node, Mapping) or len(node) != 1 or next(iter(node)) not in ("sum", "mean"):
+        bad(path, "expected sum or mean of a property")
+    ((name, key),) = node.items()
+    return name, name_of(key, f"{path}.{name}")
 
 
 def _criterion(node: Any, path: str) -> Any:
@@ -78,6 +87,7 @@ class _Cohort:
 class _Member:
     profile_id: int
     returns: list[int]  # the period of each
+    rows: list[Row]  # of each
     now_period: int
 
 
@@ -129,6 +139,7 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
         for cell in _cells(cohort, spec)
     ]
     names = [*operand_names(spec["breakdown"]), "cohort_ms", "period", "profiles", "eligible", "elapsed"]
+    names += [f"{name}({key})" for name, key in spec["measures"]]
     return view.table(names, rows)
 
 
@@ -158,8 +169,10 @@ def _member(view: View, person: Person, birth: Row, spec: dict[str, Any]) -> _Me
         and selects(spec["return"], row)
         and not (spec["share_value"] and any(_differs(view, person, row, birth, operand) for operand in compared))
     ]
-    returns = [*([0] if spec["count_birth"] else []), *(ends.period(row.time_ms) for row in later)]
-    return _Member(person.profile_id, sorted(returns), ends.period(view.now_ms))
+    returns = [*([(0, birth)] if spec["count_birth"] else []), *((ends.period(row.time_ms), row) for row in later)]
+    returns.sort(key=lambda each_return: each_return[0])
+    periods, rows = [period for period, _ in returns], [row for _, row in returns]
+    return _Member(person.profile_id, periods, rows, ends.period(view.now_ms))
 
 
 def _differs(view: View, person: Person, left: Row, right: Row, operand: dict[str, Any]) -> bool:
@@ -180,7 +193,7 @@ def counted(spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
     }, "eligible"
 
 
-def _cells(cohort: _Cohort, spec: dict[str, Any]) -> Iterator[tuple[int, int, int, int]]:
+def _cells(cohort: _Cohort, spec: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     brackets = spec["criterion"] if isinstance(spec["criterion"], list) else None
     last = max(max([member.now_period, *member.returns]) for member in cohort.members)
     periods = range(len(brackets)) if brackets else range(min(last + 1, spec["periods"] or last + 1))
@@ -189,7 +202,33 @@ def _cells(cohort: _Cohort, spec: dict[str, Any]) -> Iterator[tuple[int, int, in
         count = sum(_counts(member, first, end, spec) for member in cohort.members)
         over = sum(member.now_period > end for member in cohort.members)
         if count or spec["fill"]:
-            yield period, count, len(cohort.members), over
+            yield period, count, len(cohort.members), over, *_amounts(cohort, first, end, spec)
+
+
+def _amounts(cohort: _Cohort, first: int, last: int, spec: dict[str, Any]) -> Iterator[Any]:
+    rows = [
+        row
+        for member in cohort.members
+        if _counts(member, first, last, spec)
+        for period, row in zip(member.returns, member.rows, strict=True)
+        if _lies_in(period, first, last, spec["criterion"])
+    ]
+    for name, key in spec["measures"]:
+        numbers = [row.properties[key] for row in rows if is_number(row.properties.get(key))]
+        if name == "sum":
+            yield exact_sum(numbers)
+        else:
+            yield exact_mean(numbers) if numbers else None
+
+
+def _lies_in(period: int, first: int, last: int, criterion: Any) -> bool:
+    match criterion:
+        case "on_or_after":
+            return period >= first
+        case "on_or_before":
+            return period <= first
+        case _:
+            return first <= period <= last
 
 
 def _counts(member: _Member, first: int, last: int, spec: dict[str, Any]) -> bool:

@@ -8,12 +8,13 @@ from typing import Any
 
 from cdpstore.table import Table
 from cdpstore.testing.calendars import Calendar
+from cdpstore.testing.event_spec import question_selector
 from cdpstore.testing.kinds import previous_range
 from cdpstore.testing.kinds.trend_formula import formula
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.quantiles import is_quantile, quantile
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, name_of, selector, unit
+from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, name_of, unit
 from cdpstore.testing.values import Typed, exact_mean, exact_sum, is_number, typed
 from cdpstore.testing.view import View, operand_names, row_groups
 
@@ -166,14 +167,14 @@ def _mean(numbers: Iterable[int | float | None]) -> float | None:
 
 def _series(node: Any, path: str, *, may_be_named: bool = True) -> dict[str, Any]:
     if not isinstance(node, dict):
-        return {**selector(node, path), "first": None, "name": None}
+        return {**question_selector(node, path), "first": None, "name": None}
     own = dict(node)
     fields = Fields({key: own.pop(key) for key in ("first", "name") if key in own}, path)
     if not may_be_named and "name" in node:
         own["name"] = node["name"]
         fields.take_null("name")
     return {
-        **selector(own, path),
+        **question_selector(own, path),
         "first": fields.take("first", choice(("event", "matching"))),
         "name": fields.take("name", name_of),
     }
