@@ -11,8 +11,7 @@ from cdpstore.query import changes, did, trait
 from cdpstore.store import Store
 from cdpstore.testing import strategies
 from tests.oracle.scale import examples
-from tests.oracle.test_ways_of_answering import row_by_row
-from tests.oracle.twins import CARE, Twins
+from tests.oracle.twins import CARE, Twins, row_by_row
 
 T = 1_704_067_200_000
 DAY = 86_400_000

@@ -164,8 +164,7 @@ def test_an_export_is_of_the_profiles_whose_own_day_it_is() -> None:
 def test_an_export_in_the_profiles_own_zone_is_that_of_the_model(
     history: Any, kept: Any, predicate: Any, sides: Any
 ) -> None:
-    twins = Twins.of(history, ["nothing"] * len(history))
-    try:
+    with Twins.of(history, ["nothing"] * len(history)) as twins:
         traits = [
             {"type": "traits", "ids": {"user_id": user}, "set": {"tz": named}, "time_ms": strategies.START_MS}
             for user, named in zip(strategies.USERS, kept, strict=False)
@@ -175,8 +174,6 @@ def test_an_export_in_the_profiles_own_zone_is_that_of_the_model(
         spec = {"export": "profiles", "where": where, "columns": []}
         expected = [row[0] for row in twins.model.export(spec, now_ms=twins.now_ms).rows()]
         assert _exported(twins.real.profiles(where=where, columns=[], now_ms=twins.now_ms)) == expected
-    finally:
-        twins.close()
 
 
 def test_an_export_asks_for_all_zones_at_once() -> None:

@@ -85,6 +85,7 @@ _TRENDS: Final = [
     *(_trend(event={"event": "A", "where": [], "first": first}) for first in ("event", "matching")),
     _trend(events=["A", {"event": None, "where": [], "name": "all", "first": "event"}, None]),
     _trend(measures=["total", "unique"], order=1, fill=False, cumulative=False),
+    _trend(measures=[{"median": "q"}, {"p90": "q"}]),
     _trend(measures=[{name: "p"} for name in ("sum", "mean", "min", "max", "median", "distinct", "p90", "p00.5")]),
     *(_trend(measures=[{"per_profile": name}]) for name in _STATISTICS),
     _trend(interval=None),
@@ -123,6 +124,7 @@ _FUNNELS: Final = [
         _funnel(exclude=["X", {"event": ["Y"], "where": [], "between": [1, 2]}], exclude_mode=mode)
         for mode in ("drop", "remove", "any_clean_path")
     ),
+    _funnel(steps=["A", "B", "C"], exclude=[{"event": "Y", "between": [2, 3]}]),
     *(
         _funnel(steps=["A", {"event": "B", "optional": True}, "C"], same_time={"grace": 1}, exclude=["X"], **mode)
         for mode in ({}, {"exclude_mode": "remove"}, {"exclude_mode": "any_clean_path"})
@@ -158,6 +160,7 @@ _OTHERS: Final = [
     {**_who(list="vip"), "now_ms": 0, "as_of_ms": 0},
     {"kind": "profile", "ids": {"user_id": "u", "anonymous_id": 7}, "events": {}},
     {"kind": "profile", "profile": 2**63 - 1, "events": {"limit": 3, "names": ["A"], "newest_first": True}},
+    {"kind": "profile", "profile": 1, "events": {"limit": 0, "names": ["A", "B"], "newest_first": False}},
     {"kind": "profile", "profile": 0, "now_ms": 0, "as_of_ms": 0, "zone": "UTC", "week_start": "friday"},
 ]
 _WINDOWS: Final[list[dict[str, Any]]] = [
@@ -231,6 +234,8 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     {"did": "A", "count": _test("gt", {"own": {"did": "B", "measure": "count"}}), "first_ever": "event"},
     {"did": "A", "window": {"this": "day", "zone": {"trait": "tz"}}},
     {"did": "A", "at": {"hours": [[9, 12]], "zone": {"trait": "tz", "else": "UTC"}}},
+    {"did": "A", "at": {"hours": [[9, 12]], "zone": {"trait": "home", "else": "Asia/Kolkata"}}},
+    {"did": "A", "at": {"hours": [[9, 12]], "zone": {**_TABLE, "table": "2026a"}}},
     {
         "did": "A",
         "at": _LOCAL,
@@ -261,6 +266,7 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     {"stopped": "A", "where": [], "for": "7d", "before": "30d"},
     {"restarted": None, "where": [], "last": "7d", "gap": "30d"},
     {"regularly": ["A"], "where": [], "every": "7d", "times": 60},
+    {"restarted": "A", "last": "1d", "gap": "30d"},
     {"sequence": ["A", None]},
     {
         "sequence": ["A", "B", "C"],
@@ -332,7 +338,7 @@ _OVERLAPS: Final = [
         "now_ms": 0,
         "as_of_ms": 0,
     },
-    {"kind": "overlap", "segment": {"list": "a"}, "from_ms": 0, "to_ms": 1, "where": {"list": "x"}, "limit": 3},
+    {"kind": "overlap", "segment": {"list": "a"}, "from_ms": -9, "to_ms": 2, "where": {"list": "x"}, "limit": 3},
     *({"kind": "overlap", "segment": {"list": "a"}, "from_ms": 0, "to_ms": 1, "joins": how} for how in ("now", "then")),
     {
         **{"kind": "overlap", "segment": {"list": "a"}, "from_ms": 0, "to_ms": 1, "now_ms": 1, "as_of_ms": 1},
@@ -343,7 +349,7 @@ _OVERLAPS: Final = [
 _WHEN: Final = {"zone": "UTC", "week_start": "sunday", "now_ms": 1, "as_of_ms": 1}
 _EXPLAINS: Final = [
     {"kind": "explain", "ids": {"user_id": "u"}, "predicate": {"list": "a"}, "events": {"limit": 3}, **_WHEN},
-    {"kind": "explain", "profile": 0, "predicate": {"and": [{"list": "a"}]}},
+    {"kind": "explain", "profile": 0, "predicate": {"and": [{"list": "a"}]}, "events": {"limit": 0}},
 ]
 _BY: Final = {"breakdown": [{"property": "p"}, {"trait": "t"}]}
 _CELLS: Final = [
@@ -351,6 +357,8 @@ _CELLS: Final = [
     _who(cell=_funnel(interval="day"), at={"reached": 2, "start_ms": 0}),
     _who(cell=_funnel(**_BY), at={"lost": 2, "group": ["x", None]}),
     _who(cell=_retention(), at={"cohort_ms": 0, "period": 1}),
+    _who(cell=_retention(), at={"cohort_ms": 86_400_000, "period": 0}),
+    _who(cell=_trend(interval="hour"), at={"start_ms": 3_600_000}),
     _who(cell=_retention(), at={"cohort_ms": 0, "returned": False}),
     _who(cell=_trend(events=["A", "B"], interval="day"), at={"start_ms": 0, "series": "B"}),
     _who(cell=_trend(**_BY), at={"group": [1.5, True]}),
