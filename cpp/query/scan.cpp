@@ -81,7 +81,8 @@ bool ChunkView::crosses(const TimeRange& range) const noexcept {
 }
 
 bool ChunkView::outside(const TimeRange& range) const noexcept {
-  return start_ms() + chunk_->time_max < range.start_ms || start_ms() + chunk_->time_min >= range.end_ms;
+  const std::int64_t first_ms = start_ms() + chunk_->time_min, last_ms = start_ms() + chunk_->time_max;
+  return range.empty() || last_ms < range.start_ms || first_ms >= range.end_ms;
 }
 
 namespace {

@@ -30,6 +30,8 @@ struct TimeRange {
   std::int64_t start_ms = INT64_MIN;
   std::int64_t end_ms = INT64_MAX;
   [[nodiscard]] bool contains(std::int64_t time_ms) const noexcept { return time_ms >= start_ms && time_ms < end_ms; }
+  // Nothing lies in it: also a range that begins behind now, where it is cut.
+  [[nodiscard]] bool empty() const noexcept { return start_ms >= end_ms; }
 };
 
 // The part of a range that lies in a partition, in milliseconds from the partition's start, half-open; empty when
