@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "query/budget.hpp"
 #include "query/kinds/event_names.hpp"
 #include "query/kinds/late_rows.hpp"
 #include "simd/primitives.hpp"
@@ -93,6 +94,7 @@ void count_matches(const PlainSequence& sequence, const Task& task, const TimeRa
   Chains chains(sequence, task.size(), scratch, matches);
   LateRows late(task, scratch);
   for (std::size_t i = 0; i < task.chunks.size(); ++i) {
+    if (task.budget != nullptr) task.budget->check();
     ChunkView chunk(*task.chunks[i], task, scratch);
     late.begin_chunk(i);
     if (chunk.outside(range)) continue;
