@@ -206,6 +206,7 @@ std::int64_t Calendar::start_after(std::int64_t start_ms, std::int64_t steps) co
     return plain;
   }
   for (; steps > 0; --steps) start_ms = next_start(start_ms);
+  for (; steps < 0; ++steps) start_ms = bucket_start(start_ms - 1);
   return start_ms;
 }
 

@@ -1,7 +1,8 @@
 // Ranges and windows of a spec.
 //
 //   range   {"start_ms"?, "end_ms"?} | {"last"?: duration, "until"?: duration} | {"last": days, "calendar": true, calendar}
-//           | {"this": unit, calendar}         calendar = "zone"?: zone, "week_start"?: day
+//           | {"this": unit, "count"?: n, calendar} | {"previous": unit, "count"?: n, calendar}
+//   calendar = "zone"?: zone, "week_start"?: day
 //   window  range | {"since": {"trait": key}, "within"?: duration}
 #include <algorithm>
 
@@ -36,6 +37,17 @@ RangeSpec parse_last(Fields& fields, const Node* last, const Node* until, const 
   return out;
 }
 
+// So many units: up to now, or those before the present one.
+RangeSpec parse_units(Fields& fields, std::string_view field, const Node& unit, const CalendarSpec& calendar) {
+  RangeSpec out;
+  out.is_past = field == "previous";
+  out.unit = parse_unit(unit, fields.path(field));
+  if (const Node* count = fields.take("count"))
+    out.count = read_int(*count, fields.path("count"), 1, limits::kCalendarUnitsMax);
+  parse_calendar(fields, calendar, out);
+  return out;
+}
+
 RangeSpec parse_since(Fields& fields) {
   RangeSpec out;
   out.type = RangeSpec::Type::kSince;
@@ -51,17 +63,16 @@ RangeSpec parse_fields(Fields& fields, const CalendarSpec& calendar) {
   const Node* last = fields.take("last");
   const Node* until = fields.take("until");
   if (last != nullptr || until != nullptr) return parse_last(fields, last, until, calendar);
-  RangeSpec out;
-  if (const Node* unit = fields.take("this")) {
-    out.unit = parse_unit(*unit, fields.path("this"));
-    parse_calendar(fields, calendar, out);
-    return out;
+  for (const std::string_view field : {"this", "previous"}) {
+    if (const Node* unit = fields.take(field)) return parse_units(fields, field, *unit, calendar);
   }
+  RangeSpec out;
   const Node* start = fields.take("start_ms");
   const Node* end = fields.take("end_ms");
   if (start == nullptr && end == nullptr) {
     fields.done();
-    fail_invalid(fields.path(), "expected {\"last\": duration}, {\"this\": unit}, or start_ms and end_ms");
+    fail_invalid(fields.path(),
+                 "expected {\"last\": duration}, {\"this\": unit}, {\"previous\": unit}, or start_ms and end_ms");
   }
   out.type = RangeSpec::Type::kAbsolute;
   if (start != nullptr) out.start_ms = parse_time(*start, fields.path("start_ms"));
@@ -73,8 +84,12 @@ RangeSpec parse_fields(Fields& fields, const CalendarSpec& calendar) {
 }  // namespace
 
 std::int64_t parse_time(const Node& node, const Path& path) {
-  if (node.type == Node::Type::kDatetime) return node.integer;
-  return read_int(node, path, -limits::kQueryDurationMs * 20, limits::kQueryDurationMs * 20);
+  const bool is_map = node.type == Node::Type::kMap && node.fields.size() == 1 && node.fields[0].first == "$time";
+  const Node& time = is_map ? node.fields[0].second : node;
+  const std::int64_t most = limits::kQueryDurationMs * 20;
+  if (time.type != Node::Type::kDatetime) return read_int(time, path, -most, most);
+  if (time.integer < -most || time.integer > most) fail_invalid(path, "expected a time within 20 centuries of 1970");
+  return time.integer;
 }
 
 ZonePtr take_zone(Fields& fields, const CalendarSpec& otherwise) {
@@ -100,10 +115,15 @@ TimeRange resolve_range(const RangeSpec& range, std::int64_t now_ms) noexcept {
   const std::int64_t visible_end = now_ms + 1;
   switch (range.type) {
     case RangeSpec::Type::kAll: return {INT64_MIN, visible_end};
-    case RangeSpec::Type::kLast: return {visible_end - range.last_ms, visible_end - range.until_ms};
+    case RangeSpec::Type::kLast: {
+      const bool is_open = range.last_ms >= limits::kAlwaysMs;
+      return {is_open ? INT64_MIN : visible_end - range.last_ms, visible_end - range.until_ms};
+    }
     case RangeSpec::Type::kCalendar: {
       const Calendar calendar(*range.calendar.zone, range.unit, range.calendar.week_start);
-      return {calendar.start_after(calendar.bucket_start(now_ms), 1 - range.count), visible_end};
+      const std::int64_t present_ms = calendar.bucket_start(now_ms);
+      const std::int64_t units = range.is_past ? range.count : range.count - 1;
+      return {calendar.start_after(present_ms, -units), range.is_past ? present_ms : visible_end};
     }
     case RangeSpec::Type::kSince: break;
     case RangeSpec::Type::kAbsolute: return {range.start_ms, std::min(range.end_ms, visible_end)};

@@ -15,6 +15,7 @@
 #include "query/clauses/quantile_clause.hpp"
 #include "query/clauses/row_clauses.hpp"
 #include "query/clauses/zoned_clause.hpp"
+#include "query/condition.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/profile.hpp"
 #include "query/place.hpp"
@@ -65,6 +66,17 @@ std::span<const std::string_view> all_ops() {
 
 }  // namespace
 
+namespace {
+// Of two numbers, or two datetimes; texts may be meant without case.
+bool is_above(const Literal& left, const Literal& right) noexcept {
+  if (left.type == ValueType::kString) return false;
+  const Value a = left.value(), b = right.value();
+  if (left.type == ValueType::kFloat)
+    return right.type == ValueType::kFloat ? a.as_float() > b.as_float() : compare_exact(b.as_int(), a.as_float()) < 0;
+  return right.type == ValueType::kFloat ? compare_exact(a.as_int(), b.as_float()) > 0 : a.as_int() > b.as_int();
+}
+}  // namespace
+
 std::vector<Literal> parse_constants(Op op, const Node* value, const Path& path) {
   if (op == Op::kExists || op == Op::kNotExists) {
     if (value != nullptr) fail_invalid(path, "exists and not_exists take no value");
@@ -86,6 +98,7 @@ std::vector<Literal> parse_constants(Op op, const Node* value, const Path& path)
   }
   const auto class_of = [](const Literal& l) { return l.type == ValueType::kInt ? ValueType::kFloat : l.type; };
   if (op == Op::kBetween && class_of(out[0]) != class_of(out[1])) fail_invalid(path, "expected two values of one type");
+  if (op == Op::kBetween && is_above(out[0], out[1])) fail_invalid(path, "expected the smaller value first");
   return out;
 }
 

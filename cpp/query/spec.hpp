@@ -27,6 +27,7 @@ inline constexpr std::size_t kQueryPredicateDepth = 32;
 inline constexpr std::size_t kQueryBreakdowns = 8;
 inline constexpr std::int64_t kQueryDurationMs = 100LL * 366 * 86'400'000;  // a century
 inline constexpr std::int64_t kQueryRows = 1'000'000'000;                   // of `limit`
+inline constexpr std::int64_t kCalendarUnitsMax = 1'000;                   // of a range
 inline constexpr std::int64_t kAlwaysMs = 40 * kQueryDurationMs;  // behind any instant; no sum with a time overflows
 }  // namespace limits
 
@@ -118,8 +119,9 @@ struct RangeSpec {
   std::int64_t until_ms = 0;
   std::int64_t start_ms = INT64_MIN;  // half-open; an end left out is open
   std::int64_t end_ms = INT64_MAX;
-  Unit unit;  // kCalendar: so many of them, the present one included
+  Unit unit;  // kCalendar: so many of them, up to now
   std::int64_t count = 1;
+  bool is_past = false;  // up to the start of the present one
   CalendarSpec calendar;
   std::string since;  // kSince: of a profile's trait, [its datetime, + within). Of windows only
   std::int64_t within_ms = INT64_MAX;

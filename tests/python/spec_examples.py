@@ -69,6 +69,10 @@ _RANGES: Final[list[dict[str, Any]]] = [
     {"last": "1w", "calendar": True},
     {"last": 86_400_000, "calendar": True},
     *({"this": unit} for unit in ("hour", "day", "week", "month", "quarter", "year", {"days": 3})),
+    {"this": "month", "count": 3},
+    {"start_ms": {"$time": 0}, "end_ms": {"$time": 86_400_000}},
+    {"previous": "week"},
+    {"previous": "year", "count": 1_000},
 ]
 _STATISTICS: Final = ("mean", "min", "max", "median", "p90", "p99.9", "p0.001", "p05")
 
@@ -112,6 +116,7 @@ _TRENDS: Final = [
     _trend(breakdown=[{"segments": ["paying", {"where": {"did": "A"}}], "name": "of"}]),
     *(_trend(range={"last": "7d"}, previous=each) for each in ("period", "week", "year", {"days": 364})),
     _trend(range={"start_ms": 0}, interval="day", previous="month"),
+    _trend(range={"previous": "month"}, previous="period"),
 ]
 _FUNNELS: Final = [
     _funnel(steps=["A", {"event": "B", "where": [], "optional": True}, None], window=None),
@@ -119,6 +124,7 @@ _FUNNELS: Final = [
     *(_funnel(order=order, window=1) for order in ("in_order", "strict_steps", "strict_all", "any_order")),
     *(_funnel(attempt=attempt) for attempt in ("longest", "first_entry")),
     *(_funnel(count=count) for count in ("profiles", "totals", "all_entries")),
+    *(_funnel(count="profiles_by_interval", interval="day", attempt=each) for each in ("longest", "first_entry")),
     *(_funnel(same_time=same_time) for same_time in ("counts", "later", {"grace": "2s"})),
     *(
         _funnel(exclude=["X", {"event": ["Y"], "where": [], "between": [1, 2]}], exclude_mode=mode)
@@ -166,6 +172,8 @@ _OTHERS: Final = [
 _WINDOWS: Final[list[dict[str, Any]]] = [
     *({"this": unit, "zone": _TABLE, "week_start": "sunday"} for unit in ("week",)),
     {"last": "3d", "calendar": True, "zone": "Asia/Tokyo", "week_start": "monday"},
+    {"this": "month", "count": 2},
+    {"previous": "month", "count": 2, "zone": "Asia/Tokyo", "week_start": "monday"},
     {"last": "30d", "until": "7d"},
     {"last": "30d", "until": "7d", "calendar": False},
     {"until": 5},
@@ -462,6 +470,11 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_trend(range={"last": "7d", "calendar": 1}), "$.range.calendar"),
     (_trend(range={"last": 5, "calendar": True}), "$.range.last"),
     (_trend(range={"this": "fortnight"}), "$.range.this"),
+    (_trend(range={"previous": "month", "count": 0}), "$.range.count"),
+    (_trend(range={"this": "month", "previous": "month"}), "$.range"),
+    (_trend(range={"last": "7d", "count": 2}), "$.range"),
+    (_trend(range={"start_ms": "2026-03-01"}), "$.range.start_ms"),
+    (_trend(range={"start_ms": {"$time": 10**18}}), "$.range.start_ms['$time']"),
     *(
         (_trend(range={"last": each}), "$.range.last")
         for each in (
@@ -509,6 +522,7 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_funnel(attempt="last"), "$.attempt"),
     (_funnel(count="events"), "$.count"),
     (_funnel(count="totals", attempt="first_entry"), "$.count"),
+    (_funnel(count="profiles_by_interval"), "$"),
     (_funnel(same_time={"grace": 0}), "$.same_time.grace"),
     (_funnel(same_time={"grace": 1}, order="strict_all"), "$.order"),
     (_funnel(same_time="later", order="any_order"), "$.same_time"),

@@ -48,6 +48,7 @@ BEYOND = (
     "attribution.step: expected an integer from 1",
     "the first and the last step are never optional",
     "a regular expression",
+    "expected the smaller value first",
     "expected a date like",
     "a bucket not before from",
     "expected a shorter duration than that of last",

@@ -31,27 +31,30 @@ Found find_rows(const DidClause& clause, std::span<const Row> rows, std::int64_t
   const std::int64_t end_ms = clause.window.type == RangeSpec::Type::kAbsolute ? clause.window.end_ms : kNever;
   const std::int64_t until_ms = clause.window.until_ms;
   const bool is_timed = clause.selector.is_timed();
+  const std::int64_t turns_ms = range_turns_ms(clause.window, now_ms);
   Found found;
   for (const Row& row : rows) {
     const bool inside = range.contains(row.time_ms);
-    const bool enters = row.time_ms + until_ms > now_ms && row.time_ms >= range.start_ms && row.time_ms < end_ms;
+    const bool waits = clause.window.is_past && row.time_ms >= range.end_ms && row.time_ms <= now_ms;
+    const std::int64_t enters_ms = waits ? turns_ms : row.time_ms + until_ms;
+    const bool enters = enters_ms > now_ms && row.time_ms >= range.start_ms && row.time_ms < end_ms;
     if (!inside && !enters) continue;
     if (is_timed && clause.selector.selects(row.name)) {
       if (enters) {
-        found.next_ms = row.time_ms + until_ms;  // whether it passes will be seen then
+        found.next_ms = enters_ms;  // whether it passes will be seen then
         break;
       }
       found.timed_ms = std::min(found.timed_ms, clause.selector.valid_until(row, now_ms));
     }
     if (!clause.selector.matches(row, now_ms)) continue;
     if (enters) {
-      found.next_ms = row.time_ms + until_ms;  // rows ascend: the first one counts
+      found.next_ms = enters_ms;  // rows ascend: the first one counts
       break;
     }
     found.times.push_back(row.time_ms);
     found.rows.push_back(&row);
   }
-  if (!found.rows.empty()) found.turns_ms = range_turns_ms(clause.window, now_ms);
+  if (!found.rows.empty()) found.turns_ms = turns_ms;
   return found;
 }
 

@@ -25,6 +25,7 @@ BoundWindow::Now BoundWindow::at(const Version& version, Origin home, std::int64
       break;
     case RangeSpec::Type::kCalendar:
       out.start_ms_ = resolve_range(spec_, now_ms).start_ms;
+      if (spec_.is_past) out.end_ms_ = resolve_range(spec_, now_ms).end_ms;
       out.turns_ms_ = range_turns_ms(spec_, now_ms);
       break;
     case RangeSpec::Type::kSince: {

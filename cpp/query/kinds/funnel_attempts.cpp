@@ -25,6 +25,18 @@ struct Worth {
   friend auto operator<=>(const Worth&, const Worth&) = default;
 };
 
+Worth with_step(const FunnelRules& rules, Worth worth, std::uint32_t step) noexcept {
+  (((rules.optional >> step) & 1) != 0 ? worth.optional : worth.required) += 1;
+  worth.lower_first |= 1u << (31 - step);
+  return worth;
+}
+Worth worth_of(const FunnelRules& rules, std::uint32_t taken) noexcept {
+  Worth out;
+  for (std::uint32_t left = taken; left != 0; left &= left - 1)
+    out = with_step(rules, out, static_cast<std::uint32_t>(std::countr_zero(left)));
+  return out;
+}
+
 class Walk {
  public:
   Walk(const FunnelRules& rules, std::span<const MatchedRow> rows, const Budget* budget)
@@ -59,7 +71,8 @@ class Walk {
     switch (rules_.count) {
       case FunnelRules::Count::kProfiles: return one();
       case FunnelRules::Count::kTotals: return in_turn();
-      case FunnelRules::Count::kAllEntries: break;
+      case FunnelRules::Count::kAllEntries:
+      case FunnelRules::Count::kProfilesByInterval: break;
     }
     std::vector<FunnelAttempt> out;
     for (std::size_t at = 0; at < rows_.size(); ++at) {
@@ -180,16 +193,9 @@ class Walk {
     return out;
   }
 
-  [[nodiscard]] Worth worth_of(std::uint32_t taken) const noexcept {
-    Worth out;
-    for (std::uint32_t left = taken; left != 0; left &= left - 1)
-      out = with_step(out, static_cast<std::uint32_t>(std::countr_zero(left)));
-    return out;
-  }
+  [[nodiscard]] Worth worth_of(std::uint32_t taken) const noexcept { return cdp::worth_of(rules_, taken); }
   [[nodiscard]] Worth with_step(Worth worth, std::uint32_t step) const noexcept {
-    (((rules_.optional >> step) & 1) != 0 ? worth.optional : worth.required) += 1;
-    worth.lower_first |= 1u << (31 - step);
-    return worth;
+    return cdp::with_step(rules_, worth, step);
   }
 
   [[nodiscard]] FunnelAttempt attempt_from(std::size_t entry) {
@@ -541,6 +547,10 @@ class Walk {
 std::vector<FunnelAttempt> attempts_of(const FunnelRules& rules, std::span<const MatchedRow> rows,
                                        const Budget* budget) {
   return Walk(rules, rows, budget).run();
+}
+
+bool is_worth_more(const FunnelRules& rules, std::uint32_t taken, std::uint32_t others) noexcept {
+  return worth_of(rules, others) < worth_of(rules, taken);
 }
 
 }  // namespace cdp

@@ -40,7 +40,7 @@ struct FunnelExclusion {
 struct FunnelRules {
   enum class Order : std::uint8_t { kInOrder, kStrictSteps, kStrictAll, kAnyOrder };
   enum class Attempt : std::uint8_t { kLongest, kFirstEntry };
-  enum class Count : std::uint8_t { kProfiles, kTotals, kAllEntries };
+  enum class Count : std::uint8_t { kProfiles, kTotals, kAllEntries, kProfilesByInterval };
   enum class ExclusionMode : std::uint8_t { kDrop, kRemove, kAnyCleanPath };
 
   std::uint32_t steps = 0;
@@ -69,9 +69,14 @@ struct FunnelAttempt {
   [[nodiscard]] bool has(std::uint32_t step) const noexcept { return ((taken >> step) & 1) != 0; }
 };
 
-// The attempts of a profile that count, in order of their entries. Rows in event order, selectors as above.
+// The attempts of a profile that count, in order of their entries: by interval every entry's, for the caller knows the
+// buckets and keeps the one of each. Rows in event order, selectors as above.
 // Throws Timeout when the budget ends, LimitExceeded when ties under a grace have too many orders.
 [[nodiscard]] std::vector<FunnelAttempt> attempts_of(const FunnelRules& rules, std::span<const MatchedRow> rows,
                                                      const Budget* budget);
+
+// Whether an attempt with the steps `taken` is worth more than one with others: more required steps, then optional ones, then
+// earlier ones.
+[[nodiscard]] bool is_worth_more(const FunnelRules& rules, std::uint32_t taken, std::uint32_t others) noexcept;
 
 }  // namespace cdp

@@ -250,8 +250,22 @@ class AttemptsFunnelKind final : public Kind {
 
   void add_unit(const QueryContext& context, Origin home, std::span<const MatchedRow> rows, const MemberValues& members,
                 AttemptsPartial& partial) const {
-    for (const FunnelAttempt& attempt : attempts_of(rules_, rows, context.budget))
-      add_attempt(*context.version, home, rows, attempt, members, partial);
+    std::vector<FunnelAttempt> attempts = attempts_of(rules_, rows, context.budget);
+    if (rules_.count == FunnelRules::Count::kProfilesByInterval) attempts = one_a_bucket(attempts, rows);
+    for (const FunnelAttempt& attempt : attempts) add_attempt(*context.version, home, rows, attempt, members, partial);
+  }
+  // Of each bucket of entries the first attempt, or the first of those worth most.
+  [[nodiscard]] std::vector<FunnelAttempt> one_a_bucket(std::span<const FunnelAttempt> attempts,
+                                                        std::span<const MatchedRow> rows) const {
+    std::map<std::int64_t, FunnelAttempt> best;
+    for (const FunnelAttempt& attempt : attempts) {
+      const auto [kept, is_new] = best.try_emplace(buckets_->bucket_start(rows[attempt.row[0]].time_ms), attempt);
+      if (is_new || rules_.attempt == FunnelRules::Attempt::kFirstEntry) continue;
+      if (is_worth_more(rules_, attempt.taken, kept->second.taken)) kept->second = attempt;
+    }
+    std::vector<FunnelAttempt> out;
+    for (const auto& [start_ms, attempt] : best) out.push_back(attempt);
+    return out;
   }
 
   // Rows by the values they hold.

@@ -213,7 +213,10 @@ void check_together(const FunnelSpec& spec, const Fields& fields) {
     fail_invalid(fields.path("event_fills"), "an event that fills several steps does so at one time");
   if (rules.strictly_later && rules.order == Order::kAnyOrder)
     fail_invalid(fields.path("same_time"), "steps in any order need not be later");
-  if (rules.attempt == FunnelRules::Attempt::kFirstEntry && rules.count != FunnelRules::Count::kProfiles)
+  const bool by_interval = rules.count == FunnelRules::Count::kProfilesByInterval;
+  if (by_interval && !spec.interval) fail_invalid(fields.path("count"), "profiles by interval need an interval");
+  if (rules.attempt == FunnelRules::Attempt::kFirstEntry && rules.count != FunnelRules::Count::kProfiles &&
+      !by_interval)
     fail_invalid(fields.path("attempt"),
                  "first_entry picks one attempt of a profile, totals and all_entries count all");
 }
@@ -231,7 +234,7 @@ bool FunnelSpec::is_plain() const noexcept {
 void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& out) {
   constexpr std::array<std::string_view, 4> kOrders = {"in_order", "strict_steps", "strict_all", "any_order"};
   constexpr std::array<std::string_view, 2> kAttempts = {"longest", "first_entry"};
-  constexpr std::array<std::string_view, 3> kCounts = {"profiles", "totals", "all_entries"};
+  constexpr std::array<std::string_view, 4> kCounts = {"profiles", "totals", "all_entries", "profiles_by_interval"};
   parse_steps(fields, common.calendar, out);
   parse_window(fields, out);
   out.rules.order = static_cast<Order>(fields.choice("order", kOrders, 0));

@@ -94,4 +94,12 @@ TimeRange previous_range(const PreviousSpec& previous, const RangeSpec& asked, c
   return earlier(whole, {Unit::Type::kDay}, local_day(own, end_ms - 1) - first + 1, own);
 }
 
+bool pairs_dates(const PreviousSpec& previous, const Unit& interval) noexcept {
+  return previous.unit && months_of(*previous.unit) != 0 && interval.type == Unit::Type::kDay;
+}
+
+std::int64_t previous_date(const PreviousSpec& previous, std::int64_t time_ms, const Zone& zone) noexcept {
+  return earlier(time_ms, *previous.unit, 1, zone);
+}
+
 }  // namespace cdp

@@ -26,4 +26,9 @@ struct PreviousSpec {
 [[nodiscard]] TimeRange previous_range(const PreviousSpec& previous, const RangeSpec& asked, const TimeRange& range,
                                        const Zone& zone) noexcept;
 
+// Whether days are compared with those of the same date: months, quarters and years earlier, where not every date exists.
+[[nodiscard]] bool pairs_dates(const PreviousSpec& previous, const Unit& interval) noexcept;
+// The same time of day on the same date, or on the last of that month. REQUIRES: previous.unit.
+[[nodiscard]] std::int64_t previous_date(const PreviousSpec& previous, std::int64_t time_ms, const Zone& zone) noexcept;
+
 }  // namespace cdp

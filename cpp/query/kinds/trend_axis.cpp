@@ -35,4 +35,23 @@ TrendAxis::TrendAxis(const Binding& binding, const TimeRange& range, const std::
   while (first_line_ < buckets_->size() && buckets_->start_ms(first_line_) < line_ms) ++first_line_;
 }
 
+std::vector<std::uint32_t> compared_lines(const TrendAxis& axis, const TrendAxis& before, const PreviousSpec& previous,
+                                          const std::optional<Unit>& interval, const Binding& binding) {
+  if (!interval) return {0};
+  std::vector<std::uint32_t> out(axis.line_count(), kNoLine);
+  std::uint32_t next = 0;  // the first line of `before` that is not taken
+  for (std::uint32_t line = 0; line < out.size(); ++line) {
+    std::uint32_t at = line;
+    if (pairs_dates(previous, *interval)) {
+      const std::int64_t from_ms = std::max(axis.start_ms(axis.first_line() + line), binding.range.start_ms);
+      const auto bucket = before.bucket_of(previous_date(previous, from_ms, binding.zone));
+      at = bucket && *bucket >= before.first_line() ? *bucket - before.first_line() : kNoLine;
+    }
+    if (at >= before.line_count() || at < next) continue;
+    out[line] = at;
+    next = at + 1;
+  }
+  return out;
+}
+
 }  // namespace cdp

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "query/calendar.hpp"
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/previous_range.hpp"
 
 namespace cdp {
 
@@ -40,5 +42,12 @@ class TrendAxis {
   std::optional<std::int64_t> single_ms_;  // without unit
   std::uint32_t first_line_ = 0;
 };
+
+// Which line of `before` each line of an axis is compared with, from the first line; kNoLine: none. One after the other, or by
+// dates, each with one line only.
+inline constexpr std::uint32_t kNoLine = UINT32_MAX;
+[[nodiscard]] std::vector<std::uint32_t> compared_lines(const TrendAxis& axis, const TrendAxis& before,
+                                                        const PreviousSpec& previous,
+                                                        const std::optional<Unit>& interval, const Binding& binding);
 
 }  // namespace cdp

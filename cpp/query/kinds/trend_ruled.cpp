@@ -12,7 +12,7 @@
 //                of the range, up to now, in whose buckets there are rows.
 //   moving_mean n  in place of each number its mean over the bucket and the n - 1 before, each measured by itself: also of rows
 //                before the range; what has no number (a mean of no values) takes no part.
-//   previous     the same of the range before (previous_range.hpp), line by line: the first with the first, and so on.
+//   previous     the same of the range before (previous_range.hpp), line by line (trend_axis.hpp).
 //   fill         every bucket of the range has a line (without a start: from the first line of any series on).
 //   formula      in place of the measures, columns of arithmetic over the series' cells (trend_formula.hpp).
 //
@@ -23,7 +23,6 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "query/budget.hpp"
 #include "query/exact_sum.hpp"
@@ -99,6 +98,10 @@ class RuledTrendKind final : public Kind {
     if (spec_.previous) {
       before_ = previous_range(*spec_.previous, binding.common.range, binding.range, binding.zone);
       add_axes(binding, *before_);
+      for (std::size_t i = 0; i < asked_axes(); ++i) {
+        const auto interval = spec_.intervals.empty() ? std::nullopt : std::optional(spec_.intervals[i]);
+        compared_.push_back(compared_lines(axes_[i], axes_[asked_axes() + i], *spec_.previous, interval, binding));
+      }
     }
     if (limit_ || !breakdown_.empty()) {  // what groups are ranked by: all of the range
       whole_ = axes_.size();
@@ -667,19 +670,15 @@ class RuledTrendKind final : public Kind {
     const auto other = at.axis + static_cast<std::uint32_t>(asked_axes());
     const TrendAxis &axis = axes_[at.axis], &before = axes_[other];
     LineMap compared = lines_of(total, cells, at.series, other, at.group);
-    std::set<std::uint32_t> places;  // counted from the first line
-    for (const auto& [bucket, numbers] : own) places.insert(bucket - axis.first_line());
-    for (const auto& [bucket, numbers] : compared) {
-      const std::uint32_t place = bucket - before.first_line();
-      if (place < axis.line_count()) places.insert(place);
-    }
-    for (const std::uint32_t place : places) {
+    const std::vector<std::uint32_t>& beside = compared_[at.axis];
+    for (std::uint32_t place = 0; place < beside.size(); ++place) {
       const auto found = own.find(place + axis.first_line());
+      const bool exists = beside[place] != kNoLine;
+      const auto there = exists ? compared.find(beside[place] + before.first_line()) : compared.end();
+      if (found == own.end() && there == compared.end()) continue;
       add(place + axis.first_line(), found == own.end() ? none : found->second);
-      const bool exists = is_single || place < before.line_count();
-      const auto there = compared.find(place + before.first_line());
-      lines.before_ms.push_back(exists && !is_single ? std::optional(before.start_ms(place + before.first_line()))
-                                                     : std::nullopt);
+      lines.before_ms.push_back(
+          exists && !is_single ? std::optional(before.start_ms(beside[place] + before.first_line())) : std::nullopt);
       for (std::size_t i = 0; i < none.size(); ++i) {
         lines.numbers[none.size() + i].push_back(!exists                   ? Number{}
                                                  : there == compared.end() ? none[i]
@@ -743,9 +742,10 @@ class RuledTrendKind final : public Kind {
   RowMatcher matcher_;
   std::map<std::ptrdiff_t, std::size_t> named_bit_;  // of a series: the selector of its names alone
   bool looks_back_ = false;
-  std::vector<TrendAxis> axes_;       // as asked; the same of the range before; the one that ranks
-  std::optional<TimeRange> before_;   // what the range is compared with
-  std::optional<std::size_t> whole_;  // the axis that ranks
+  std::vector<TrendAxis> axes_;                       // as asked; the same of the range before; the one that ranks
+  std::optional<TimeRange> before_;                   // what the range is compared with
+  std::vector<std::vector<std::uint32_t>> compared_;  // compared_lines of each axis that is asked for
+  std::optional<std::size_t> whole_;                  // the axis that ranks
   TimeRange seen_;
   std::vector<AxisPlan> plans_;        // of each axis; none: rows are gathered
   std::vector<BoundSelector> events_;  // of each series, with plans

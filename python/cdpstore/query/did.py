@@ -78,9 +78,21 @@ class Did(Predicate):
         """Counts only events of the last so many local days, today included; in the question's zone, unless told."""
         return self._replace(window=_given(last=f"{count}d", calendar=True, zone=zone))
 
-    def this(self, unit: str, *, zone: ZoneOf | None = None, week_start: str | None = None) -> Self:
-        """Counts only events of this local hour, day, week, month, quarter or year."""
-        return self._replace(window=_given(this=unit, zone=zone, week_start=week_start))
+    def this(
+        self, unit: str, *, count: int | None = None, zone: ZoneOf | None = None, week_start: str | None = None
+    ) -> Self:
+        """Counts only events of this local hour, day, week, month, quarter or year; `count`: of so many up to now."""
+        return self._replace(window=_given(this=unit, count=count, zone=zone, week_start=week_start))
+
+    def previous(
+        self, unit: str, *, count: int | None = None, zone: ZoneOf | None = None, week_start: str | None = None
+    ) -> Self:
+        """Counts only events of the whole local hour, day, .. or year before this one; `count`: of so many.
+
+        >>> did("Charged").previous("month", count=3).spec()["window"]
+        {'previous': 'month', 'count': 3}
+        """
+        return self._replace(window=_given(previous=unit, count=count, zone=zone, week_start=week_start))
 
     def between(self, start_ms: int | None = None, end_ms: int | None = None) -> Self:
         """Counts only events of [start_ms, end_ms)."""

@@ -89,6 +89,10 @@ class Funnel(BrokenDown):
         """Counts attempts, one at a time, instead of profiles."""
         return self._own(count="totals")
 
+    def profiles_by_interval(self) -> Self:
+        """One attempt a profile in every bucket of its entries."""
+        return self._own(count="profiles_by_interval")
+
     def all_entries(self) -> Self:
         """Counts an attempt for every event of the first step."""
         return self._own(count="all_entries")

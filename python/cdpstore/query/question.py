@@ -37,9 +37,13 @@ class Question(ABC):
         """Only events of the last so many local days, today included."""
         return self._with(range={"last": f"{count}d", "calendar": True})
 
-    def this(self, unit: str) -> Self:
-        """Only events of this local day, week, month, quarter or year."""
-        return self._with(range={"this": unit})
+    def this(self, unit: str, *, count: int | None = None) -> Self:
+        """Only events of this local hour, day, week, month, quarter or year; `count`: of so many, this one the last."""
+        return self._with(range={"this": unit} if count is None else {"this": unit, "count": count})
+
+    def previous(self, unit: str, *, count: int | None = None) -> Self:
+        """Only events of the whole local hour, day, .. or year before this one; `count`: of so many."""
+        return self._with(range={"previous": unit} if count is None else {"previous": unit, "count": count})
 
     def calendar(self, *, zone: str | None = None, week_start: str | None = None) -> Self:
         """In which zone days begin, and on which day weeks do."""

@@ -51,8 +51,10 @@ class Calendar:
         if self._unit != "hour":
             first = self._first_day(self.index(time_ms) - steps)
             return utc_of_local(self._zone, first.toordinal() - _EPOCH.toordinal())
-        assert steps == 0
-        return self._hour(time_ms)
+        start_ms = self._hour(time_ms)
+        for _ in range(steps):
+            start_ms = self._hour(start_ms - 1)
+        return start_ms
 
     def next_start(self, start_ms: int) -> int:
         """UTC start of the bucket behind the one that starts here; what a zone skipped is none."""
@@ -121,12 +123,14 @@ class Moment:
 
 
 def absolute(window: dict[str, Any], moment: Moment) -> dict[str, Any]:
-    """A window of the calendar as an absolute one: from the start of its first unit; any other as it is."""
+    """A window of the calendar as an absolute one, up to now or to the present unit; any other as it is."""
     if "unit" not in window:
         return window
     zone, week_start = window.get("zone") or moment.zone, window.get("week_start") or moment.week_start
     calendar = Calendar(window["unit"], zone=zone, week_start=week_start)
-    return {"start_ms": calendar.start_before(moment.now_ms, window["count"] - 1), "end_ms": None}
+    past = bool(window["is_past"])
+    start_ms = calendar.start_before(moment.now_ms, window["count"] - (not past))
+    return {"start_ms": start_ms, "end_ms": calendar.start_before(moment.now_ms, 0) if past else None}
 
 
 def utc_of_local(zone: str, day: int) -> int:

@@ -74,13 +74,15 @@ def _range(fields: Fields) -> dict[str, Any]:
     last, until = fields.take("last", duration), fields.take("until", duration)
     if last is not None or until is not None:
         return _last(fields, last, until)
-    this = fields.take("this", unit)
-    if this is not None:
-        return {"unit": this, "count": 1, **_calendar(fields)}
+    for name in ("this", "previous"):
+        of = fields.take(name, unit)
+        if of is not None:
+            units = {"unit": of, "count": fields.take("count", integer(1, 1_000)) or 1}
+            return {**units, "is_past": name == "previous", **_calendar(fields)}
     start_ms, end_ms = fields.take("start_ms", time), fields.take("end_ms", time)
     if start_ms is None and end_ms is None:
         fields.done()
-        bad(fields.path("")[:-1], "expected last, this, or start_ms and end_ms")
+        bad(fields.path("")[:-1], "expected last, this, previous, or start_ms and end_ms")
     if start_ms is not None and end_ms is not None and start_ms > end_ms:
         bad(fields.path("end_ms"), "expected a time not before start_ms")
     return {"start_ms": start_ms, "end_ms": end_ms}
@@ -95,7 +97,7 @@ def _last(fields: Fields, last: int | None, until: int | None) -> dict[str, Any]
         bad(fields.path("until"), "a window of the calendar ends now")
     if last % 86_400_000 != 0:
         bad(fields.path("last"), "a window of the calendar has whole days")
-    return {"unit": "day", "count": last // 86_400_000, **_calendar(fields)}
+    return {"unit": "day", "count": last // 86_400_000, "is_past": False, **_calendar(fields)}
 
 
 def _calendar(fields: Fields) -> dict[str, Any]:

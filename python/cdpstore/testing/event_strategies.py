@@ -44,7 +44,9 @@ def windows_of(blocks: Blocks) -> Drawn:
 
 
 def _calendar_windows(blocks: Blocks) -> Drawn:
-    units = st.sampled_from(["hour", "day", "week", "month", "quarter", "year"]).map(lambda unit: {"this": unit})
+    names = st.sampled_from(["hour", "day", "week", "month", "quarter", "year"])
+    counts = st.fixed_dictionaries({}, optional={"count": st.integers(1, 13)})
+    units = st.builds(lambda at, unit, count: {at: unit, **count}, st.sampled_from(["this", "previous"]), names, counts)
     days = st.sampled_from(["1d", "30d", "12w"]).map(lambda last: {"last": last, "calendar": True})
     own = {"zone": st.sampled_from(blocks.zones), "week_start": st.sampled_from(WEEKDAYS)}
     return st.builds(_with, units | days, st.fixed_dictionaries({}, optional=own))

@@ -167,9 +167,8 @@ def zone_of(node: Any, path: str) -> str:
 
 def time(node: Any, path: str) -> int:
     """Milliseconds since 1970, or a datetime."""
-    if is_datetime(node):
-        return _datetime_ms(node)
-    return integer(-20 * _CENTURY_MS, 20 * _CENTURY_MS)(node, path)
+    time_ms = _datetime_ms(node) if is_datetime(node) else node
+    return integer(-20 * _CENTURY_MS, 20 * _CENTURY_MS)(time_ms, path)
 
 
 def duration(node: Any, path: str) -> int:
@@ -409,6 +408,10 @@ def constants(op: str, node: Any, path: str) -> Any:
     values = each(lambda item, at: _literal(op, item, at), low, high)(node, path)
     if op == "between" and len({_class_of(value) for value in values}) != 1:
         bad(path, "expected two values of one type")
+    if op == "between" and not isinstance(values[0], str):
+        low_value, high_value = (_datetime_ms(value) if is_datetime(value) else value for value in values)
+        if low_value > high_value:
+            bad(path, "expected the smaller value first")
     return values
 
 

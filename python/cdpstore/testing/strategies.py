@@ -483,7 +483,7 @@ def ruled_funnels() -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "order": st.sampled_from(["in_order", "strict_steps", "strict_all", "any_order"]),
             "attempt": st.sampled_from(["longest", "longest", "first_entry"]),
-            "count": st.sampled_from(["profiles", "totals", "all_entries"]),
+            "count": st.sampled_from(["profiles", "totals", "all_entries", "profiles_by_interval"]),
             "same_time": st.sampled_from(["counts", "later", {"grace": 1}]),
             "exclude": st.lists(excluded, min_size=1, max_size=2),
             "exclude_mode": st.sampled_from(["drop", "remove", "any_clean_path"]),
@@ -675,8 +675,10 @@ def _ranges() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _calendar_windows() -> st.SearchStrategy[dict[str, Any]]:
-    this = st.sampled_from(["day", "week", "month", "quarter", "year"]).map(lambda unit: {"this": unit})
-    return this | st.sampled_from(["1d", "30d", "12w"]).map(lambda days: {"last": days, "calendar": True})
+    names = st.sampled_from(["day", "week", "month", "quarter", "year"])
+    counts = st.fixed_dictionaries({}, optional={"count": st.integers(1, 13)})
+    units = st.builds(lambda at, unit, count: {at: unit, **count}, st.sampled_from(["this", "previous"]), names, counts)
+    return units | st.sampled_from(["1d", "30d", "12w"]).map(lambda days: {"last": days, "calendar": True})
 
 
 def _lasts() -> st.SearchStrategy[dict[str, Any]]:
@@ -863,7 +865,7 @@ def _tests() -> st.SearchStrategy[dict[str, Any]]:
     ordered = literals.filter(lambda value: not isinstance(value, bool))
     texts = st.sampled_from(["r", "R", "red", "e", "", "d"])
     numbers = st.sampled_from([0, 1, 2, 0.5, 2.5, 10])
-    pairs = st.tuples(numbers, numbers).map(list) | st.tuples(texts, texts).map(list)
+    pairs = st.tuples(numbers, numbers).map(sorted) | st.tuples(texts, texts).map(list)
     equal = st.builds(lambda op, value: {"op": op, "value": value}, st.sampled_from(["eq", "ne"]), literals)
     several = st.builds(
         lambda op, value: {"op": op, "value": value},
@@ -959,7 +961,7 @@ def _thresholds() -> st.SearchStrategy[dict[str, Any]]:
     several = st.builds(
         lambda op, value: {"op": op, "value": value}, st.sampled_from(["in", "not_in"]), st.lists(numbers, max_size=2)
     )
-    between = st.tuples(numbers, numbers).map(lambda pair: {"op": "between", "value": list(pair)})
+    between = st.tuples(numbers, numbers).map(lambda pair: {"op": "between", "value": sorted(pair)})
     return single | several | between
 
 

@@ -95,7 +95,11 @@ FUNNEL: Final = kind(
         ),
         "attempt": enum("Which attempt of a profile counts.", "longest", "first_entry"),
         "count": enum(
-            "One attempt a profile, one behind the other, or one an entry.", "profiles", "totals", "all_entries"
+            "One attempt a profile, one behind the other, one an entry, or one a profile and bucket of the interval.",
+            "profiles",
+            "totals",
+            "all_entries",
+            "profiles_by_interval",
         ),
         "same_time": {
             "description": "Whether an event of the same millisecond follows; or of so much before, a grace.",
@@ -195,7 +199,16 @@ FUNNEL: Final = kind(
             [
                 (
                     {"required": ["attempt"], "properties": {"attempt": {"const": "first_entry"}}},
-                    {"properties": {"count": {"const": "profiles"}}},
+                    {"properties": {"count": {"not": {"enum": ["totals", "all_entries"]}}}},
+                )
+            ],
+            {},
+        ),
+        chosen(
+            [
+                (
+                    {"required": ["count"], "properties": {"count": {"const": "profiles_by_interval"}}},
+                    {"required": ["interval"]},
                 )
             ],
             {},

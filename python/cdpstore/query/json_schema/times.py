@@ -58,6 +58,8 @@ _DAYS_BACK: Final = {
     "calendar": told({"const": True}, "From the start of the local day so many - 1 days ago, up to now."),
 }
 _THIS: Final = {"this": ref("unit", "From the start of this local hour, day, week, month, quarter or year, up to now.")}
+_PREVIOUS: Final = {"previous": ref("unit", "The whole local hour, day, week, month, quarter or year before this one.")}
+_UNITS: Final = {"count": integer(1, 1_000, "So many of them, one after the other; 1 when left out.")}
 _BORDERS: Final = {
     "start_ms": ref("instant", "From here on; left out, from the beginning."),
     "end_ms": ref("instant", "Up to here, not included; not before `start_ms`."),
@@ -75,7 +77,8 @@ def _range(**calendar: Schema) -> Schema:
                 closed("Rolling", {"last": _LAST["last"]}, {"until": _LAST["until"], "calendar": _LAST["calendar"]}),
             ),
             (has("until"), closed("Up to some time ago", {"until": _LAST["until"]}, {"calendar": _LAST["calendar"]})),
-            (has("this"), closed("This unit of the calendar", _THIS, calendar)),
+            (has("this"), closed("This unit of the calendar", _THIS, _UNITS | calendar)),
+            (has("previous"), closed("Units of the calendar that are over", _PREVIOUS, _UNITS | calendar)),
         ],
         closed("Between two instants", {}, _BORDERS, minProperties=1),
     )
@@ -95,7 +98,13 @@ _SINCE: Final = closed(
 )
 
 TIMES: Final[dict[str, Schema]] = {
-    "instant": integer(-INSTANT_MS, INSTANT_MS, "Milliseconds since 1970-01-01 UTC."),
+    "instant": {
+        "title": "Instant",
+        "description": "Milliseconds since 1970-01-01 UTC, bare or as a datetime.",
+        "if": {"type": "object"},
+        "then": closed("Datetime", {"$time": integer(-INSTANT_MS, INSTANT_MS, "Milliseconds since 1970-01-01 UTC.")}),
+        "else": integer(-INSTANT_MS, INSTANT_MS),
+    },
     "duration": {
         "title": "Duration",
         "description": 'Milliseconds, or a text: "500ms" "10s" "15m" "12h" "30d" "2w"; above 0, up to a century.',

@@ -65,7 +65,7 @@ _NO_BUCKETS: Final[Schema] = {
 }
 _HAS_START: Final[Schema] = {
     "required": ["range"],
-    "properties": {"range": {"anyOf": [has("last"), has("this"), has("start_ms")]}},
+    "properties": {"range": {"anyOf": [has("last"), has("this"), has("previous"), has("start_ms")]}},
 }
 _HAS_INTERVAL: Final[Schema] = {"required": ["interval"], "properties": {"interval": {"not": {"type": "null"}}}}
 

@@ -110,9 +110,20 @@ class _Walk:
                 break
         if spec["exclude_mode"] == "remove" and any(attempt.excluded for attempt in found):
             return []
+        if spec["count"] == "profiles_by_interval":
+            return self._one_a_bucket(found)
         if spec["count"] != "profiles" or not found:
             return found
         return [max(found, key=lambda attempt: self._worth(attempt.rows))]  # the first of equal ones
+
+    def _one_a_bucket(self, found: Sequence[Attempt]) -> list[Attempt]:
+        calendar = self._view.calendar(self._spec["interval"])
+        buckets: dict[int, list[Attempt]] = {}
+        for attempt in found:
+            buckets.setdefault(calendar.start(attempt.rows[0].time_ms), []).append(attempt)
+        if self._spec["attempt"] == "first_entry":
+            return [entered[0] for entered in buckets.values()]
+        return [max(entered, key=lambda attempt: self._worth(attempt.rows)) for entered in buckets.values()]
 
     def _enters(self, place: int) -> bool:
         fills = self._fills[place]

@@ -45,7 +45,7 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
     window = fields.take("window", _window) if fields.has("window") else 7 * 86_400_000
     order = fields.take("order", choice(["in_order", "strict_steps", "strict_all", "any_order"])) or "in_order"
     attempt = fields.take("attempt", choice(["longest", "first_entry"])) or "longest"
-    count = fields.take("count", choice(["profiles", "totals", "all_entries"])) or "profiles"
+    count = fields.take("count", choice(["profiles", "totals", "all_entries", "profiles_by_interval"])) or "profiles"
     same_time = fields.take("same_time", _same_time) or "counts"
     has_mode = fields.has("exclude_mode")
     mode = fields.take("exclude_mode", choice(["drop", "remove", "any_clean_path"])) or "drop"
@@ -178,7 +178,9 @@ def _check_together(fields: Fields, own: dict[str, Any]) -> None:
         bad(fields.path("event_fills"), "it does so at one time")
     if own["same_time"] == "later" and any_order:
         bad(fields.path("same_time"), "steps in any order need not be later")
-    if own["attempt"] == "first_entry" and own["count"] != "profiles":
+    if own["count"] == "profiles_by_interval" and not own["interval"]:
+        bad(fields.path("count"), "profiles by interval need an interval")
+    if own["attempt"] == "first_entry" and own["count"] not in ("profiles", "profiles_by_interval"):
         bad(fields.path("attempt"), "first_entry picks one attempt of a profile")
 
 

@@ -1,5 +1,7 @@
 """What a range is compared with: one as long right before it, or the same dates some units of the calendar earlier."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -7,7 +9,7 @@ from cdpstore.testing.calendars import local_of, utc_of_local_time
 from cdpstore.testing.spec import bad, unit
 from cdpstore.testing.view import View
 
-__all__ = ["has_start", "parse", "previous_range"]
+__all__ = ["compared_lines", "has_start", "parse", "previous_range"]
 
 _ALWAYS_MS = 40 * 100 * 366 * 86_400_000
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -50,6 +52,20 @@ def previous_range(previous: Any, asked: dict[str, Any], view: View) -> tuple[in
         return start_ms - (asked_end_ms - start_ms), end_ms - (asked_end_ms - start_ms)
     days = (local_of(zone, asked_end_ms - 1)[0] - first).days + 1
     return _earlier(start_ms, "day", days, zone), _end(start_ms, end_ms, "day", days, zone)
+
+
+def compared_lines(
+    previous: Any, interval: Any, starts: Sequence[int], before_starts: Sequence[int], view: View
+) -> list[int | None]:
+    """Which line of the range before each line is compared with: one after the other, days by their dates."""
+    if interval != "day" or not (isinstance(previous, str) and previous in _MONTHS):
+        return [place if place < len(before_starts) else None for place in range(len(starts))]
+    found: list[int | None] = []
+    for start_ms in starts:
+        date_ms = _earlier(max(start_ms, view.start_ms), previous, 1, view.zone)
+        place = bisect_right(before_starts, date_ms) - 1
+        found.append(place if place >= 0 and place not in found else None)
+    return found
 
 
 def _end(start_ms: int, end_ms: int, step: Any, count: int, zone: str) -> int:

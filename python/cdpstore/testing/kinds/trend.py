@@ -94,15 +94,16 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
                 compared = _lines(befores[index], of_series, spec) if befores else {}
                 if interval is None and not breakdown:
                     own.setdefault(0, nothing)
-                for place in sorted(own.keys() | {place for place in compared if place < axis.count}):
+                beside = _beside(view, spec, interval and units[index], axis, befores[index]) if befores else {}
+                for place in sorted(own.keys() | {place for place, there in beside.items() if there in compared}):
                     line = [spec["series"][at]["name"]] if at is not None and spec["lists_series"] else []
                     line += [index] if isinstance(interval, list) else []
                     line += [axis.start(place)] if interval else []
-                    exists = bool(befores) and (interval is None or place < befores[index].count)
-                    line += [befores[index].start(place) if exists else None] if befores and interval else []
+                    there = beside.get(place)
+                    line += [None if there is None else befores[index].start(there)] if befores and interval else []
                     line += [*values, *own.get(place, nothing)]
                     if befores:
-                        line += compared.get(place, nothing) if exists else [None] * len(titles)
+                        line += [None] * len(titles) if there is None else compared.get(there, nothing)
                     rows.append(line)
     head = ["series"] if spec["lists_series"] and not formulas else []
     head += ["interval"] if isinstance(interval, list) else []
@@ -131,6 +132,15 @@ def _earlier(view: View, spec: dict[str, Any]) -> Iterator[View]:
     if spec["previous"] is not None:
         start_ms, end_ms = previous_range.previous_range(spec["previous"], spec["range"], view)
         yield dataclasses.replace(view, start_ms=start_ms, end_ms=end_ms)
+
+
+def _beside(view: View, spec: dict[str, Any], unit: Any, axis: "_Axis", before: "_Axis") -> dict[int, int]:
+    """The line of the range before that each line is compared with, where there is one."""
+    if unit is None:
+        return {0: 0}
+    starts, before_starts = ([each.start(place) for place in range(each.count)] for each in (axis, before))
+    found = previous_range.compared_lines(spec["previous"], unit, starts, before_starts, view)
+    return {place: there for place, there in enumerate(found) if there is not None}
 
 
 def _columns(spec: dict[str, Any], of_series: Sequence[Sequence[Hit]]) -> list[Any]:
