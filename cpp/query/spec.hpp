@@ -27,7 +27,7 @@ inline constexpr std::size_t kQueryPredicateDepth = 32;
 inline constexpr std::size_t kQueryBreakdowns = 8;
 inline constexpr std::int64_t kQueryDurationMs = 100LL * 366 * 86'400'000;  // a century
 inline constexpr std::int64_t kQueryRows = 1'000'000'000;                   // of `limit`
-inline constexpr std::int64_t kCalendarUnitsMax = 1'000;                   // of a range
+inline constexpr std::int64_t kCalendarUnitsMax = 1'000;                    // of a range
 inline constexpr std::int64_t kAlwaysMs = 40 * kQueryDurationMs;  // behind any instant; no sum with a time overflows
 }  // namespace limits
 
