@@ -139,6 +139,9 @@ class ProfilesAsOf final : public ProfileView {
   [[nodiscard]] Value trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms, const LinkView& links) const override {
     return base_->trait_as_of(home, key, as_of_ms, links);
   }
+  [[nodiscard]] Value trait_when(Origin origin, KeyId key, std::int64_t time_ms, const LinkView& links) const override {
+    return base_->trait_when(origin, key, time_ms, links);
+  }
   [[nodiscard]] Value folded(Origin home, std::span<const StoredOperation> operations,
                              std::span<const Link> links) const override {
     return base_->folded(home, operations, links);

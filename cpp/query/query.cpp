@@ -11,6 +11,7 @@
 #include "query/calendar.hpp"
 #include "query/kinds/equal_buckets.hpp"
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/predicate.hpp"
 #include "query/scan_plan.hpp"
 
@@ -55,7 +56,7 @@ void check_names(const Table& table, bool is_broken_down) {
 void note_operands(const Binding& binding) {
   for (const Operand& operand : binding.common.breakdown) {
     if (operand.members != nullptr || operand.key.empty()) continue;  // what it names is looked up when it is bound
-    if (!operand.is_trait) {
+    if (!operand.is_trait && !operand.is_at_event) {
       binding.note_property(operand.key);
     } else if (!binding.version.keys->find(operand.key)) {
       binding.mentions->unknown_traits.insert(operand.key);
@@ -206,7 +207,7 @@ Table run_query(const VersionPtr& pinned, std::span<const std::uint8_t> bytes, c
   Budget own(kQueryMemoryBytes, options.deadline_ns, options.stop);
   QueryContext context;
   context.version = version.get();
-  context.range = resolve_range(spec.common.range, now_ms);
+  context.range = range_of_all(spec.common, now_ms);
   context.now_ms = now_ms;
   context.budget = options.budget != nullptr ? options.budget : &own;
   CommonSpec common = spec.common;

@@ -18,6 +18,7 @@
 #include "query/condition.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/profile.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/place.hpp"
 #include "query/scan.hpp"
 #include "query/trait_operand.hpp"
@@ -334,15 +335,19 @@ CommonSpec parse_common(Fields& fields, bool has_calendar) {
   CommonSpec out;
   out.kind = std::string(read_string(fields.require("kind", "the kind of the query"), fields.path("kind")));
   ZonePtr table;  // of a cell in a live segment, whose log must mean the same for ever
-  if (const Node* node = fields.take("zone")) {
-    if (has_calendar && node->type == Node::Type::kMap) table = parse_zone(*node, fields.path("zone"));
-    out.zone = table != nullptr ? table->name() : read_name(*node, fields.path("zone"), "the name of a zone");
+  const Node* zone = take_profile_zone(fields, out) ? nullptr : fields.take("zone");
+  if (zone != nullptr) {
+    if (has_calendar && zone->type == Node::Type::kMap) table = parse_zone(*zone, fields.path("zone"));
+    out.zone = table != nullptr ? table->name() : read_name(*zone, fields.path("zone"), "the name of a zone");
   }
   out.week_start = static_cast<int>(fields.choice("week_start", kWeekDays, 0));
   if (has_calendar && table == nullptr) table = ZonePtr(ZonePtr(), &zones().find(out.zone, fields.path("zone")));
   if (has_calendar) out.calendar = {std::move(table), out.week_start};
   if (const Node* node = fields.take("where")) out.where = parse_predicate(*node, fields.path("where"), out.calendar);
-  if (const Node* node = fields.take("range")) out.range = parse_range(*node, fields.path("range"), out.calendar);
+  // On the clocks of profiles days are those of what they show, whatever the zone.
+  const CalendarSpec clocks = out.zone_trait.empty() ? out.calendar : CalendarSpec{nullptr, out.week_start};
+  const Node* range = fields.take("range");
+  if (range != nullptr) out.range = parse_range(*range, fields.path("range"), clocks);
   if (const Node* node = fields.take("now_ms")) out.now_ms = parse_time(*node, fields.path("now_ms"));
   if (const Node* node = fields.take("as_of_ms")) {
     out.as_of_ms = parse_time(*node, fields.path("as_of_ms"));
@@ -358,6 +363,7 @@ CommonSpec parse_common(Fields& fields, bool has_calendar) {
       out.breakdown.push_back(parse_operand(items[i], path.item(i), out.calendar));
   }
   out.limit = fields.integer("limit", 0, limits::kQueryRows);
+  if (!out.zone_trait.empty()) use_profile_clocks(out, range, fields.path());
   return out;
 }
 

@@ -69,6 +69,11 @@ class ProfileView {
   // Folded value at time `as_of_ms` with the links alive then. Slow path.
   [[nodiscard]] virtual Value trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms,
                                           const LinkView& links) const = 0;
+  // The trait of the profile that the origin was of at `time_ms`, as it was valid then: trait_as_of, ~50 ns where the origin was
+  // never linked and nothing is later.
+  [[nodiscard]] virtual Value trait_when(Origin origin, KeyId key, std::int64_t time_ms, const LinkView& links) const {
+    return trait_as_of(origin, key, time_ms, links);
+  }
   // What these operations come to for `home` under these links. REQUIRES: as for fold_component (store/trait_fold.hpp).
   [[nodiscard]] virtual Value folded([[maybe_unused]] Origin home,
                                      [[maybe_unused]] std::span<const StoredOperation> operations,

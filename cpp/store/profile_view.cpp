@@ -169,6 +169,19 @@ Value PinnedProfiles::trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms,
   return fold_component(home, operations, alive, *strings_);
 }
 
+Value PinnedProfiles::trait_when(Origin origin, KeyId key, std::int64_t time_ms, const LinkView& links) const {
+  if (links.relatives(origin).size() > 1) return trait_as_of(origin, key, time_ms, links);
+  const PinnedColumn* at = column(key);
+  const TraitPage* page = at == nullptr ? nullptr : at->pages.find(raw(origin) / kOrigins);
+  const std::optional<std::uint32_t> cell = page == nullptr ? std::nullopt : page->find(raw(origin) % kOrigins);
+  if (!cell || page->newest(*cell) == 0) return {};
+  if (at->latest_ms <= time_ms) return page->value(*cell);
+  const HistoryEntry newest = at->history->read(page->newest(*cell));
+  if (newest.latest_ms <= time_ms) return page->value(*cell);
+  if (newest.count == 1) return {};
+  return trait_as_of(origin, key, time_ms, links);
+}
+
 Value PinnedProfiles::folded(Origin home, std::span<const StoredOperation> operations,
                              std::span<const Link> links) const {
   return fold_component(home, operations, links, *strings_);

@@ -49,6 +49,7 @@ class PinnedProfiles final : public ProfileView {
   [[nodiscard]] std::vector<KeyId> keys() const override;
   [[nodiscard]] std::vector<StoredOperation> history(std::span<const Origin> members) const override;
   [[nodiscard]] Value trait_as_of(Origin home, KeyId key, std::int64_t as_of_ms, const LinkView& links) const override;
+  [[nodiscard]] Value trait_when(Origin origin, KeyId key, std::int64_t time_ms, const LinkView& links) const override;
   [[nodiscard]] Value folded(Origin home, std::span<const StoredOperation> operations,
                              std::span<const Link> links) const override;
   [[nodiscard]] std::int64_t created_ms(Origin home, const LinkView& links) const override;

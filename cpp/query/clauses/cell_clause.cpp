@@ -27,6 +27,7 @@
 #include "query/kinds/equal_buckets.hpp"
 #include "query/kinds/funnel.hpp"
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/kinds/retention.hpp"
 #include "query/predicate.hpp"
 #include "query/query.hpp"
@@ -51,6 +52,8 @@ struct CellSpec final : RowClauseSpec {
   [[nodiscard]] std::string_view needs_question() const override {
     if (const std::string_view reason = question->kind->needs_question(question->common); !reason.empty())
       return reason;
+    if (!question->common.zone_trait.empty())
+      return "a zone kept in a trait is for questions; a live segment names its zones";
     const PredicateSpec* where = question->common.where.get();
     if (where == nullptr) return {};
     if (!references_of(*where).empty()) return "a cell of a live segment names no other segments: write them out";
@@ -151,7 +154,7 @@ class Cell final : public RowClause {
 
   [[nodiscard]] Binding binding_of(const Version& version, std::int64_t now_ms, Mentions* mentions,
                                    Budget* budget) const {
-    const TimeRange range = resolve_range(common_.range, now_ms);
+    const TimeRange range = range_of_all(common_, now_ms);
     return {version, common_, range, now_ms, zone_of(common_), mentions, budget};
   }
   [[nodiscard]] Asked ask(const Version& version, std::int64_t now_ms, Mentions* mentions, Budget* budget) const {

@@ -5,8 +5,10 @@
 
 #include "base/hash.hpp"
 #include "column/dictionary.hpp"
+#include "query/budget.hpp"
 #include "query/codes.hpp"
 #include "query/kinds/member_operand.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/kinds/value_groups.hpp"
 
 namespace cdp {
@@ -215,6 +217,7 @@ Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, 
       bound.of_time = operand.groups->of_time;
       bound.of_name = operand.groups->of_name;
     }
+    bound.at_event = operand.is_at_event;
     if (operand.members != nullptr) {
       bound.members = std::make_shared<const MemberOperand>(*operand.members, version, at);
     } else {
@@ -315,7 +318,7 @@ void Breakdown::groups_of(std::vector<Value> values, const MemberValues& members
   out.erase(std::unique(out.begin(), out.end()), out.end());
 }
 
-Breakdown::TaskTraits::TaskTraits(const Breakdown& breakdown, const Task& task, Scratch& scratch) {
+Breakdown::TaskTraits::TaskTraits(const Breakdown& breakdown, const Task& task, Scratch& scratch) : task_(&task) {
   for (const Bound& operand : breakdown.operands_) {
     if (!operand.is_trait) {
       values_.emplace_back();
@@ -370,6 +373,8 @@ void Breakdown::row_groups(const TaskTraits& traits, const Chunk& chunk, const S
     }
     if (operands_[level].of_name) {
       std::fill_n(values.data(), count, operands_[level].groups->of_name(view.slice->name));
+    } else if (operands_[level].at_event && operands_[level].key) {
+      read_traits_then(operands_[level], *traits.task_, chunk, view, rows, count, values.data());
     } else if (operands_[level].of_time) {
       operands_[level].groups->read_times(chunk, view, rows, count, values.data());
     } else if (operands_[level].key && operands_[level].groups != nullptr) {
@@ -383,8 +388,23 @@ void Breakdown::row_groups(const TaskTraits& traits, const Chunk& chunk, const S
   }
 }
 
+void Breakdown::read_traits_then(const Bound& operand, const Task& task, const Chunk& chunk, const SliceView& view,
+                                 const std::uint32_t* rows, std::uint32_t count, Value* out) {
+  const std::int64_t base_ms = partition_start_ms(chunk.partition);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (task.budget != nullptr && i % 256 == 255) task.budget->check();  // profiles that were joined take long
+    const std::uint32_t spine_row = view.slice->posting(view.first_row + rows[i]);
+    const Origin place = task.origin(view.profile[rows[i]] + view.id_offset);
+    const Origin origin = chunk.foreign.empty() ? place : chunk.foreign.at(spine_row, place);
+    out[i] =
+        task.version->profiles->trait_when(origin, *operand.key, base_ms + chunk.time[spine_row], *task.version->links);
+  }
+  if (operand.groups != nullptr) operand.groups->of_each(out, count);
+}
+
 Value Breakdown::raw_value(const Bound& operand, const Version& version, Origin home, const Row* row) const {
   if (!operand.key) return {};
+  if (operand.at_event) return version.profiles->trait_when(row->origin, *operand.key, row->time_ms, *version.links);
   if (!operand.is_trait) return property(*row, *operand.key);
   return version.profiles == nullptr ? Value{}
                                      : version.profiles->trait_at(home, *operand.key, now_ms_, *version.links).value;
@@ -392,7 +412,10 @@ Value Breakdown::raw_value(const Bound& operand, const Version& version, Origin 
 
 Value Breakdown::value_of(std::size_t operand, const Version& version, Origin home, const Row* row) const {
   const Bound& bound = operands_[operand];
-  if (bound.of_time) return bound.groups->of_time(row->time_ms);
+  if (bound.of_time) {
+    const bool by_clocks = clocks_ != nullptr && clocks_->are_own();
+    return bound.groups->of_time(by_clocks ? clocks_->of(version, home).shown(row->time_ms) : row->time_ms);
+  }
   if (bound.of_name) return bound.groups->of_name(row->name);
   const Value value = raw_value(bound, version, home, row);
   return bound.groups != nullptr ? bound.groups->of(value) : value;

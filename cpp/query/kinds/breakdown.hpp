@@ -95,10 +95,25 @@ class Groups {
   std::vector<GroupTable> levels_;
 };
 
+// Whether so many groups came since it last said so that what they hold is to be charged: a row alone may be in thousands.
+class GrownGroups {
+ public:
+  [[nodiscard]] bool operator()(const Groups& groups) noexcept {
+    if (groups.size() < charged_ + kMany) return false;
+    charged_ = groups.size();
+    return true;
+  }
+
+ private:
+  static constexpr std::uint32_t kMany = 16'384;
+  std::uint32_t charged_ = 0;
+};
+
 // Values of `key` at rows of a slice view; null where absent.
 void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, std::uint32_t count, Value* out);
 
 class MemberOperand;  // member_operand.hpp
+class ProfileClocks;  // profile_clock.hpp
 class ValueGroups;    // value_groups.hpp
 
 // What one profile is in: a list of values for each operand of members, empty for the others.
@@ -112,6 +127,8 @@ class Breakdown {
  public:
   // `at.now_ms`: trait operations timed later are left out.
   Breakdown(std::span<const Operand> operands, const Version& version, const Moment& at);
+  // Times of events are what the clocks of their profiles show.
+  void use(std::shared_ptr<const ProfileClocks> clocks) { clocks_ = std::move(clocks); }
   [[nodiscard]] std::size_t size() const noexcept { return operands_.size(); }
   [[nodiscard]] bool empty() const noexcept { return operands_.empty(); }
   [[nodiscard]] bool reads_properties() const noexcept { return reads_properties_; }
@@ -124,6 +141,7 @@ class Breakdown {
 
    private:
     friend class Breakdown;
+    const Task* task_;
     std::vector<Scratch::Lease<Value>> values_;  // one an operand, empty for properties
   };
   // Groups of profiles (indexes into the task). REQUIRES: no property operand.
@@ -135,7 +153,7 @@ class Breakdown {
   [[nodiscard]] bool is_trait(std::size_t operand) const noexcept { return operands_[operand].is_trait; }
   // One operand's value for a row of a profile; `row` may be null for a trait. REQUIRES: not several.
   [[nodiscard]] Value value_of(std::size_t operand, const Version& version, Origin home, const Row* row) const;
-  // All of them, in any order; null alone for none. REQUIRES: no segments or groups.
+  // All of them, as ValueGroups tells them; null alone for none. REQUIRES: no segments or groups.
   void values_of(std::size_t operand, const Version& version, Origin home, const Row* row,
                  std::vector<Value>& out) const;
   // Some property tells several.
@@ -182,12 +200,17 @@ class Breakdown {
     std::shared_ptr<const ValueGroups> groups{};
     bool of_time = false;
     bool of_name = false;
+    bool at_event = false;
     [[nodiscard]] bool has_several() const noexcept;
   };
+  // Groups of a trait as it was when each row happened.
+  static void read_traits_then(const Bound& operand, const Task& task, const Chunk& chunk, const SliceView& view,
+                               const std::uint32_t* rows, std::uint32_t count, Value* out);
   // The raw value, before groups are made of it.
   [[nodiscard]] Value raw_value(const Bound& operand, const Version& version, Origin home, const Row* row) const;
   [[nodiscard]] std::optional<ColumnType> type_of(const std::vector<Value>* key, std::size_t operand) const;
   std::vector<Bound> operands_;
+  std::shared_ptr<const ProfileClocks> clocks_;
   std::int64_t now_ms_;
   bool reads_properties_ = false;
   bool reads_traits_ = false;

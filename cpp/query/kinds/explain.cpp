@@ -28,6 +28,7 @@
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/measure_cells.hpp"
 #include "query/kinds/profile.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/list_json.hpp"
 #include "query/predicate.hpp"
 #include "store/event_store.hpp"
@@ -339,6 +340,7 @@ struct ExplainSpec final : KindSpec {
 }  // namespace
 
 std::unique_ptr<KindSpec> parse_explain(Fields& fields, const CommonSpec& common) {
+  refuse_profile_zone(fields, common);
   auto spec = std::make_unique<ExplainSpec>();
   spec->who = parse_profile(fields, common);
   if (!spec->who.names.empty() || spec->who.newest_first)

@@ -25,6 +25,7 @@
 #include "query/kinds/event_names.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/late_rows.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/kinds/profile_filter.hpp"
 #include "query/kinds/step_chain.hpp"
 #include "simd/primitives.hpp"
@@ -447,8 +448,9 @@ class FunnelKind final : public Kind {
       if (depth == 0) continue;
       const GatheredRow& row = sorted[first[profile] + entry];
       const Chunk* chunk = task.chunks[row.chunk];
+      const Origin place = task.origin(profile);
       const Row entered{matched[entry].time_ms,
-                        task.origin(profile),
+                        chunk->foreign.empty() ? place : chunk->foreign.at(row.spine_row, place),
                         chunk->slices[chunk->code(row.spine_row)].name,
                         0,
                         chunk,
@@ -549,6 +551,7 @@ class FunnelKind final : public Kind {
 }  // namespace
 
 std::unique_ptr<KindSpec> parse_funnel(Fields& fields, const CommonSpec& common) {
+  refuse_profile_zone(fields, common);
   auto spec = std::make_unique<FunnelSpec>();
   parse_funnel_fields(fields, common, *spec);
   return spec;

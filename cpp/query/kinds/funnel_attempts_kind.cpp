@@ -37,6 +37,7 @@ struct AttemptsPartial final : Partial {
   std::vector<GroupSteps> steps;  // of a cell
   std::uint64_t time_count = 0;
   std::uint64_t charged_bytes = 0;
+  GrownGroups grown;
 };
 
 class AttemptsFunnelKind final : public Kind {
@@ -252,7 +253,11 @@ class AttemptsFunnelKind final : public Kind {
                 AttemptsPartial& partial) const {
     std::vector<FunnelAttempt> attempts = attempts_of(rules_, rows, context.budget);
     if (rules_.count == FunnelRules::Count::kProfilesByInterval) attempts = one_a_bucket(attempts, rows);
-    for (const FunnelAttempt& attempt : attempts) add_attempt(*context.version, home, rows, attempt, members, partial);
+    for (const FunnelAttempt& attempt : attempts) {
+      if (breakdown_.splits_rows() && context.budget != nullptr) context.budget->check();
+      add_attempt(*context.version, home, rows, attempt, members, partial);
+      if (partial.grown(partial.groups)) charge(context, partial);
+    }
   }
   // Of each bucket of entries the first attempt, or the first of those worth most.
   [[nodiscard]] std::vector<FunnelAttempt> one_a_bucket(std::span<const FunnelAttempt> attempts,

@@ -34,7 +34,8 @@ Row row_of(const MatchedRow& matched, Origin home) {
   if (matched.row != nullptr) return *matched.row;
   const Chunk& chunk = *matched.chunk;
   const NameId name = chunk.slices[chunk.code(matched.spine_row)].name;
-  return {matched.time_ms, home, name, 0, &chunk, matched.spine_row, nullptr, 0};
+  const Origin origin = chunk.foreign.empty() ? home : chunk.foreign.at(matched.spine_row, home);
+  return {matched.time_ms, origin, name, 0, &chunk, matched.spine_row, nullptr, 0};
 }
 
 struct RowMatcher::Codes {

@@ -1,6 +1,6 @@
 // What an answer is split by; the grammar of each form is with what it means: member_operand.hpp, value_groups.hpp.
 //
-//   operand   {"property": key, groups, "name"?: column} | {"trait": key, groups, "name"?: column}
+//   operand   {"property": key, groups, "name"?: column} | {"trait": key, "at"?: "now" | "event", groups, "name"?: column}
 //             | {"time": unit, "name"?: column} | {"event": "name", "name"?: column} | segments | group
 #include <array>
 
@@ -31,7 +31,9 @@ Operand parse_operand(const Node& node, const Path& path, const CalendarSpec& ca
                  "expected {\"property\": key}, {\"trait\": key}, {\"time\": unit}, {\"event\": \"name\"}, "
                  "{\"segments\": [..]} or {\"group\": kind}");
   }
-  out.is_trait = trait != nullptr;
+  constexpr std::array<std::string_view, 2> kInstants = {"now", "event"};
+  out.is_at_event = trait != nullptr && fields.choice("at", kInstants, 0) == 1;
+  out.is_trait = trait != nullptr && !out.is_at_event;
   if (time != nullptr) {
     out.groups = time_groups(*time, time_path, calendar);
     out.name = "time";
@@ -39,7 +41,7 @@ Operand parse_operand(const Node& node, const Path& path, const CalendarSpec& ca
     out.groups = event_groups();
     out.name = "event";
   } else {
-    out.key = out.is_trait ? parse_key(*trait, trait_path) : parse_key(*property, property_path);
+    out.key = trait != nullptr ? parse_key(*trait, trait_path) : parse_key(*property, property_path);
     out.groups = take_value_groups(fields, calendar);
     out.name = out.key;
   }

@@ -22,6 +22,7 @@
 #include "query/clauses/row_clause.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/overlap_changes.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/predicate.hpp"
 #include "query/scan_plan.hpp"
 #include "store/event_store.hpp"
@@ -160,6 +161,7 @@ void parse_segments(const Node& node, const Path& path, const CommonSpec& common
 }  // namespace
 
 std::unique_ptr<KindSpec> parse_overlap(Fields& fields, const CommonSpec& common) {
+  refuse_profile_zone(fields, common);
   if (!common.breakdown.empty()) fail_unsupported(fields.path("breakdown"), "overlap has no breakdown");
   if (common.range.type != RangeSpec::Type::kAll) {
     fail_invalid(fields.path("range"), "overlap has no range: give the clauses windows");

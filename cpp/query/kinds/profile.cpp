@@ -8,6 +8,7 @@
 #include "codec/normalise.hpp"
 #include "column/dictionary.hpp"
 #include "query/as_of.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "store/event_store.hpp"
 #include "store/group_store.hpp"
 #include "store/links.hpp"
@@ -206,6 +207,7 @@ AnswerValue answer_value(const Version& version, const Value& value) {
 }
 
 ProfileSpec parse_profile(Fields& fields, const CommonSpec& common) {
+  refuse_profile_zone(fields, common);
   if (common.where != nullptr) fail_invalid(fields.path("where"), "profile names one profile: it has no where");
   if (common.range.type != RangeSpec::Type::kAll) fail_unsupported(fields.path("range"), "profile has no range yet");
   if (!common.breakdown.empty()) fail_invalid(fields.path("breakdown"), "profile has no breakdown");

@@ -4,6 +4,7 @@
 //
 // The set itself is made by the executor (`context.where`); no task is run. Cost of the page: one pass over the bits.
 #include "query/kinds/kinds.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/predicate.hpp"
 
 namespace cdp {
@@ -46,6 +47,7 @@ struct ProfilesSpec final : KindSpec {
 }  // namespace
 
 std::unique_ptr<KindSpec> parse_profiles(Fields& fields, const CommonSpec& common) {
+  refuse_profile_zone(fields, common);
   if (common.where == nullptr) fail_invalid(fields.path("where"), "missing; expected a predicate");
   if (!common.breakdown.empty()) fail_unsupported(fields.path("breakdown"), "profiles has no breakdown yet");
   if (common.range.type != RangeSpec::Type::kAll) {

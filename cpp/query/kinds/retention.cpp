@@ -441,7 +441,7 @@ class RetentionKind final : public Kind {
 }  // namespace
 
 std::unique_ptr<Kind> RetentionSpec::bind(const Binding& binding) const {
-  if (!is_plain()) return make_ruled_retention(*this, binding);
+  if (!is_plain() || !binding.common.zone_trait.empty()) return make_ruled_retention(*this, binding);
   return std::make_unique<RetentionKind>(binding, *this);
 }
 

@@ -25,6 +25,7 @@
 #include "query/kinds/active_buckets.hpp"
 #include "query/kinds/breakdown.hpp"
 #include "query/kinds/matched_rows.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/kinds/retention.hpp"
 
 namespace cdp {
@@ -58,7 +59,7 @@ std::int64_t rolling_ms(const Unit& unit) {
 struct Cohort {
   std::uint64_t size = 0;
   std::map<std::int64_t, std::int64_t> change;
-  std::vector<std::int64_t> births;  // what periods roll from; kept when they roll
+  std::vector<std::int64_t> births;  // what periods roll from, where they do; by clocks of profiles what those show now
   AmountChanges amounts;
   void count(std::int64_t first, std::int64_t last) {
     ++change[first];
@@ -79,6 +80,7 @@ struct RuledPartial final : Partial {
   std::uint64_t births = 0;
   std::uint64_t amounts = 0;  // added to cohorts
   std::uint64_t charged_bytes = 0;
+  GrownGroups grown;
 };
 
 // Cohorts of few groups as arrays while a task is gone through: adding to a map costs more than finding what to add.
@@ -151,11 +153,13 @@ class RuledRetentionKind final : public Kind {
   RuledRetentionKind(const RetentionSpec& spec, const Binding& binding, bool for_rows)
       : spec_(spec),
         breakdown_(binding.common.breakdown, binding.version, binding.moment()),
-        calendar_(binding.zone, spec.unit, binding.common.week_start,
+        clocks_(std::make_shared<const ProfileClocks>(binding)),
+        calendar_(clocks_->are_own() ? Zone::utc() : binding.zone, spec.unit, binding.common.week_start,
                   std::max<std::int64_t>(binding.range.start_ms, 0)),
         hours_(binding.zone, {Unit::Type::kHour, 0}, 0),
         length_ms_(rolling_ms(spec.unit)),
         limit_(binding.common.limit) {
+    breakdown_.use(clocks_);
     const BoundSelector start = bind_selector(spec.start, binding.version, binding.moment());
     const BoundSelector returned =
         spec.returned ? bind_selector(*spec.returned, binding.version, binding.moment()) : start;
@@ -167,8 +171,10 @@ class RuledRetentionKind final : public Kind {
       const auto key = binding.version.keys->find(measure.property);
       measured_.push_back(key ? std::optional(KeyId{*key}) : std::nullopt);
     }
-    if (spec.ignores_order && first > kLongBefore)
-      seen_.start_ms = std::min(calendar_.bucket_start(first), hours_.bucket_start(first));
+    if (spec.ignores_order && first > kLongBefore) {
+      const std::int64_t slack_ms = clocks_->are_own() ? 2 * kClockMostMs : 0;
+      seen_.start_ms = std::min(calendar_.bucket_start(first - slack_ms), hours_.bucket_start(first)) - slack_ms;
+    }
     if (!for_rows) find_plan(binding, start);
   }
 
@@ -285,38 +291,42 @@ class RuledRetentionKind final : public Kind {
 
   void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> rows,
                    const MemberValues& members, RuledPartial& partial) const {
+    if (rows.empty()) return;
     std::set<std::int64_t> entered;  // cohorts of this profile
+    const ProfileClock clock = clocks_->of(*context.version, home);
     for (std::size_t at = 0; at < rows.size(); ++at) {
       if ((rows[at].selectors & kStart) == 0) continue;
-      if (!context.range.contains(rows[at].time_ms)) {
+      if (!clock.counts(rows[at].time_ms)) {
         if (spec_.population == Population::kFirstEver) return;
         continue;
       }
-      const std::int64_t cohort = calendar_.bucket_start(rows[at].time_ms);
+      const std::int64_t cohort = calendar_.bucket_start(clock.shown(rows[at].time_ms));
       if (!entered.insert(cohort).second) continue;
       if (context.budget != nullptr) context.budget->check();
-      add_birth(context, home, rows, at, cohort, members, partial);
+      add_birth(context, home, clock, rows, at, cohort, members, partial);
       if (spec_.population != Population::kEveryPeriod) return;
     }
   }
 
-  void add_birth(const QueryContext& context, Origin home, std::span<const MatchedRow> rows, std::size_t birth,
-                 std::int64_t cohort_ms, const MemberValues& members, RuledPartial& partial) const {
+  void add_birth(const QueryContext& context, Origin home, const ProfileClock& clock, std::span<const MatchedRow> rows,
+                 std::size_t birth, std::int64_t cohort_ms, const MemberValues& members, RuledPartial& partial) const {
+    const bool by_calendar = spec_.alignment == Alignment::kCalendar;
     const Row row = row_of(rows[birth], home);
-    const std::int64_t from_ms = rolls_from(rows[birth].time_ms);
+    const std::int64_t from_ms = rolls_from(rows[birth].time_ms, clock);
     const auto period_of = [&](std::int64_t time_ms) {
-      return spec_.alignment == Alignment::kCalendar ? calendar_.distance(cohort_ms, calendar_.bucket_start(time_ms))
-                                                     : (time_ms - from_ms) / length_ms_;
+      return by_calendar ? calendar_.distance(cohort_ms, calendar_.bucket_start(clock.shown(time_ms)))
+                         : (time_ms - from_ms) / length_ms_;
     };
     std::vector<Return> found;
     if (spec_.count_birth) found.push_back({0, birth});
     std::size_t at = birth + 1;
+    const std::int64_t since_ms = by_calendar ? cohort_ms : from_ms;
     if (spec_.ignores_order) {
-      const std::int64_t since_ms = spec_.alignment == Alignment::kCalendar ? cohort_ms : from_ms;
-      while (at > 0 && rows[at - 1].time_ms >= since_ms) --at;
+      while (at > 0 && (clocks_->are_own() || rows[at - 1].time_ms >= since_ms)) --at;
     }
     for (; at < rows.size(); ++at) {
       if (at == birth || (rows[at].selectors & kReturn) == 0) continue;
+      if (at < birth && (by_calendar ? clock.shown(rows[at].time_ms) : rows[at].time_ms) < since_ms) continue;
       if (spec_.share_value && !shares(*context.version, row, rows[at], home)) continue;
       found.push_back({period_of(rows[at].time_ms), at});
     }
@@ -335,11 +345,13 @@ class RuledRetentionKind final : public Kind {
       Cohort& cohort = partial.cohorts[{group, cohort_ms}];
       ++cohort.size;
       ++partial.births;
-      if (spec_.alignment != Alignment::kCalendar) cohort.births.push_back(from_ms);
+      if (!by_calendar) cohort.births.push_back(from_ms);
+      if (by_calendar && clocks_->are_own()) cohort.births.push_back(clock.shown(context.now_ms));
       count_cells(counted, returns, context.now_ms, period_of, cohort);
       if (!measured_.empty())
         add_amounts(rows, home, found, counted, returns, period_of(context.now_ms), cohort, partial);
     }
+    if (partial.grown(partial.groups)) charge(context, partial);
   }
 
   // The values of each return, in the cells that count it: `count_cells` says which.
@@ -393,7 +405,8 @@ class RuledRetentionKind final : public Kind {
   void find_plan(const Binding& binding, const BoundSelector& start) {
     const bool any_first = spec_.population != Population::kFirstEver || binding.range.start_ms == INT64_MIN;
     if (!spec_.measures.empty()) return;
-    if (spec_.returned || !spec_.count_birth || spec_.min_count != 1 || spec_.share_value || spec_.ignores_order)
+    if (clocks_->are_own() || spec_.returned || !spec_.count_birth || spec_.min_count != 1 || spec_.share_value ||
+        spec_.ignores_order)
       return;
     if (spec_.alignment != Alignment::kCalendar || breakdown_.reads_properties() || !any_first) return;
     const auto plan_of = [&](std::int64_t end_ms) {
@@ -469,7 +482,7 @@ class RuledRetentionKind final : public Kind {
     switch (spec_.criterion) {
       case Criterion::kOn:
         for (const Counted& each : counted) {
-          if (each.count >= spec_.min_count) cohort.count(each.period, each.period);
+          if (each.count >= spec_.min_count && each.period >= 0) cohort.count(each.period, each.period);
         }
         return;
       case Criterion::kOnOrAfter:  // up to the period of the return that has just enough from it on
@@ -496,8 +509,10 @@ class RuledRetentionKind final : public Kind {
     }
   }
 
-  [[nodiscard]] std::int64_t rolls_from(std::int64_t birth_ms) const noexcept {
-    return spec_.alignment == Alignment::kRollingHour ? hours_.bucket_start(birth_ms) : birth_ms;
+  [[nodiscard]] std::int64_t rolls_from(std::int64_t birth_ms, const ProfileClock& clock) const noexcept {
+    if (spec_.alignment != Alignment::kRollingHour) return birth_ms;
+    const Calendar hours = clock.zone() == nullptr ? hours_ : Calendar(*clock.zone(), {Unit::Type::kHour, 0}, 0);
+    return hours.bucket_start(birth_ms);
   }
 
   [[nodiscard]] bool shares(const Version& version, const Row& birth, const MatchedRow& matched, Origin home) const {
@@ -507,7 +522,7 @@ class RuledRetentionKind final : public Kind {
       if (breakdown_.is_trait(i)) continue;
       breakdown_.values_of(i, version, home, &birth, of_birth);
       breakdown_.values_of(i, version, home, &row, of_return);
-      if (!std::ranges::is_permutation(of_birth, of_return)) return false;
+      if (of_birth != of_return) return false;
     }
     return true;
   }
@@ -575,7 +590,7 @@ class RuledRetentionKind final : public Kind {
     std::int64_t end = static_cast<std::int64_t>(spec_.brackets.size());
     if (end == 0) {
       const std::int64_t last = spec_.alignment == Alignment::kCalendar
-                                    ? calendar_.distance(start_ms, calendar_.bucket_start(context.now_ms))
+                                    ? calendar_.distance(start_ms, calendar_.bucket_start(latest_now(context, cohort)))
                                     : (context.now_ms - cohort.births.front()) / length_ms_;
       end = std::min(last + 1, spec_.periods);
     }
@@ -595,6 +610,11 @@ class RuledRetentionKind final : public Kind {
     for (std::size_t i = 0; i < amounts.size(); ++i)
       out.push_back(spec_.measures[i].is_mean ? amounts[i].mean() : amounts[i].sum());
     return out;
+  }
+
+  // What the foremost clock of the cohort shows.
+  [[nodiscard]] std::int64_t latest_now(const QueryContext& context, const Cohort& cohort) const noexcept {
+    return clocks_->are_own() ? cohort.births.back() : context.now_ms;
   }
 
   static void check_periods(std::int64_t count) {
@@ -624,7 +644,10 @@ class RuledRetentionKind final : public Kind {
                                      std::int64_t period) const {
     if (!spec_.brackets.empty()) period = spec_.brackets[static_cast<std::size_t>(period)].second;
     if (spec_.alignment == Alignment::kCalendar) {
-      const bool over = calendar_.start_after(start_ms, period + 1) <= context.now_ms;
+      const std::int64_t end_ms = calendar_.start_after(start_ms, period + 1);
+      if (clocks_->are_own())
+        return cohort.births.end() - std::lower_bound(cohort.births.begin(), cohort.births.end(), end_ms);
+      const bool over = end_ms <= context.now_ms;
       return over ? static_cast<std::int64_t>(cohort.size) : 0;
     }
     const std::int64_t latest = context.now_ms - (period + 1) * length_ms_;
@@ -633,6 +656,7 @@ class RuledRetentionKind final : public Kind {
 
   RetentionSpec spec_;
   Breakdown breakdown_;
+  std::shared_ptr<const ProfileClocks> clocks_;
   Calendar calendar_;
   Calendar hours_;
   std::int64_t length_ms_;

@@ -10,8 +10,10 @@ TrendAxis::TrendAxis(const Binding& binding, const TimeRange& range, const std::
                      const TrendAxisRules& rules)
     : rows_(range) {
   if (range.start_ms >= range.end_ms) return;
-  const TimeRange extent = kept_extent_of(binding.version);
+  TimeRange extent = kept_extent_of(binding.version);
   const bool is_empty = extent.start_ms >= extent.end_ms;
+  extent.start_ms -= rules.slack_ms;
+  extent.end_ms += rules.slack_ms;
   const std::int64_t start_ms = range.start_ms;
   const bool opens = start_ms == INT64_MIN;
   if (is_empty && (opens || !rules.is_whole)) return;
@@ -21,7 +23,8 @@ TrendAxis::TrendAxis(const Binding& binding, const TimeRange& range, const std::
     if (first_ms <= last_ms) single_ms_ = first_ms;
     return;
   }
-  const Calendar calendar(binding.zone, *unit, binding.common.week_start, std::max<std::int64_t>(start_ms, 0));
+  const Zone& zone = rules.slack_ms == 0 ? binding.zone : Zone::utc();
+  const Calendar calendar(zone, *unit, binding.common.week_start, std::max<std::int64_t>(start_ms, 0));
   const std::int64_t line_ms = opens ? INT64_MIN : calendar.bucket_start(start_ms);
   if (rules.reach > 1 && !opens) {
     std::int64_t reach_ms = line_ms;

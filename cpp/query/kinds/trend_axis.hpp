@@ -12,9 +12,10 @@
 namespace cdp {
 
 struct TrendAxisRules {
-  std::int64_t reach = 1;  // buckets a line looks at, its own the last; 0: all from the range's start on
-  bool goes_on = false;    // buckets without rows behind the last have lines too
-  bool is_whole = false;   // every bucket of the range is there, whether rows are or not
+  std::int64_t reach = 1;     // buckets a line looks at, its own the last; 0: all from the range's start on
+  bool goes_on = false;       // buckets without rows behind the last have lines too
+  bool is_whole = false;      // every bucket of the range is there, whether rows are or not
+  std::int64_t slack_ms = 0;  // how far rows may be shown from where they lie
 };
 
 class TrendAxis {

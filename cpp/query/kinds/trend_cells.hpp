@@ -63,6 +63,7 @@ struct RuledTrendPartial final : Partial {
   std::vector<std::vector<std::vector<Value>>> values;  // one a key that is kept, a cell
   std::uint64_t kept = 0;
   std::uint64_t charged_bytes = 0;
+  GrownGroups grown;
 
  private:
   std::size_t room_ = 0;

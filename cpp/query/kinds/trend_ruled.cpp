@@ -30,6 +30,7 @@
 #include "query/kinds/breakdown.hpp"
 #include "query/kinds/matched_rows.hpp"
 #include "query/kinds/measure_cells.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/kinds/trend_axis.hpp"
 #include "query/kinds/trend_cells.hpp"
 #include "query/kinds/trend_spec.hpp"
@@ -82,7 +83,9 @@ class RuledTrendKind final : public Kind {
   RuledTrendKind(const TrendSpec& spec, const Binding& binding)
       : spec_(spec),
         breakdown_(binding.common.breakdown, binding.version, binding.moment()),
+        clocks_(std::make_shared<const ProfileClocks>(binding)),
         limit_(breakdown_.empty() ? std::nullopt : binding.common.limit) {
+    breakdown_.use(clocks_);
     std::vector<BoundSelector> selectors;
     for (const TrendSeries& series : spec_.series)
       selectors.push_back(bind_selector(series.selector, binding.version, binding.moment()));
@@ -94,7 +97,8 @@ class RuledTrendKind final : public Kind {
       selectors.push_back(bind_selector({series.selector.names, {}}, binding.version, binding.moment()));
     }
     matcher_ = RowMatcher(std::move(selectors));
-    add_axes(binding, binding.range);
+    const TimeRange shown = shown_range(binding.common, binding.range);
+    add_axes(binding, shown);
     if (spec_.previous) {
       before_ = previous_range(*spec_.previous, binding.common.range, binding.range, binding.zone);
       add_axes(binding, *before_);
@@ -105,10 +109,12 @@ class RuledTrendKind final : public Kind {
     }
     if (limit_ || !breakdown_.empty()) {  // what groups are ranked by: all of the range
       whole_ = axes_.size();
-      axes_.emplace_back(binding, binding.range, std::nullopt, TrendAxisRules{});
+      axes_.emplace_back(binding, shown, std::nullopt, TrendAxisRules{.slack_ms = slack_ms()});
     }
     seen_ = binding.range;
-    for (const TrendAxis& axis : axes_) seen_.start_ms = std::min(seen_.start_ms, axis.rows().start_ms);
+    for (const TrendAxis& axis : axes_) {
+      if (!clocks_->are_own()) seen_.start_ms = std::min(seen_.start_ms, axis.rows().start_ms);
+    }
     if (looks_back_) seen_ = {INT64_MIN, binding.now_ms + 1};
     for (TrendMeasure& measure : spec_.measures) bind_measure(measure, binding.version);
     find_plans(binding);
@@ -219,10 +225,11 @@ class RuledTrendKind final : public Kind {
   void add_axes(const Binding& binding, const TimeRange& range) {
     const bool is_whole = spec_.previous || (spec_.fill && !spec_.intervals.empty());
     const bool goes_on = is_whole || (reach() != 1 && !spec_.intervals.empty());
-    const TrendAxisRules rules{reach(), goes_on, is_whole};
+    const TrendAxisRules rules{reach(), goes_on, is_whole, slack_ms()};
     for (const Unit& unit : spec_.intervals) axes_.emplace_back(binding, range, unit, rules);
     if (spec_.intervals.empty()) axes_.emplace_back(binding, range, std::nullopt, rules);
   }
+  [[nodiscard]] std::int64_t slack_ms() const noexcept { return clocks_->are_own() ? kClockMostMs : 0; }
   // As of TrendAxisRules.
   [[nodiscard]] std::int64_t reach() const noexcept {
     return spec_.moving_mean != 0 ? spec_.moving_mean : spec_.window;
@@ -236,7 +243,7 @@ class RuledTrendKind final : public Kind {
 
   // Rows and profiles alone, of no breakdown: nothing need be gathered.
   void find_plans(const Binding& binding) {
-    if (!breakdown_.empty() || looks_back_ || by_profile_ || !keys_.empty()) return;
+    if (clocks_->are_own() || !breakdown_.empty() || looks_back_ || by_profile_ || !keys_.empty()) return;
     std::vector<AxisPlan> plans;
     for (std::size_t i = 0; i < axes_.size(); ++i) {
       const std::optional<Unit> unit =
@@ -350,12 +357,15 @@ class RuledTrendKind final : public Kind {
 
   void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> rows,
                    const MemberValues& members, RuledTrendPartial& partial) const {
+    if (rows.empty()) return;
     const std::uint32_t shown = shown_ ? static_cast<std::uint32_t>(shown_->size()) : kNone;
     std::vector<std::uint32_t> groups;
     std::vector<std::optional<std::size_t>> first(spec_.series.size());
     for (std::size_t i = 0; looks_back_ && i < first.size(); ++i) {
       if (spec_.series[i].first != TrendSeries::First::kNo) first[i] = first_row(i, rows);
     }
+    // By the question's own zone axes say which rows count.
+    const ProfileClock clock = clocks_->are_own() ? clocks_->of(*context.version, home) : ProfileClock(TimeRange{});
     std::vector<std::uint64_t> touched;  // keys of cells, one a row
     std::vector<Value> values(keys_.size());
     for (std::size_t at = 0; at < rows.size(); ++at) {
@@ -363,12 +373,16 @@ class RuledTrendKind final : public Kind {
       for (std::size_t i = 0; looks_back_ && i < first.size(); ++i) {
         if (spec_.series[i].first != TrendSeries::First::kNo && first[i] != at) series &= ~(std::uint64_t{1} << i);
       }
-      if (series == 0 || !counts_anywhere(rows[at].time_ms)) continue;
+      const std::int64_t time_ms = clock.shown(rows[at].time_ms);
+      if (series == 0 || !clock.counts(rows[at].time_ms) || !counts_anywhere(time_ms)) continue;
+      if (breakdown_.splits_rows() && context.budget != nullptr)
+        context.budget->check();  // a row may be in many groups
       const Row row = row_of(rows[at], home);
       breakdown_.groups_of(*context.version, home, &row, members, shown, partial.groups, groups);
+      if (partial.grown(partial.groups)) charge(context, partial);
       for (std::size_t i = 0; i < keys_.size(); ++i) values[i] = keys_[i].id ? property(row, *keys_[i].id) : Value{};
       for (std::uint32_t axis = 0; axis < axes_.size(); ++axis) {
-        const auto bucket = axes_[axis].bucket_of(rows[at].time_ms);
+        const auto bucket = axes_[axis].bucket_of(time_ms);
         if (!bucket) continue;
         for (std::uint64_t left = series; left != 0; left &= left - 1) {
           for (const std::uint32_t group : groups) {
@@ -738,6 +752,7 @@ class RuledTrendKind final : public Kind {
 
   TrendSpec spec_;
   Breakdown breakdown_;
+  std::shared_ptr<const ProfileClocks> clocks_;
   std::optional<std::int64_t> limit_;
   RowMatcher matcher_;
   std::map<std::ptrdiff_t, std::size_t> named_bit_;  // of a series: the selector of its names alone

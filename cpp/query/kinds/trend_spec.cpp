@@ -154,6 +154,21 @@ void parse_formulas(Fields& fields, TrendSpec& out) {
   }
 }
 
+// Which buckets of all there are depends on what the clocks of all profiles show.
+void check_clocks(const Fields& fields, const TrendSpec& spec) {
+  const auto refuse = [&](const char* name) {
+    fail_unsupported(fields.path(name), "not in a zone kept in a trait: its buckets are those that hold events");
+  };
+  if (spec.window != 1) refuse(spec.window == 0 ? "cumulative" : "rolling");
+  if (spec.moving_mean != 0) refuse("moving_mean");
+  if (spec.fill) refuse("fill");
+  if (spec.previous) refuse("previous");
+  for (const Unit& unit : spec.intervals) {
+    if (unit.type == Unit::Type::kDays)
+      fail_unsupported(fields.path("interval"), "days from a range's start are not the same on every profile's clock");
+  }
+}
+
 }  // namespace
 
 std::string TrendMeasure::title() const {
@@ -180,8 +195,9 @@ bool TrendSpec::is_plain() const noexcept {
 
 std::unique_ptr<Kind> TrendSpec::bind(const Binding& binding) const {
   for (const TrendMeasure& measure : measures) binding.note_property(measure.key);
-  return is_plain() && !has_members(binding.common.breakdown) ? make_plain_trend(*this, binding)
-                                                              : make_ruled_trend(*this, binding);
+  return is_plain() && !has_members(binding.common.breakdown) && binding.common.zone_trait.empty()
+             ? make_plain_trend(*this, binding)
+             : make_ruled_trend(*this, binding);
 }
 
 CountedKind TrendSpec::counted() const {
@@ -209,6 +225,7 @@ std::unique_ptr<KindSpec> parse_trend(Fields& fields, const CommonSpec& common) 
     if (!has_start(common.range)) fail_invalid(fields.path("previous"), "only a range that has a start is compared");
   }
   parse_formulas(fields, *spec);
+  if (!common.zone_trait.empty()) check_clocks(fields, *spec);
   return spec;
 }
 

@@ -19,7 +19,7 @@ namespace {
 using Form = ValueGroupsSpec::Form;
 
 constexpr std::size_t kBordersMax = 1'000;
-constexpr std::size_t kListsKept = 65'536;
+constexpr std::size_t kElementsKept = 1'000'000;  // 16 MB
 constexpr std::string_view kNoNumber = "not a number", kNoDate = "not a date";
 
 // 10, 0.5, 1e+300: a whole float as an integer.
@@ -135,6 +135,7 @@ std::shared_ptr<const ValueGroupsSpec> time_groups(const Node& unit, const Path&
 struct ValueGroups::Kept {
   std::shared_mutex mutex;
   std::unordered_map<std::uint64_t, std::vector<Value>> elements;
+  std::size_t count = 0;
 };
 
 // Where the buckets of the slots of a partition begin; kSplit where a border lies inside the slot.
@@ -250,8 +251,7 @@ void ValueGroups::add_element(const Node& node, std::vector<Value>& out) const {
   const Literal literal = parse_literal(node, Path());
   Value value = literal.value();
   if (value.type == ValueType::kString) value.bits = strings_->intern(literal.text);
-  const Value group = of(value);
-  if (std::find(out.begin(), out.end(), group) == out.end()) out.push_back(group);
+  out.push_back(of(value));
 }
 
 void ValueGroups::add_elements(const Value& value, std::vector<Value>& out) const {
@@ -274,22 +274,23 @@ void ValueGroups::add_elements(const Value& value, std::vector<Value>& out) cons
 
 void ValueGroups::elements(const Value& value, std::vector<Value>& out) const {
   out.clear();
-  if (!is_dictionary_type(value.type) || value.type == ValueType::kString) {
-    add_elements(value, out);
-  } else {
-    {
-      const std::shared_lock lock(kept_->mutex);
-      const auto found = kept_->elements.find(value.bits);
-      if (found != kept_->elements.end()) out = found->second;
-    }
-    if (out.empty()) {
-      add_elements(value, out);
-      if (out.empty()) out.emplace_back();
-      const std::lock_guard lock(kept_->mutex);
-      if (kept_->elements.size() < kListsKept) kept_->elements.try_emplace(value.bits, out);
-    }
+  const bool is_list = value.type == ValueType::kList || value.type == ValueType::kItems;
+  if (is_list) {
+    const std::shared_lock lock(kept_->mutex);
+    const auto found = kept_->elements.find(value.bits);
+    if (found != kept_->elements.end()) out = found->second;
   }
+  if (!out.empty()) return;
+  add_elements(value, out);
+  std::sort(out.begin(), out.end(), [](const Value& left, const Value& right) {
+    return left.type != right.type ? left.type < right.type : left.bits < right.bits;
+  });
+  out.erase(std::unique(out.begin(), out.end()), out.end());
   if (out.empty()) out.emplace_back();
+  if (!is_list) return;
+  const std::lock_guard lock(kept_->mutex);
+  if (kept_->count + out.size() > kElementsKept) return;
+  if (kept_->elements.try_emplace(value.bits, out).second) kept_->count += out.size();
 }
 
 void ValueGroups::read(const SliceView& view, KeyId key, const std::uint32_t* rows, std::uint32_t count,

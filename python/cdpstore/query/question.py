@@ -7,6 +7,7 @@ from typing import Any, Self, TypeAlias
 
 from cdpstore.errors import BadQuery
 from cdpstore.query.predicate import Predicate, predicate_spec
+from cdpstore.query.zone import zone_kept_in
 
 __all__ = ["BrokenDown", "Question", "Spec", "to_spec"]
 
@@ -48,6 +49,13 @@ class Question(ABC):
     def calendar(self, *, zone: str | None = None, week_start: str | None = None) -> Self:
         """In which zone days begin, and on which day weeks do."""
         return self._with(zone=zone, week_start=week_start)
+
+    def in_zone_kept_in(self, trait: str, *, otherwise: str | None = None) -> Self:
+        """Each profile by its own clock, in the zone that a trait of it names; `otherwise` (UTC) where it names none.
+
+        Of trends and retention. Times in the answer and in the range are then what clocks show, written as if in UTC.
+        """
+        return self._with(zone=zone_kept_in(trait, otherwise=otherwise))
 
     def now(self, now_ms: int) -> Self:
         """The instant that relative times count from; later events are invisible."""
@@ -104,10 +112,14 @@ class BrokenDown(Question):
         buckets: int | None = None,
         unit: str | None = None,
         elements: bool | str | None = None,
+        at: str | None = None,
         name: str | None = None,
     ) -> Self:
-        """Splits by traits of the profile, as they are now; by their values, or as in `by`."""
-        groups = _given(borders=borders, buckets=buckets, unit=unit, elements=elements, name=name)
+        """Splits by traits of the profile: by their values, or as in `by`.
+
+        As they are now, or with `at="event"` as they were valid when the event happened, by the joins that lived then.
+        """
+        groups = _given(borders=borders, buckets=buckets, unit=unit, elements=elements, at=at, name=name)
         return self._split({"trait": key, **groups} for key in keys)
 
     def by_time(self, unit: str, *, name: str | None = None) -> Self:

@@ -21,7 +21,7 @@ from cdpstore.testing.strategies import (
     trends,
 )
 
-__all__ = ["grouped_breakdowns", "grouped_questions"]
+__all__ = ["grouped_breakdowns", "grouped_questions", "questions_by_traits_at_event"]
 
 
 def grouped_breakdowns() -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -49,3 +49,14 @@ def grouped_questions() -> st.SearchStrategy[dict[str, Any]]:
     questions = trends() | ruled_trends() | funnels() | retentions()
     split = st.builds(lambda question, split: {**question, "breakdown": split}, questions, grouped_breakdowns())
     return split.map(sound_split)
+
+
+def questions_by_traits_at_event() -> st.SearchStrategy[dict[str, Any]]:
+    """Trends, funnels and retentions split by traits as they were when the event happened, and maybe by others."""
+    then = st.sampled_from((*TRAITS, "never")).map(lambda key: {"trait": key, "at": "event"})
+    form = st.sampled_from([{}, {}, {}, {"borders": [0, 2]}, {"unit": "week"}, {"elements": True}])
+    operand = st.builds(lambda key, form: {**key, **form}, then, form)
+    others = st.sampled_from([{"property": key} for key in KEYS])
+    breakdown = st.lists(operand | operand | others, min_size=1, max_size=2, unique_by=column_of)
+    questions = trends() | ruled_trends() | funnels() | retentions()
+    return st.builds(lambda question, split: {**question, "breakdown": split}, questions, breakdown).map(sound_split)

@@ -43,8 +43,12 @@ def operand(node: Any, path: str, predicate: Parse) -> Operand:
         parsed = {name: key for name, key in found.items() if key is not None}
         if len(parsed) != 1:
             bad(path, "expected a property, a trait, a unit of time, the event's name, segments or a group")
+        if "trait" in parsed:
+            parsed["at"] = fields.take("at", choice(["now", "event"]))
         parsed["groups"] = found["time"] or (None if found["event"] else take_groups(fields))
-        title = next(name if name in ("time", "event") else found[name] for name in parsed if name != "groups")
+        title = next(
+            name if name in ("time", "event") else found[name] for name in parsed if name not in ("groups", "at")
+        )
     parsed["name"] = fields.take("name", name_of) or title
     fields.done()
     return parsed

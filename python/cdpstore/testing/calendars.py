@@ -8,7 +8,7 @@ from typing import Any, Final
 from cdpstore.model import datetime_of
 from cdpstore.zones import zone_info
 
-__all__ = ["WEEKDAYS", "Calendar", "Moment", "absolute", "local_of", "utc_of_local", "utc_of_local_time"]
+__all__ = ["WEEKDAYS", "Calendar", "Moment", "absolute", "local_of", "shown_ms", "utc_of_local", "utc_of_local_time"]
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HOUR: Final = 3_600_000
@@ -131,6 +131,15 @@ def absolute(window: dict[str, Any], moment: Moment) -> dict[str, Any]:
     past = bool(window["is_past"])
     start_ms = calendar.start_before(moment.now_ms, window["count"] - (not past))
     return {"start_ms": start_ms, "end_ms": calendar.start_before(moment.now_ms, 0) if past else None}
+
+
+def shown_ms(zone: str, time_ms: int) -> int:
+    """What the zone's wall clock shows, in milliseconds as if it were UTC.
+
+    >>> shown_ms("Asia/Kolkata", 0)
+    19800000
+    """
+    return time_ms + _offset_ms(zone, time_ms)
 
 
 def utc_of_local(zone: str, day: int) -> int:

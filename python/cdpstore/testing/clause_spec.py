@@ -41,9 +41,12 @@ _OF_DEVICE: Final = (
 
 def common_fields(fields: Fields) -> dict[str, Any]:
     """The fields that every kind takes, with their defaults."""
+    zone = fields.take("zone", _question_zone) or "UTC"
+    own = zone if isinstance(zone, dict) else None
     return {
         "as_of_ms": fields.take("as_of_ms", time),
-        "zone": fields.take("zone", zone_of) or "UTC",
+        "clock": own,
+        "zone": zone if own is None else own["else"] or "UTC",
         "week_start": fields.take("week_start", choice(WEEKDAYS)) or "monday",
         "where": fields.take("where", predicate),
         "range": fields.take("range", _question_range),
@@ -51,6 +54,15 @@ def common_fields(fields: Fields) -> dict[str, Any]:
         "breakdown": fields.take("breakdown", each(lambda node, at: operand(node, at, predicate), 0, 8)) or [],
         "limit": fields.take("limit", integer(0, 1_000_000_000)),
     }
+
+
+def _question_zone(node: Any, path: str) -> Any:
+    if not isinstance(node, dict):
+        return zone_of(node, path)
+    fields = Fields(node, path)
+    parsed = {"trait": fields.require("trait", name_of), "else": fields.take("else", zone_of)}
+    fields.done()
+    return parsed
 
 
 def _question_range(node: Any, path: str) -> dict[str, Any]:

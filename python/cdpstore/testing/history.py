@@ -97,6 +97,7 @@ class History:
             identities=[(kind, value) for kind, value, *_ in self.identities(members)],
             created_ms=self.created_ms(members),
             traits_at=lambda at_ms: fold(members, joined, [each for each in operations if each.time_ms <= at_ms]),
+            traits_when=lambda of, at_ms: self.person(of, at_ms, at_ms).traits,
             trait_times=lambda key: {each.time_ms for each in operations if each.key == key},
         )
 

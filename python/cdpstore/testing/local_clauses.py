@@ -11,7 +11,7 @@ from cdpstore.testing.predicates import passes
 from cdpstore.testing.rows import Person
 from cdpstore.zones import is_zone
 
-__all__ = ["LOCAL", "bucket_of", "has_been", "in_zones_of", "written_out"]
+__all__ = ["LOCAL", "bucket_of", "has_been", "in_zones_of", "written_out", "zone_kept"]
 
 
 def bucket_of(profile_id: int, salt: str) -> int:
@@ -81,13 +81,14 @@ def in_zones_of(clause: Any, traits: Mapping[str, Any]) -> Any:
     """The clause, the zones that these traits name in place of the traits; None where they name none."""
     if isinstance(clause, dict):
         return {
-            name: _zone(part, traits) if name == "zone" and isinstance(part, dict) else in_zones_of(part, traits)
+            name: zone_kept(part, traits) if name == "zone" and isinstance(part, dict) else in_zones_of(part, traits)
             for name, part in clause.items()
         }
     return [in_zones_of(part, traits) for part in clause] if isinstance(clause, list) else clause
 
 
-def _zone(kept: dict[str, Any], traits: Mapping[str, Any]) -> str | None:
+def zone_kept(kept: dict[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """The zone that the trait names; else that given, if any."""
     named = traits.get(kept["trait"])
     return named if isinstance(named, str) and is_zone(named) else kept["else"]
 

@@ -39,6 +39,7 @@ from cdpstore.testing.kinds import profile as profile_kind
 from cdpstore.testing.kinds.equal_buckets import with_equal_borders
 from cdpstore.testing.local_clauses import written_out
 from cdpstore.testing.population import with_cuts
+from cdpstore.testing.profile_clocks import check_clock, with_clocks
 from cdpstore.testing.records import Defect, LoggedRecord, canonical
 from cdpstore.testing.retained import check_kept, events_read
 from cdpstore.testing.rows import Person
@@ -125,6 +126,8 @@ class ModelStore(Writes[Ack], Rules[int]):
         parse, answer = KINDS[kind]
         own = parse(fields, common)
         fields.done()
+        if common["clock"] is not None:
+            check_clock(kind, to_spec(spec), common)
         now_ms = self._now(common, now_ms)
         calendar = (common["zone"], common["week_start"])
         moment = Moment(now_ms, *calendar)
@@ -151,6 +154,7 @@ class ModelStore(Writes[Ack], Rules[int]):
         people = [_knowing_itself(person, moment) for person in people]
         people = [each for person in people for each in spread(person, breakdown, moment)]
         view = View(people, self.watermark, now_ms, start_ms, end_ms, *calendar, bool(breakdown))
+        view = view if common["clock"] is None else with_clocks(view, common)
         common["breakdown"], notes = with_equal_borders(view, kind, {**common, **own})
         view = dataclasses.replace(view, segments=segment_names(common["breakdown"]))
         table = answer(view, {**common, **own})

@@ -982,7 +982,7 @@ def broken_down_by_members() -> st.SearchStrategy[dict[str, Any]]:
 
 def sound_split(spec: dict[str, Any]) -> dict[str, Any]:
     """The question without what needs a breakdown by something of the event, where there is none."""
-    by_property = any("property" in operand or "time" in operand or "event" in operand for operand in spec["breakdown"])
+    by_property = any(operand.keys() & {"property", "time", "event", "at"} for operand in spec["breakdown"])
     return spec if by_property else {key: spec[key] for key in spec if key not in ("attribution", "share_value")}
 
 

@@ -34,7 +34,7 @@ class View:
 
     def in_range(self, row: Row) -> bool:
         """Whether the row's time lies in the range."""
-        return self.start_ms <= row.time_ms < self.end_ms
+        return self.start_ms <= row.time_ms < self.end_ms if row.is_inside is None else row.is_inside
 
     def calendar(self, unit: Any) -> Calendar:
         """The unit in the query's zone; `{"days": n}` counts from the range's start."""
@@ -69,7 +69,7 @@ def operand_names(breakdown: Sequence[dict[str, Any]]) -> list[str]:
 
 def of_row(operand: dict[str, Any]) -> bool:
     """Whether the operand is of the event, not of the profile."""
-    return any(of in operand for of in ("property", "time", "event"))
+    return any(of in operand for of in ("property", "time", "event")) or operand.get("at") == "event"
 
 
 def operand_values(view: View, operand: dict[str, Any], person: Person, row: Row) -> list[Any]:
@@ -79,12 +79,14 @@ def operand_values(view: View, operand: dict[str, Any], person: Person, row: Row
             return [person.members[operand["name"]]]
         case {"property": key}:
             value = row.properties.get(key)
+        case {"trait": key, "at": "event"}:
+            value = person.traits_when(row.origin, row.time_ms).get(key)
         case {"trait": key}:
             value = person.traits.get(key)
         case {"event": _}:
             return [row.name]
         case _:
-            value = datetime_of(row.time_ms)
+            value = datetime_of(row.clock_ms)
     return grouped(operand["groups"], value, view.calendar)
 
 

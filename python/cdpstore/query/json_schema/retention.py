@@ -16,7 +16,9 @@ from cdpstore.query.json_schema.parts import (
 )
 from cdpstore.query.json_schema.question import (
     BY_PROPERTY,
+    CLOCK_ZONE,
     COMMON,
+    by_clocks,
     kind,
 )
 
@@ -75,8 +77,10 @@ RETENTION: Final = kind(
         ),
         "periods": integer(1, 65_534, "Only periods below this number; not with brackets."),
         **COMMON,
+        **CLOCK_ZONE,
     },
     allOf=[
+        by_clocks(interval={"not": {"type": "object"}}),
         chosen(
             [({"required": ["share_value"], "properties": {"share_value": {"const": True}}}, BY_PROPERTY)],
             {},

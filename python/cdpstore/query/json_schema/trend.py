@@ -17,9 +17,11 @@ from cdpstore.query.json_schema.parts import (
     told,
 )
 from cdpstore.query.json_schema.question import (
+    CLOCK_ZONE,
     COMMON,
     QUANTILE,
     STATISTICS,
+    by_clocks,
     kind,
     selector_with,
 )
@@ -109,6 +111,7 @@ TREND: Final = kind(
             text(1, 500), 1, 16, "In place of the measures: arithmetic over the series, `B / A * 100`, `A.sum(price)`."
         ),
         **COMMON,
+        **CLOCK_ZONE,
     },
     allOf=[
         chosen([(has("event"), {"properties": {"events": NEVER}}), (has("events"), {})], has("event")),
@@ -124,5 +127,10 @@ TREND: Final = kind(
         ),
         chosen([(has("rolling"), {"properties": {"moving_mean": NEVER}})], {}),
         chosen([(has("previous"), _HAS_START)], {}),
+        by_clocks(
+            **{name: {"const": False} for name in ("cumulative", "fill")},
+            **{name: NEVER for name in ("rolling", "moving_mean", "previous")},
+            interval={"not": {"type": "object"}, "items": {"not": {"type": "object"}}},
+        ),
     ],
 )

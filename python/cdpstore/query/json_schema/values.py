@@ -172,7 +172,18 @@ VALUES: Final[dict[str, Schema]] = {
             ),
             (
                 has("trait"),
-                closed("Trait", {"trait": ref("key", "Of the profile, as it is now.")}, GROUPS, **ONE_FORM),
+                closed(
+                    "Trait",
+                    {"trait": ref("key", "Of the profile.")},
+                    {
+                        "at": {
+                            "description": "As it is now (the default), or as it was valid when the event happened.",
+                            "enum": ["now", "event"],
+                        },
+                        **GROUPS,
+                    },
+                    **ONE_FORM,
+                ),
             ),
         ],
         closed("Property", {"property": ref("key", "Of the event.")}, GROUPS, **ONE_FORM),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cdpstore.table import Table
-from cdpstore.testing.calendars import Calendar
+from cdpstore.testing.calendars import Calendar, shown_ms
 from cdpstore.testing.event_spec import question_selector
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.rows import Person, Row
@@ -94,12 +94,13 @@ class _Member:
 class _Ends:
     """Where the periods of one birth lie."""
 
-    def __init__(self, view: View, birth: Row, spec: dict[str, Any]) -> None:
+    def __init__(self, view: View, zone: str | None, birth: Row, spec: dict[str, Any]) -> None:
+        self._zone, self._birth = zone, birth
         self._unit, self._rolls = spec["interval"], spec["alignment"] != "calendar"
         self._calendar = view.calendar(self._unit)
         self._from_ms = birth.time_ms
         if spec["alignment"] == "rolling_hour":
-            self._from_ms = Calendar("hour", zone=view.zone).start(birth.time_ms)
+            self._from_ms = Calendar("hour", zone=zone or view.zone).start(birth.time_ms)
         match self._unit:
             case "hour":
                 self._length = _HOUR
@@ -110,14 +111,16 @@ class _Ends:
 
     def has_begun(self, row: Row, birth: Row) -> bool:
         """Whether another row lies in period 0 or behind it."""
-        start_ms = self._from_ms if self._rolls else self._calendar.start(birth.time_ms)
-        return row is not birth and row.time_ms >= start_ms
+        if self._rolls:
+            return row is not birth and row.time_ms >= self._from_ms
+        return row is not birth and row.clock_ms >= self._calendar.start(birth.clock_ms)
 
     def period(self, time_ms: int) -> int:
         """Of an instant at or behind the birth."""
         if self._rolls:
             return (time_ms - self._from_ms) // self._length
-        return self._calendar.periods(self._from_ms, time_ms)
+        shown = time_ms if self._zone is None else shown_ms(self._zone, time_ms)
+        return self._calendar.periods(self._birth.clock_ms, shown)
 
 
 def answer(view: View, spec: dict[str, Any]) -> Table:
@@ -130,7 +133,7 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
             member = _member(view, person, birth, spec)
             for key, group in row_groups(view, spec["breakdown"], person, birth).items():
                 values.setdefault(key, group)
-                cohort = cohorts.setdefault(key, {}).setdefault(calendar.start(birth.time_ms), _Cohort())
+                cohort = cohorts.setdefault(key, {}).setdefault(calendar.start(birth.clock_ms), _Cohort())
                 cohort.members.append(member)
     rows = [
         [*named, start_ms, *cell]
@@ -153,13 +156,13 @@ def _births(view: View, person: Person, spec: dict[str, Any]) -> Iterator[Row]:
         return
     calendar, seen = view.calendar(spec["interval"]), set[int]()
     for row in inside:
-        if calendar.start(row.time_ms) not in seen:
-            seen.add(calendar.start(row.time_ms))
+        if calendar.start(row.clock_ms) not in seen:
+            seen.add(calendar.start(row.clock_ms))
             yield row
 
 
 def _member(view: View, person: Person, birth: Row, spec: dict[str, Any]) -> _Member:
-    ends = _Ends(view, birth, spec)
+    ends = _Ends(view, person.zone, birth, spec)
     compared = [operand for operand in spec["breakdown"] if of_row(operand)]
     later = [
         row

@@ -241,7 +241,7 @@ class _Axis:
         if self._calendar is None:
             self.count = 1
             return
-        times = [row.time_ms for of_series in hits for _, row in of_series if row.time_ms < view.end_ms]
+        times = [row.clock_ms for of_series in hits for _, row in of_series if row.clock_ms < view.end_ms]
         last_ms = view.end_ms - 1
         if self._reach == 1 and not spec["fill"] and spec["previous"] is None:
             last_ms = max(times, default=view.start_ms - 1)
@@ -259,10 +259,12 @@ class _Axis:
 
     def place(self, hit: Hit) -> int:
         """Which line's bucket a row lies in; below 0 before the first."""
-        return self._index[self._calendar.start(hit[1].time_ms)] - self._first if self._calendar else 0
+        return self._index[self._calendar.start(hit[1].clock_ms)] - self._first if self._calendar else 0
 
     def held(self, hits: Sequence[Hit]) -> list[Hit]:
         """The rows that count for some line."""
+        if any(row.is_inside is not None for _, row in hits):
+            return [hit for hit in hits if self._view.in_range(hit[1])]
         looks_back = self._calendar is not None and self._reach > 1 and bool(self._starts)
         reach = self._starts[max(self._first - self._reach + 1, 0)] if looks_back else self._view.start_ms
         return [hit for hit in hits if reach <= hit[1].time_ms < self._view.end_ms]
