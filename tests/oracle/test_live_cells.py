@@ -13,7 +13,7 @@ from cdpstore.store import Store
 from cdpstore.testing import strategies
 from cdpstore.testing.strategies import DAY_MS, END_MS
 from tests.oracle.scale import examples
-from tests.oracle.test_live_segments import TICKS_MAX, _agree, _append, _instants, _members_follow_from_transitions
+from tests.oracle.test_live_segments import _append, _follow
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -79,18 +79,7 @@ def test_members_of_live_cells_equal_a_fresh_query_after_every_group_and_tick(
                 continue
             predicates.append(cell)
         assume(predicates)
-        for number, batch in enumerate(history):
-            if number > 0 or not is_started_late:
-                store.tick(batch.received_ms)
-                _append(store, batch)
-            _agree(store, predicates, batch.received_ms)
-            is_last = number + 1 == len(history)
-            until_ms = batch.received_ms + 110 * DAY_MS if is_last else history[number + 1].received_ms
-            instants = _instants(history[: number + 1], predicates, batch.received_ms, until_ms)
-            for now_ms in sorted(choose.sample(instants, min(len(instants), TICKS_MAX))):
-                store.tick(now_ms)
-                _agree(store, predicates, now_ms)
-        _members_follow_from_transitions(store, predicates, is_started_late)
+        _follow(store, history, predicates, is_started_late, choose)
 
 
 def _event(who: str, day: float, name: str, **properties: Any) -> dict[str, Any]:

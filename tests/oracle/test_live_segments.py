@@ -82,18 +82,23 @@ def test_members_equal_a_fresh_query_after_every_group_and_tick(
             _append(store, history[0])
         for number, predicate in enumerate(predicates):
             store.watch(f"s{number}", predicate, now_ms=END_MS)
-        for number, batch in enumerate(history):
-            if number > 0 or not is_started_late:
-                store.tick(batch.received_ms)
-                _append(store, batch)
-            _agree(store, predicates, batch.received_ms)
-            is_last = number + 1 == len(history)
-            until_ms = batch.received_ms + 110 * DAY_MS if is_last else history[number + 1].received_ms
-            instants = _instants(history[: number + 1], predicates, batch.received_ms, until_ms)
-            for now_ms in sorted(choose.sample(instants, min(len(instants), TICKS_MAX))):
-                store.tick(now_ms)
-                _agree(store, predicates, now_ms)
-        _members_follow_from_transitions(store, predicates, is_started_late)
+        _follow(store, history, predicates, is_started_late, choose)
+
+
+def _follow(store: Store, history: Any, predicates: Any, is_started_late: bool, choose: Any) -> None:
+    """Takes the rest of the history in; what is watched agrees after every group and at ticks between."""
+    for number, batch in enumerate(history):
+        if number > 0 or not is_started_late:
+            store.tick(batch.received_ms)
+            _append(store, batch)
+        _agree(store, predicates, batch.received_ms)
+        is_last = number + 1 == len(history)
+        until_ms = batch.received_ms + 110 * DAY_MS if is_last else history[number + 1].received_ms
+        instants = _instants(history[: number + 1], predicates, batch.received_ms, until_ms)
+        for now_ms in sorted(choose.sample(instants, min(len(instants), TICKS_MAX))):
+            store.tick(now_ms)
+            _agree(store, predicates, now_ms)
+    _members_follow_from_transitions(store, predicates, is_started_late)
 
 
 def _append(store: Store, batch: Batch) -> None:
