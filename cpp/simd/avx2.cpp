@@ -244,6 +244,30 @@ void slot_to_bucket(const std::uint16_t* slot, std::uint32_t count, const std::u
   scalar_primitives().slot_to_bucket(slot, count, table, out);
 }
 
+CDP_AVX2 inline __m256i all_words(std::uint16_t value) noexcept {
+  return _mm256_set1_epi16(static_cast<std::int16_t>(value));
+}
+
+CDP_AVX2 inline __m256i sixteen_buckets(__m256i slot, const SlotRule& rule) noexcept {
+  const __m256i product = _mm256_mulhi_epu16(_mm256_add_epi16(slot, all_words(rule.add)), all_words(rule.multiplier));
+  const __m256i quotient = _mm256_srl_epi16(product, _mm_cvtsi32_si128(rule.shift));
+  const __m256i inside = _mm256_and_si256(_mm256_cmpeq_epi16(_mm256_max_epu16(slot, all_words(rule.low)), slot),
+                                          _mm256_cmpeq_epi16(_mm256_min_epu16(slot, all_words(rule.high)), slot));
+  return _mm256_blendv_epi8(all_words(kOutsideBucket), quotient, inside);
+}
+
+CDP_AVX2 void slot_to_equal_bucket(const std::uint16_t* slot, std::uint32_t count, const SlotRule& given,
+                                   std::uint8_t* out) {
+  const SlotRule rule = given;
+  std::uint32_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const __m256i first = sixteen_buckets(load(slot + i), rule), second = sixteen_buckets(load(slot + i + 16), rule);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(first, second), 0b11'01'10'00);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), packed);
+  }
+  for (; i < count; ++i) out[i] = rule.bucket(slot[i]);
+}
+
 CDP_AVX2 std::uint64_t sum_bytes(__m256i bytes) noexcept {
   alignas(32) std::uint64_t words[4];
   _mm256_store_si256(reinterpret_cast<__m256i*>(words), _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
@@ -296,8 +320,9 @@ CDP_AVX2 void mask_expand(const std::uint64_t* masks, std::uint32_t count, std::
   }
 }
 
-constexpr Primitives kTable{Level::kAvx2,   positions,      mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, first_of_times, regroup,        count_bytes,    mask_expand};
+constexpr Primitives kTable{Level::kAvx2,         positions,      mask_positions, time_to_bucket, slot_to_bucket,
+                            slot_to_equal_bucket, first_of_group, first_of_times, regroup,        count_bytes,
+                            mask_expand};
 
 }  // namespace
 

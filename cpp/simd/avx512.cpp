@@ -201,6 +201,26 @@ CDP_AVX512 void slot_to_bucket(const std::uint16_t* slot, std::uint32_t count, c
   for (; i < count; ++i) out[i] = table[slot[i]];
 }
 
+CDP_AVX512 inline __m512i all_words(std::uint16_t value) noexcept {
+  return _mm512_set1_epi16(static_cast<std::int16_t>(value));
+}
+
+CDP_AVX512 void slot_to_equal_bucket(const std::uint16_t* slot, std::uint32_t count, const SlotRule& given,
+                                     std::uint8_t* out) {
+  const SlotRule rule = given;
+  const __m512i low = all_words(rule.low), high = all_words(rule.high), add = all_words(rule.add);
+  const __m512i multiplier = all_words(rule.multiplier), outside = all_words(kOutsideBucket);
+  const __m128i shift = _mm_cvtsi32_si128(rule.shift);
+  for (std::uint32_t i = 0; i < count; i += 32) {
+    const auto valid = static_cast<__mmask32>(first_bits(count - i));
+    const __m512i value = _mm512_maskz_loadu_epi16(valid, slot + i);
+    const __m512i quotient = _mm512_srl_epi16(_mm512_mulhi_epu16(_mm512_add_epi16(value, add), multiplier), shift);
+    const __mmask32 inside = _mm512_cmpge_epu16_mask(value, low) & _mm512_cmple_epu16_mask(value, high);
+    const __m512i bucket = _mm512_mask_mov_epi16(outside, inside, quotient);
+    _mm256_mask_storeu_epi8(out + i, valid, _mm512_cvtepi16_epi8(bucket));
+  }
+}
+
 // The u16 whose bit is set, packed.
 CDP_AVX512 inline void put_profiles(std::uint64_t bits, const std::uint16_t* profile, std::uint64_t valid,
                                     std::uint16_t* out) noexcept {
@@ -322,8 +342,9 @@ CDP_AVX512 void mask_expand(const std::uint64_t* masks, std::uint32_t count, std
   }
 }
 
-constexpr Primitives kTable{Level::kAvx512, positions,      mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, first_of_times, regroup,        count_bytes,    mask_expand};
+constexpr Primitives kTable{Level::kAvx512,       positions,      mask_positions, time_to_bucket, slot_to_bucket,
+                            slot_to_equal_bucket, first_of_group, first_of_times, regroup,        count_bytes,
+                            mask_expand};
 
 }  // namespace
 

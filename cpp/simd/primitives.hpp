@@ -56,6 +56,23 @@ struct BucketRule {
   [[nodiscard]] static BucketRule equal(std::uint32_t length, std::uint32_t add) noexcept;
 };
 
+// The same for quarter-hour slots, where buckets are equally long: (slot + add) / length by multiplication. Slots outside
+// [low, high] are kOutsideBucket.
+struct SlotRule {
+  std::uint16_t low = 0;
+  std::uint16_t high = UINT16_MAX;  // inclusive
+  std::uint16_t add = 0;
+  std::uint16_t multiplier = 0;  // ((slot + add) * multiplier) >> 16 >> shift
+  std::uint16_t shift = 0;
+
+  [[nodiscard]] std::uint8_t bucket(std::uint16_t slot) const noexcept {
+    if (slot < low || slot > high) return kOutsideBucket;
+    return static_cast<std::uint8_t>(((std::uint32_t{slot} + add) * multiplier) >> 16 >> shift);
+  }
+  // Exact. REQUIRES: 2 <= length < 32,768, slot + add < 32,768 for every slot, at most kBucketsMax buckets.
+  [[nodiscard]] static SlotRule equal(std::uint32_t length, std::uint32_t add) noexcept;
+};
+
 struct Primitives {
   Level level{};
 
@@ -68,6 +85,8 @@ struct Primitives {
   void (*time_to_bucket)(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule, std::uint8_t* out);
   // By table of kSlotsPerPartition bucket numbers.
   void (*slot_to_bucket)(const std::uint16_t* slot, std::uint32_t count, const std::uint8_t* table, std::uint8_t* out);
+
+  void (*slot_to_equal_bucket)(const std::uint16_t* slot, std::uint32_t count, const SlotRule& rule, std::uint8_t* out);
 
   // Rows grouped by profile (equal neighbours): for the first row of each run of equal buckets within a profile writes
   // bucket | kStart when it is also the profile's first row (the bucket of a first row is written whatever it is, so that

@@ -34,6 +34,17 @@ BucketRule BucketRule::equal(std::uint32_t length, std::uint32_t add) noexcept {
   return rule;
 }
 
+// The multiplier is over 2^(16 + shift) / length by less than 1, so what it adds stays below one part of length up to 2^15.
+SlotRule SlotRule::equal(std::uint32_t length, std::uint32_t add) noexcept {
+  SlotRule rule;
+  rule.add = static_cast<std::uint16_t>(add);
+  std::uint32_t shift = 31 - static_cast<std::uint32_t>(std::countl_zero(length));
+  if (std::has_single_bit(length)) --shift;  // its multiplier would take 17 bits
+  rule.shift = static_cast<std::uint16_t>(shift);
+  rule.multiplier = static_cast<std::uint16_t>(((std::uint32_t{1} << (16 + shift)) + length - 1) / length);
+  return rule;
+}
+
 namespace {
 
 std::uint32_t positions(const std::uint8_t* codes, std::uint32_t count, const std::uint8_t* wanted,
@@ -59,6 +70,11 @@ std::uint32_t mask_positions(const std::uint64_t* bits, std::uint32_t count, std
 void time_to_bucket(const std::uint32_t* time, std::uint32_t count, const BucketRule& rule, std::uint8_t* out) {
   const BucketRule local = rule;
   for (std::uint32_t i = 0; i < count; ++i) out[i] = local.bucket(time[i]);
+}
+
+void slot_to_equal_bucket(const std::uint16_t* slot, std::uint32_t count, const SlotRule& given, std::uint8_t* out) {
+  const SlotRule rule = given;
+  for (std::uint32_t i = 0; i < count; ++i) out[i] = rule.bucket(slot[i]);
 }
 
 void slot_to_bucket(const std::uint16_t* slot, std::uint32_t count, const std::uint8_t* table, std::uint8_t* out) {
@@ -142,8 +158,9 @@ void mask_expand(const std::uint64_t* masks, std::uint32_t count, std::uint64_t*
   }
 }
 
-constexpr Primitives kTable{Level::kScalar, positions,      mask_positions, time_to_bucket, slot_to_bucket,
-                            first_of_group, first_of_times, regroup,        count_bytes,    mask_expand};
+constexpr Primitives kTable{Level::kScalar,       positions,      mask_positions, time_to_bucket, slot_to_bucket,
+                            slot_to_equal_bucket, first_of_group, first_of_times, regroup,        count_bytes,
+                            mask_expand};
 
 }  // namespace
 

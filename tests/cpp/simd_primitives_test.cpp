@@ -118,6 +118,31 @@ TEST("times and slots fall into the same buckets at every level") {
   }
 }
 
+TEST("slots fall into equal buckets as division says, at every level") {
+  for (const std::uint32_t length : {2u, 3u, 4u, 23u, 48u, 64u, 92u, 96u, 100u, 672u, 2'688u, 8'192u}) {
+    for (int round = 0; round < 8; ++round) {
+      const std::uint32_t add = below(length);
+      SlotRule rule = SlotRule::equal(length, add);
+      if (round > 2)
+        rule.low = static_cast<std::uint16_t>(below(1'400)), rule.high = static_cast<std::uint16_t>(below(2'688));
+      std::vector<std::uint16_t> slot;
+      for (std::uint32_t s = 0; s < 2'688 && (s + add) / length < kBucketsMax; ++s)
+        slot.push_back(static_cast<std::uint16_t>(s));
+      const auto count = static_cast<std::uint32_t>(slot.size() - below(40));
+      std::vector<std::uint8_t> expected;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const bool inside = slot[i] >= rule.low && slot[i] <= rule.high;
+        expected.push_back(inside ? static_cast<std::uint8_t>((slot[i] + add) / length) : kOutsideBucket);
+      }
+      for (const Primitives* table : levels()) {
+        std::vector<std::uint8_t> out(count + kSlack);
+        table->slot_to_equal_bucket(slot.data(), count, rule, out.data());
+        CHECK(cut(out, count) == expected);
+      }
+    }
+  }
+}
+
 TEST("the first row of each profile and bucket, and of each coarser bucket, is the same at every level") {
   for (const std::uint32_t count : kCounts) {
     for (const std::uint32_t stay : {1u, 2u, 10u, 100u}) {

@@ -13,6 +13,7 @@ from cdpstore.errors import BadQuery
 from cdpstore.query import retention
 from cdpstore.store import Store
 from cdpstore.testing import ModelStore, strategies
+from cdpstore.testing.strategies import Batch
 from tests.oracle.scale import examples
 from tests.oracle.twins import CARE, Twins, table_key
 
@@ -94,10 +95,11 @@ def test_retentions_of_any_rules_answer_as_the_model(history: Any, care: Any, qu
 
 
 _HOURS = st.integers(0, 24 * 12)
+_ODD = st.sampled_from([0, 0, 1, -1])
 _events = st.lists(
     st.tuples(
         st.sampled_from(["S", "R", "R", "X"]),
-        st.builds(lambda hour, odd: NOW - 15 * DAY + hour * 3_600_000 + odd, _HOURS, st.sampled_from([0, 0, 1, -1])),
+        st.builds(lambda hour, odd: NOW - 15 * DAY + hour * 3_600_000 + odd, _HOURS, _ODD),
         st.fixed_dictionaries(
             {"who": st.sampled_from("uv")}, optional={"price": st.sampled_from([1, 2, 1.0]), "color": st.just("red")}
         ),
@@ -122,6 +124,50 @@ def test_crowded_profiles_return_as_in_the_model(first: Any, second: Any, seals:
             for now_ms in (NOW, NOW - 9 * DAY):
                 answers = [table_key(each.query(question, now_ms=now_ms)) for each in (real, model)]
                 assert answers[0] == answers[1], question
+
+
+_LONG = st.lists(
+    st.tuples(
+        st.sampled_from(["S", "S", "R", "X"]),
+        st.builds(lambda hour, odd: NOW - 200 * DAY + hour * 3_600_000 + odd, st.integers(0, 24 * 199), _ODD),
+        st.fixed_dictionaries({"who": st.sampled_from("uvw")}),
+    ).map(list),
+    min_size=1,
+    max_size=60,
+)
+_LONG_QUESTIONS = st.fixed_dictionaries(
+    {
+        "kind": st.just("retention"),
+        "start": st.sampled_from(["S", {"event": None}, {"event": ["S", "R"]}]),
+        "interval": st.sampled_from(["day", "day", "week", "hour", {"days": 3}]),
+        "population": st.sampled_from(["first_in_range", "first_ever"]),
+    },
+    optional={
+        "periods": st.integers(1, 200),
+        "zone": st.sampled_from(["Asia/Kolkata", "Europe/Berlin", "America/Sao_Paulo"]),
+        "range": st.fixed_dictionaries(
+            {
+                "start_ms": st.integers(0, 150).map(lambda day: NOW - 200 * DAY + day * DAY),
+                "end_ms": st.integers(1, 60).map(lambda day: NOW - 50 * DAY + day * DAY),
+            }
+        ),
+        "where": st.sampled_from([{"did": "X"}, {"not": {"did": "X"}}]),
+    },
+)
+
+
+@pytest.mark.timeout(900)
+@examples(60)
+@given(_LONG, _LONG, st.booleans(), st.lists(_LONG_QUESTIONS, min_size=3, max_size=8))
+def test_many_periods_are_counted_as_in_the_model(first: Any, second: Any, seals: bool, questions: Any) -> None:
+    with Twins() as twins:
+        for events in (first, second):
+            twins.append(Batch(_records(events), NOW))
+            if seals:
+                twins.care("seal")
+        for question in questions:
+            for now_ms in (NOW, NOW - 90 * DAY):
+                twins.ask_both_ways(question, now_ms=now_ms)
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [

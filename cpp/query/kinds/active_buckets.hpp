@@ -1,6 +1,8 @@
-// In which buckets each profile of a task has rows of a selector, and how many rows lie in each: from the slices, in any order,
-// so nothing is ever late. What depends on a profile's buckets alone is decided from these bits and not row by row. ~1.5 ns a
-// row of the selector.
+// In which buckets each profile of a task has rows of a selector, and how many rows lie in each: in any order of rows, so
+// nothing is ever late. What depends on a profile's buckets alone is decided from these bits and not row by row.
+//
+// From the slices of its names; where it selects most rows of a chunk, from the spine: rows become bucket bytes, the first of
+// each (profile, bucket) are compressed out, and a profile's buckets gather in a register.
 #pragma once
 
 #include <cstdint>
@@ -18,19 +20,24 @@ class ActiveBuckets {
  public:
   static constexpr std::uint32_t kBucketsMax = 1'024;  // of a plan: 128 bytes a profile
 
-  // Of the profiles that the filter lets through. REQUIRES: at most kBucketsMax buckets.
+  enum class Count : std::uint8_t { kProfiles, kRows };
+
+  // Of the profiles that the filter lets through; rows are told where they are counted. REQUIRES: at most kBucketsMax buckets.
   ActiveBuckets(const BucketPlan& plan, const BoundSelector& selector, const Task& task, const ProfileFilter& filter,
-                Scratch& scratch);
+                Scratch& scratch, Count count);
   // Bits of the profile's buckets, the plan's first the lowest.
   [[nodiscard]] std::span<const std::uint64_t> of(std::uint32_t profile) const noexcept {
     return {bits_.data() + std::size_t{profile} * words_, words_};
   }
+  [[nodiscard]] std::uint32_t words() const noexcept { return words_; }
+  // REQUIRES: rows are counted.
   [[nodiscard]] std::uint64_t rows(std::uint32_t bucket) const noexcept { return rows_[bucket]; }
 
  private:
+  class Fill;
   std::uint32_t words_;
   Scratch::Lease<std::uint64_t> bits_;
-  std::vector<std::uint64_t> rows_;  // of each bucket
+  std::vector<std::uint64_t> rows_;  // of each bucket, where they are counted
 };
 
 // Calls visit(bucket) for every bit, ascending.

@@ -203,6 +203,42 @@ void read_property(const SliceView& view, KeyId key, const std::uint32_t* rows, 
   }
 }
 
+namespace {
+
+constexpr std::size_t kCodeGroupsMost = 32'768;  // of 4 bytes: what stays near
+
+// The same as reading the values and finding their groups, where each code of one column stands for a value: every pair of a
+// prefix and a code is looked for once. False when the property is not laid out so; nothing is done then.
+bool group_by_codes(const SliceView& view, KeyId key, const std::uint32_t* rows, std::uint32_t count,
+                    std::size_t prefixes, GroupTable& table, Scratch& scratch, std::uint32_t* number) {
+  const std::span<const Column> columns = columns_of(*view.slice, key);
+  if (columns.size() != 1 || !columns[0].dense() || columns[0].type == ValueType::kNull) return false;
+  const Column& column = columns[0];
+  if (!column.dictionary_coded && column.width > Width::k8) return false;
+  const std::size_t codes =
+      column.dictionary_coded ? column.dictionary.size() : std::size_t{1} << width_bits(column.width);
+  if (prefixes > kCodeGroupsMost || prefixes * codes > std::max<std::size_t>(kCodeGroupsMost, count)) return false;
+  const auto known = scratch.lease<std::uint32_t>(prefixes * codes);
+  std::fill_n(known.data(), known.size(), kNone);
+  with_width(column.width, [&]<Width width>() {
+    const std::uint8_t* const at = column.codes.data();
+    std::uint32_t* const group_of = known.data();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint64_t code = code_of<width>(at, view.first_row + rows[i]);
+      std::uint32_t& group = group_of[number[i] * codes + code];
+      if (group == kNone) {
+        group = table.find_or_add(
+            number[i], {column.type, column.dictionary_coded ? column.dictionary[code] : column.base + code});
+      }
+      number[i] = group;
+    }
+    return count;
+  });
+  return true;
+}
+
+}  // namespace
+
 bool has_members(std::span<const Operand> operands) noexcept {
   return std::ranges::any_of(operands, [](const Operand& operand) {
     return operand.members != nullptr || (operand.groups != nullptr && operand.groups->elements);
@@ -363,6 +399,7 @@ void Breakdown::row_groups(const TaskTraits& traits, const Chunk& chunk, const S
   const auto values = scratch.lease<Value>(reads_properties_ ? count : 0);
   for (std::size_t level = 0; level < operands_.size(); ++level) {
     GroupTable& table = groups.level(level);
+    const std::size_t prefixes = level == 0 ? 1 : groups.level(level - 1).size();
     if (operands_[level].is_trait) {
       const Value* of_profile = traits.values_[level].data();
       for (std::uint32_t i = 0; i < count; ++i) {
@@ -380,6 +417,7 @@ void Breakdown::row_groups(const TaskTraits& traits, const Chunk& chunk, const S
     } else if (operands_[level].key && operands_[level].groups != nullptr) {
       operands_[level].groups->read(view, *operands_[level].key, rows, count, values.data());
     } else if (operands_[level].key) {
+      if (group_by_codes(view, *operands_[level].key, rows, count, prefixes, table, scratch, out)) continue;
       read_property(view, *operands_[level].key, rows, count, values.data());
     } else {
       std::fill_n(values.data(), count, Value{});

@@ -170,6 +170,27 @@ std::optional<std::uint32_t> BucketPlan::bucket_of(std::int64_t time_ms) const n
   return (std::upper_bound(pieces_.begin() + 1, pieces_.end(), time_ms, starts_later) - 1)->bucket;
 }
 
+namespace {
+// REQUIRES: borders and range on slots.
+std::optional<simd::SlotRule> slot_rule_of(const PartitionBuckets& buckets) {
+  const std::vector<std::uint32_t>& border = buckets.border;
+  constexpr auto kSlot = static_cast<std::uint32_t>(limits::kSlotMs);
+  if (border.empty() || buckets.low > buckets.high) return std::nullopt;
+  // Of a single border both sides are as long as they like.
+  const std::uint32_t length =
+      (border.size() > 1 ? border[1] - border[0] : static_cast<std::uint32_t>(limits::kPartitionMs)) / kSlot;
+  for (std::size_t i = 1; i < border.size(); ++i) {
+    if (border[i] - border[i - 1] != length * kSlot) return std::nullopt;
+  }
+  if (length < 2 || border[0] > length * kSlot) return std::nullopt;
+  simd::SlotRule rule = simd::SlotRule::equal(length, length - border[0] / kSlot);
+  const auto slot_of = [](std::uint32_t time) { return static_cast<std::uint16_t>(std::min(time / kSlot, 65'535u)); };
+  rule.low = slot_of(buckets.low);
+  rule.high = slot_of(buckets.high);
+  return rule;
+}
+}  // namespace
+
 PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
   PartitionBuckets out;
   const std::int64_t start = partition_start_ms(partition);
@@ -208,6 +229,7 @@ PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
     out.slot_byte[slot] =
         of_slot == PartitionBuckets::kOutside ? simd::kOutsideBucket : static_cast<std::uint8_t>(of_slot);
   }
+  out.slot_rule = slot_rule_of(out);
   return out;
 }
 

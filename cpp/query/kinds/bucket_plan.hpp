@@ -29,9 +29,16 @@ struct PartitionBuckets {
   std::uint32_t high = UINT32_MAX;
   bool by_bytes = false;  // `rule` holds; at most simd::kBucketsMax buckets
   simd::BucketRule rule;
-  bool by_slot = false;                    // borders and range lie on slots: the tables below hold
-  std::vector<std::uint16_t> slot_bucket;  // kSlotsPerPartition
-  std::vector<std::uint8_t> slot_byte;     // the same as bytes; filled when by_bytes
+  bool by_slot = false;                     // borders and range lie on slots: the tables below hold
+  std::vector<std::uint16_t> slot_bucket;   // kSlotsPerPartition
+  std::vector<std::uint8_t> slot_byte;      // the same as bytes; filled when by_bytes
+  std::optional<simd::SlotRule> slot_rule;  // tells the same, where buckets are equally long
+
+  // Bucket bytes of slots. REQUIRES: by_slot, by_bytes; out has room for count + kSlack.
+  void bytes_of_slots(const std::uint16_t* slot, std::uint32_t count, std::uint8_t* out) const {
+    if (slot_rule) return simd::primitives().slot_to_equal_bucket(slot, count, *slot_rule, out);
+    simd::primitives().slot_to_bucket(slot, count, slot_byte.data(), out);
+  }
 
   // Some bucket is more than one stretch of time.
   [[nodiscard]] bool returns() const noexcept { return !piece_bucket.empty(); }

@@ -7,7 +7,8 @@
 // event itself, every profile returns in period 0: that is the cohort's size. Periods without a return have no row.
 //
 // How: one bit a period and profile, OR-ed from the slices of the named events in any order, so nothing is ever late for a
-// start that is its own return; otherwise births first, then returns, and equal times that lie in different layers go by rows.
+// start that is its own return (over 63 periods, and for any event: active_buckets.hpp); otherwise births first, then returns,
+// and equal times that lie in different layers go by rows.
 // ~0.7 ns a row of the start event, ~2 ns a profile.
 #include "query/kinds/retention.hpp"
 
@@ -15,6 +16,7 @@
 #include <bit>
 #include <map>
 
+#include "query/kinds/active_buckets.hpp"
 #include "query/kinds/bucket_plan.hpp"
 #include "query/kinds/event_names.hpp"
 #include "query/kinds/event_rows.hpp"
@@ -155,6 +157,7 @@ class RetentionKind final : public Kind {
         first_ever_(fields.population == RetentionSpec::Population::kFirstEver),
         periods_(fields.periods) {
     return_ = same_ ? start_ : bind_selector(*fields.returned, binding.version, binding.moment());
+    if (same_) find_cuts(binding);
     names_ = names_of(std::vector{start_, return_});
   }
 
@@ -166,7 +169,9 @@ class RetentionKind final : public Kind {
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<RetentionPartial&>(partial);
     if (same_ && plan_.size() <= kShortBits) return scan_same<std::uint16_t>(context, task, scratch, into);
-    if (same_ && plan_.size() <= kLongBits) return scan_same<std::uint64_t>(context, task, scratch, into);
+    if (same_ && plan_.size() <= kLongBits && !start_.any)
+      return scan_same<std::uint64_t>(context, task, scratch, into);
+    if (same_ && plan_.size() <= ActiveBuckets::kBucketsMax) return scan_same_wide(context, task, scratch, into);
     scan_any(context, task, scratch, into);
   }
 
@@ -345,6 +350,71 @@ class RetentionKind final : public Kind {
     }
   }
 
+  // Rows behind the range start nobody; one in front of it bars from a first ever.
+  void find_cuts(const Binding& binding) {
+    const auto whole = [&](const TimeRange& rows) {
+      return std::make_shared<const BucketPlan>(binding.version, binding.zone, binding.common.week_start, std::nullopt,
+                                                rows, 0);
+    };
+    const TimeRange extent = extent_of(binding.version);
+    if (std::min(extent.end_ms, binding.now_ms + 1) > binding.range.end_ms) starts_ = whole(binding.range);
+    if (first_ever_ && extent.start_ms < binding.range.start_ms)
+      before_ = whole({INT64_MIN, std::min(binding.range.start_ms, binding.now_ms + 1)});
+  }
+
+  // The same for more periods, and for any event.
+  void scan_same_wide(const QueryContext& context, const Task& task, Scratch& scratch,
+                      RetentionPartial& partial) const {
+    const ProfileFilter filter(context, task, scratch);
+    const auto active_in = [&](const BucketPlan& plan) {
+      return ActiveBuckets(plan, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
+    };
+    const ActiveBuckets active = active_in(plan_);
+    std::optional<ActiveBuckets> starts, before;
+    if (starts_ != nullptr) starts.emplace(active_in(*starts_));
+    if (before_ != nullptr) before.emplace(active_in(*before_));
+
+    // Profiles by cohort.
+    const auto cohorts = scratch.lease<std::uint32_t>(task.size());
+    std::vector<std::uint32_t> first(plan_.size() + std::size_t{2});
+    const std::uint32_t none = plan_.size();
+    for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
+      const std::span<const std::uint64_t> bits = active.of(profile);
+      std::uint32_t cohort = none;  // without a branch: where a profile begins is not foreseen
+      for (std::uint32_t word = active.words(); word-- > 0;)
+        cohort = bits[word] != 0 ? word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits[word])) : cohort;
+      if (starts && starts->of(profile)[0] == 0) cohort = none;
+      if (before && before->of(profile)[0] != 0) cohort = none;
+      cohorts[profile] = cohort;
+      ++first[cohort + 1];
+    }
+    for (std::uint32_t cohort = 0; cohort <= none; ++cohort) first[cohort + 1] += first[cohort];
+    const auto sorted = scratch.lease<std::uint32_t>(task.size());
+    std::vector<std::uint32_t> next(first.begin(), first.end() - 1);
+    for (std::uint32_t profile = 0; profile < task.size(); ++profile) sorted[next[cohorts[profile]]++] = profile;
+
+    const auto masks = scratch.lease<std::uint64_t>(task.size());
+    for (std::uint32_t cohort = 0; cohort < plan_.size(); ++cohort) {
+      const std::uint32_t count = first[cohort + 1] - first[cohort];
+      if (count == 0) continue;
+      partial.grid.add_size(cohort, count);
+      // 64 periods of the cohort at a time.
+      for (std::uint32_t period = 0; period < std::min<std::int64_t>(plan_.size() - cohort, periods_); period += 64) {
+        const std::uint32_t word = (cohort + period) >> 6, shift = (cohort + period) & 63;
+        const bool crosses = word + 1 < active.words();
+        for (std::uint32_t i = 0; i < count; ++i) {
+          const std::uint64_t* const bits = active.of(sorted[first[cohort] + i]).data() + word;
+          masks[i] = bits[0] >> shift | (crosses ? bits[1] << 1 << (63 - shift) : 0);
+        }
+        std::uint64_t counts[64] = {};
+        simd::primitives().mask_expand(masks.data(), count, counts);
+        for (std::uint32_t bit = 0; bit < 64; ++bit) {
+          if (counts[bit] != 0) partial.grid.add(cohort, period + bit, counts[bit]);
+        }
+      }
+    }
+  }
+
   static void mark_late(Task& task, std::uint32_t profile) {
     if (!task.is_slow(profile)) task.mark_late(profile);
   }
@@ -436,6 +506,8 @@ class RetentionKind final : public Kind {
   bool first_ever_;
   std::int64_t periods_;
   std::vector<NameId> names_;
+  std::shared_ptr<const BucketPlan> starts_;  // the range, when rows lie behind it
+  std::shared_ptr<const BucketPlan> before_;  // what lies in front of it, where it bars
 };
 
 }  // namespace

@@ -400,7 +400,7 @@ class ProfileScan {
     }
     const auto bytes = scratch_.lease<std::uint8_t>(feed.count + simd::kSlack);
     if (feed.slot != nullptr) {
-      primitives_.slot_to_bucket(feed.slot, feed.count, buckets.slot_byte.data(), bytes.data());
+      buckets.bytes_of_slots(feed.slot, feed.count, bytes.data());
     } else {
       primitives_.time_to_bucket(feed.time, feed.count, buckets.rule, bytes.data());
     }

@@ -9,6 +9,8 @@
 namespace cdp {
 namespace {
 
+constexpr std::size_t kCellsPerSeen = 4;
+
 class RowScan {
  public:
   RowScan(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch, TrendPartial& partial)
@@ -78,11 +80,7 @@ class RowScan {
     const std::uint32_t group = plan_.folded(plan_.breakdown.group_of_name(view.slice->name, partial_.groups));
     for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
       const PartitionBuckets& buckets = plan_.intervals[i].of(chunk.chunk().partition);
-      const std::uint16_t* const bucket_of = buckets.slot_bucket.data();
-      counts_.assign(buckets.bucket_count + std::size_t{1}, 0);  // the last of what lies outside
-      for (std::uint32_t row = 0; row < view.row_count; ++row) {
-        ++counts_[std::min<std::uint32_t>(bucket_of[view.slot[row]], buckets.bucket_count)];
-      }
+      count_buckets(buckets, view);
       Cells& cells = partial_.cells[i];
       if (plan_.intervals[i].size() == 1)
         cells.make_groups(plan_.shown ? plan_.folded(kNone) + 1 : partial_.groups.size());
@@ -92,6 +90,21 @@ class RowScan {
             plan_.intervals[i].size() == 1 ? group : cells.at(group, buckets.first_bucket + bucket);
         cells.total(cell) += counts_[bucket];
       }
+    }
+  }
+
+  // Rows of a slice in each of a partition's buckets, into counts_.
+  void count_buckets(const PartitionBuckets& buckets, const SliceView& view) {
+    if (buckets.by_bytes) {
+      counts_.assign(simd::kOutsideBucket + std::size_t{1}, 0);
+      const auto bytes = scratch_.lease<std::uint8_t>(view.row_count + simd::kSlack);
+      buckets.bytes_of_slots(view.slot, view.row_count, bytes.data());
+      return simd::primitives().count_bytes(bytes.data(), view.row_count, buckets.bucket_count - 1, counts_.data());
+    }
+    const std::uint16_t* const bucket_of = buckets.slot_bucket.data();
+    counts_.assign(buckets.bucket_count + std::size_t{1}, 0);  // the last of what lies outside
+    for (std::uint32_t row = 0; row < view.row_count; ++row) {
+      ++counts_[std::min<std::uint32_t>(bucket_of[view.slot[row]], buckets.bucket_count)];
     }
   }
 
@@ -132,12 +145,37 @@ class RowScan {
     }
   }
 
+  // Distinct pairs: dealt out by cell, then a bit a profile tells those seen before. Where cells outnumber them by far, sorted.
   void count_seen() {
     for (std::size_t interval = 0; interval < seen_.size(); ++interval) {
       std::vector<std::uint64_t>& seen = seen_[interval];
-      std::sort(seen.begin(), seen.end());
-      seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
-      for (const std::uint64_t key : seen) ++partial_.cells[interval].unique(static_cast<std::uint32_t>(key >> 16));
+      Cells& into = partial_.cells[interval];
+      std::size_t cells = 0;
+      for (const std::uint64_t key : seen) cells = std::max<std::size_t>(cells, (key >> 16) + 1);
+      if (cells / kCellsPerSeen > seen.size()) {
+        std::sort(seen.begin(), seen.end());
+        seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+        for (const std::uint64_t key : seen) ++into.unique(static_cast<std::uint32_t>(key >> 16));
+        continue;
+      }
+      first_.assign(cells + 1, 0);
+      for (const std::uint64_t key : seen) ++first_[(key >> 16) + 1];
+      for (std::size_t cell = 1; cell < first_.size(); ++cell) first_[cell] += first_[cell - 1];
+      const auto profiles = scratch_.lease<std::uint16_t>(seen.size());
+      for (const std::uint64_t key : seen) profiles[first_[key >> 16]++] = static_cast<std::uint16_t>(key);
+      const auto bits = scratch_.zeroed<std::uint64_t>((task_.size() + 63) / 64);
+      std::uint32_t at = 0;  // `first_` of a cell is where it ends by now
+      for (std::uint32_t cell = 0; cell + 1 < first_.size(); ++cell) {
+        const std::uint32_t begin = at, end = first_[cell];
+        std::uint64_t count = 0;
+        for (; at < end; ++at) {
+          std::uint64_t& word = bits[profiles[at] >> 6];
+          count += ~(word >> (profiles[at] & 63)) & 1;
+          word |= std::uint64_t{1} << (profiles[at] & 63);
+        }
+        if (count != 0) into.unique(cell) += count;
+        for (at = begin; at < end; ++at) bits[profiles[at] >> 6] = 0;
+      }
     }
   }
 
@@ -151,7 +189,8 @@ class RowScan {
   ProfileFilter filter_;
   Breakdown::TaskTraits traits_;
   std::vector<std::vector<std::uint64_t>> seen_;  // an interval: cell << 16 | profile
-  std::vector<std::uint32_t> counts_;             // of the buckets of a partition
+  std::vector<std::uint32_t> first_;              // of each cell, where its pairs lie
+  std::vector<std::uint64_t> counts_;             // of the buckets of a partition
 };
 
 }  // namespace
