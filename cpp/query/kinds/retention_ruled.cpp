@@ -430,7 +430,8 @@ class RuledRetentionKind final : public Kind {
     const ProfileFilter filter(context, task, scratch);
     const ActiveBuckets active(*plan_, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
     std::optional<ActiveBuckets> born;  // where births are not wherever it is active
-    if (birth_plan_ != nullptr) born.emplace(*birth_plan_, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
+    if (birth_plan_ != nullptr)
+      born.emplace(*birth_plan_, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
     Breakdown::TaskMembers members(breakdown_, context, task, scratch);
     CohortsAtHand at_hand(plan_->size(), partial);
     std::vector<std::uint32_t> buckets, births, groups;

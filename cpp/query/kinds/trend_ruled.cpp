@@ -268,7 +268,8 @@ class RuledTrendKind final : public Kind {
       if (plans_[axis].plan == nullptr) continue;
       for (std::uint32_t series = 0; series < events_.size(); ++series) {
         if (context.budget != nullptr) context.budget->check();
-        const ActiveBuckets active(*plans_[axis].plan, events_[series], task, filter, scratch, ActiveBuckets::Count::kRows);
+        const ActiveBuckets active(*plans_[axis].plan, events_[series], task, filter, scratch,
+                                   ActiveBuckets::Count::kRows);
         add_active(task, active, {series, axis, 0}, partial);
       }
     }
