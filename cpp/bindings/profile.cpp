@@ -16,7 +16,10 @@
 #include "engine/engine.hpp"
 #include "query/as_of.hpp"
 #include "query/kinds/group.hpp"
+#include "query/segment_tests.hpp"
+#include "query/segments.hpp"
 #include "query/spec.hpp"
+#include "store/links.hpp"
 
 namespace cdp::bindings {
 namespace {
@@ -301,6 +304,21 @@ py::object profile_by_spec(const Engine& engine, const py::bytes& bytes, std::in
   return read(engine, spec, spec.now_ms.value_or(now_ms));
 }
 
+// Names of the live segments that the profile is in; none where nobody has those ids. Under the GIL: a read of microseconds.
+py::object segments_of(const Engine& engine, const py::object& ids, std::int64_t now_ms) {
+  ProfileSpec spec;
+  if (!read_ids(ids.ptr(), spec)) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+  const VersionPtr version = engine.pin();
+  const Origin origin = find_origin(*version, spec);
+  if (origin == kNoOrigin) return py::none();
+  if (version->segments == nullptr) return py::tuple();
+  const std::vector<std::string_view> names =
+      version->segments->tests->holding(*version, version->links->home(origin), now_ms);
+  py::tuple out(names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) out[i] = py::str(names[i].data(), names[i].size());
+  return out;
+}
+
 // None when there is no such group. Under the GIL: a read of microseconds.
 py::object group(const Engine& engine, std::string_view kind, std::string_view id, std::int64_t now_ms) {
   const VersionPtr version = engine.pin();  // strings of the answer live in it
@@ -322,6 +340,7 @@ void bind_profile(py::module_& module, EngineClass& engine) {
                types[6], types[7], types[8], types[9], types[10]};
   });
   engine.def("profile", &profile, py::arg("ids"), py::arg("events"), py::arg("now_ms"))
+      .def("segments_of", &segments_of, py::arg("ids"), py::arg("now_ms"))
       .def("group", &group, py::arg("kind"), py::arg("id"), py::arg("now_ms"))
       .def("profile_by_spec", &profile_by_spec, py::arg("spec"), py::arg("now_ms"));
 }

@@ -119,7 +119,12 @@ void Engine::Impl::apply_group(Group& group) {
     publish_applied();
     if (!watches.empty()) {
       const auto watch_began = StageTimes::Clock::now();
-      watching([&] { watches.retest(*current.load(), touched, tick_ms); });
+      bool bound_anew = false;
+      watching([&] {
+        watches.retest(*current.load(), touched, tick_ms);
+        bound_anew = watches.take_bound_anew();
+      });
+      if (bound_anew) publish_segments();
       watched += StageTimes::Clock::now() - watch_began;
     }
     touched.clear();

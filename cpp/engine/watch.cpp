@@ -8,6 +8,7 @@
 #include "base/utf8.hpp"
 #include "engine/store_rules.hpp"
 #include "query/document.hpp"
+#include "query/segment_tests.hpp"
 #include "query/spec.hpp"
 
 namespace cdp {
@@ -78,22 +79,27 @@ void check_definition(std::string_view kind, std::string_view name, std::string_
 WatchSet::Watch WatchSet::make_watch(std::shared_ptr<const PredicateSpec> spec, const Version& version) const {
   std::vector<std::string> references = references_of(*spec);
   if (!references.empty()) spec = write_out(std::move(spec), *segments());
-  Predicate predicate(*spec, version);
+  auto predicate = std::make_shared<const Predicate>(*spec, version);
   return Watch{std::move(spec), std::move(references), std::move(predicate), {}, {}, {}};
 }
 
 std::shared_ptr<const NamedSegments> WatchSet::segments() const {
   auto out = std::make_shared<NamedSegments>();
+  std::vector<SegmentTests::Segment> tests;
   for (const auto& [name, watch] : watches_) {
     out->specs.emplace(name, watch.spec);
     if (!watch.references.empty()) out->references.emplace(name, watch.references);
+    tests.push_back({name, watch.spec, watch.predicate});
   }
+  out->tests = std::make_shared<const SegmentTests>(std::move(tests));
   return out;
 }
 
 // A name or string that the store had not seen when the predicate was bound may be there by now.
 void WatchSet::bind_again(Watch& watch, const Version& version) {
-  if (!watch.predicate.resolved()) watch.predicate = Predicate(*watch.spec, version);
+  if (watch.predicate->resolved()) return;
+  watch.predicate = std::make_shared<const Predicate>(*watch.spec, version);
+  bound_anew_ |= watch.predicate->resolved();
 }
 
 bool WatchSet::define(const DefineRecord& record, const VersionPtr& version, std::int64_t tick_ms, Pool* pool) {
@@ -118,7 +124,7 @@ void WatchSet::mark_present(Watch& watch, const VersionPtr& version, std::int64_
     const auto first = static_cast<std::uint32_t>(span) * kSpan;
     for (std::uint32_t id = first; id < std::min(first + kSpan, version->origin_count); ++id) {
       if (version->links->home(Origin{id}) != Origin{id}) continue;
-      const Truth truth = evaluate_profile(*version, watch.predicate, Origin{id}, now_ms);
+      const Truth truth = evaluate_profile(*version, *watch.predicate, Origin{id}, now_ms);
       if (truth.value || truth.valid_until_ms != INT64_MAX) found.emplace_back(id, truth);
     }
     const std::lock_guard lock(found_mutex);
@@ -150,7 +156,7 @@ void WatchSet::emit(std::string_view name, const Version& version, std::uint32_t
 void WatchSet::test(std::string_view name, Watch& watch, const Version& version, Origin home, std::int64_t now_ms,
                     Cause cause) {
   const std::uint32_t id = raw(home);
-  const Truth truth = evaluate_profile(version, watch.predicate, home, now_ms);
+  const Truth truth = evaluate_profile(version, *watch.predicate, home, now_ms);
   set_deadline(watch, id, truth.valid_until_ms);
   const bool changed = truth.value ? watch.members.insert(id).second : watch.members.erase(id) == 1;
   if (changed) emit(name, version, id, truth.value, now_ms, cause);

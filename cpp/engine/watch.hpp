@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.hpp"
@@ -36,7 +37,7 @@ class WatchSet {
   static constexpr std::size_t kTransitionsKept = 1'000'000;  // the ring; behind it a cursor is refused
 
   [[nodiscard]] bool empty() const noexcept { return watches_.empty(); }
-  // The definitions, references written out, for the versions behind this moment.
+  // The definitions, references written out, and their tests, for the versions behind this moment.
   [[nodiscard]] std::shared_ptr<const NamedSegments> segments() const;
   // Kind "watch": body = predicate; present members are marked without transitions. Other kinds are kept as they are.
   // An empty body removes. True when `segments` has changed.
@@ -48,6 +49,9 @@ class WatchSet {
   // Tests every profile whose answer time alone may have changed by `tick_ms`.
   void settle(const Version& version, std::int64_t tick_ms);
 
+  // Whether predicates were bound anew since this was last asked: then `segments` has changed.
+  [[nodiscard]] bool take_bound_anew() noexcept { return std::exchange(bound_anew_, false); }
+
   // Transitions after `cursor`. Throws Conflict(cursor.expired) when some of them are gone.
   [[nodiscard]] std::vector<Transition> transitions(std::uint64_t after_cursor, std::size_t limit) const;
   [[nodiscard]] std::vector<Definition> definitions() const;
@@ -58,13 +62,13 @@ class WatchSet {
   struct Watch {
     std::shared_ptr<const PredicateSpec> spec;                 // references written out
     std::vector<std::string> references;                       // as it was defined
-    Predicate predicate;                                       // bound to the dictionaries as they were
+    std::shared_ptr<const Predicate> predicate;                // bound to the dictionaries as they were
     std::set<std::uint32_t> members;                           // homes
     std::unordered_map<std::uint32_t, std::int64_t> deadline;  // home → when time alone may change it
     std::set<std::pair<std::int64_t, std::uint32_t>> due;      // the same, by time
   };
   [[nodiscard]] Watch make_watch(std::shared_ptr<const PredicateSpec> spec, const Version& version) const;
-  static void bind_again(Watch& watch, const Version& version);
+  void bind_again(Watch& watch, const Version& version);
   static void set_deadline(Watch& watch, std::uint32_t home, std::int64_t valid_until_ms);
   static void mark_present(Watch& watch, const VersionPtr& version, std::int64_t now_ms, Pool& pool);
   void test(std::string_view name, Watch& watch, const Version& version, Origin home, std::int64_t now_ms, Cause cause);
@@ -76,6 +80,7 @@ class WatchSet {
   std::map<std::pair<std::string, std::string>, std::string> definitions_;  // (kind, name) → body
   std::deque<Transition> ring_;
   std::uint64_t last_cursor_ = 0;
+  bool bound_anew_ = false;
 };
 
 }  // namespace cdp

@@ -11,6 +11,7 @@
 #include "query/clauses/local_clause.hpp"
 #include "query/clauses/row_clause.hpp"
 #include "query/clauses/trait_clause.hpp"
+#include "query/profile_rows.hpp"
 #include "query/scan_plan.hpp"
 #include "query/segments.hpp"
 
@@ -181,6 +182,21 @@ Truth evaluate_one(const Clause& clause, const Version& version, Origin home, st
   return stopped ? Truth{stops, stop_until} : Truth{!stops, all_until};
 }
 
+bool holds_one(const Clause& clause, const Version& version, Origin home, const ProfileRows& rows,
+               std::int64_t now_ms) {
+  switch (clause.type) {
+    case PredicateSpec::Type::kDid: return clause.did->holds(rows, now_ms);
+    case PredicateSpec::Type::kNot: return !holds_one(clause.children[0], version, home, rows, now_ms);
+    case PredicateSpec::Type::kAnd:
+      return std::ranges::all_of(clause.children,
+                                 [&](const Clause& child) { return holds_one(child, version, home, rows, now_ms); });
+    case PredicateSpec::Type::kOr:
+      return std::ranges::any_of(clause.children,
+                                 [&](const Clause& child) { return holds_one(child, version, home, rows, now_ms); });
+    default: return evaluate_one(clause, version, home, rows.all(), now_ms).value;
+  }
+}
+
 }  // namespace
 
 struct Predicate::State {
@@ -276,6 +292,10 @@ void Predicate::evaluate_task(const Task& task, std::int64_t now_ms, Scratch& sc
 
 Truth Predicate::evaluate(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms) const {
   return evaluate_one(state_->root, version, home, rows, now_ms);
+}
+
+bool Predicate::holds(const Version& version, Origin home, const ProfileRows& rows, std::int64_t now_ms) const {
+  return holds_one(state_->root, version, home, rows, now_ms);
 }
 
 namespace {

@@ -16,7 +16,8 @@
 
 namespace cdp {
 
-class RowClause;  // clauses/row_clause.hpp
+class RowClause;    // clauses/row_clause.hpp
+class ProfileRows;  // query/profile_rows.hpp
 
 struct Truth {
   bool value = false;
@@ -37,6 +38,8 @@ class Predicate {
   // One profile: its rows in event order, of at least the names in names() (future rows included), and its traits.
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows,
                                std::int64_t now_ms) const;
+  // The value alone, for a profile whose rows several predicates look at.
+  [[nodiscard]] bool holds(const Version& version, Origin home, const ProfileRows& rows, std::int64_t now_ms) const;
   // Event names whose rows matter, ascending; `any_name` when a clause asks for any event.
   [[nodiscard]] const std::vector<NameId>& names() const noexcept;
   [[nodiscard]] bool any_name() const noexcept;

@@ -19,9 +19,12 @@ namespace limits {
 inline constexpr std::size_t kSegmentClauses = 10'000;  // of one definition with its references written out
 }  // namespace limits
 
+class SegmentTests;  // query/segment_tests.hpp
+
 struct NamedSegments {
   std::map<std::string, std::shared_ptr<const PredicateSpec>, std::less<>> specs;  // references written out
   std::map<std::string, std::vector<std::string>, std::less<>> references;         // as they were defined
+  std::shared_ptr<const SegmentTests> tests;                                       // all of them, of one profile
 };
 
 // What the reference names. Throws BadQuery at its place. `segments` may be null.

@@ -40,6 +40,7 @@ from cdpstore.wire import (
     ReadGroup,
     ReadProfile,
     ReadSchema,
+    ReadSegments,
     Reply,
     Stats,
     Watch,
@@ -141,6 +142,12 @@ class AsyncClient(Writes[Awaitable[Ack]], Rules[Awaitable[int]]):
         which = None if events is None else dict(events)
         body = await self._ask(ReadProfile(self._take_id(), wanted, which, as_of_ms))
         return None if body is None else ProfileAnswer.from_msgpack(body)
+
+    async def segments_of(self, ids: Mapping[str, str] | int) -> tuple[str, ...] | None:
+        """Names of the live segments that a profile is in now, ascending; None when it is unknown."""
+        wanted = ids if isinstance(ids, int) else dict(ids)
+        names = await self._ask(ReadSegments(self._take_id(), wanted))
+        return None if names is None else tuple(names)
 
     async def group(self, kind: str, group_id: str) -> GroupAnswer | None:
         """One group with its traits and their history, or None."""
@@ -401,6 +408,10 @@ class Client(Writes[Ack], Rules[int]):
     ) -> ProfileAnswer | None:
         """As `AsyncClient.profile`."""
         return self._wait(self._client.profile(ids, events=events, as_of_ms=as_of_ms))
+
+    def segments_of(self, ids: Mapping[str, str] | int) -> tuple[str, ...] | None:
+        """As `AsyncClient.segments_of`."""
+        return self._wait(self._client.segments_of(ids))
 
     def group(self, kind: str, group_id: str) -> GroupAnswer | None:
         """As `AsyncClient.group`."""

@@ -314,6 +314,26 @@ class Store(Writes[Ack], Rules[int]):
             raise from_core(*error.args) from None
         return answer
 
+    def segments_of(self, ids: Ids | int, *, now_ms: int | None = None) -> tuple[str, ...] | None:
+        """Names of the live segments that a profile is in at this instant, ascending; None when it is unknown.
+
+        Decided anew from its rows, as `query` would, so also between ticks. What a page or a message asks before it shows
+        itself. Runs in the calling thread, the GIL held. Cost with 20 segments that count events: a few µs.
+
+        >>> store = Store.open()
+        >>> _ = store.watch("payers", {"did": "Charged"})
+        >>> _ = store.append([{"type": "event", "name": "Charged", "ids": {"user_id": "u1"}}])
+        >>> store.segments_of({"user_id": "u1"})
+        ('payers',)
+        """
+        at_ms = _instant(now_ms)
+        with _translated():
+            names: tuple[str, ...] | None = self._engine.segments_of(ids, at_ms)
+        if names is NotImplemented:  # not plain: the validator must see them
+            answer = self.profile(ids, now_ms=now_ms)
+            return None if answer is None else self.segments_of(answer.profile_id, now_ms=now_ms)
+        return names
+
     # ---- rows out
 
     def events(

@@ -43,6 +43,7 @@ from cdpstore.wire import (
     ReadGroup,
     ReadProfile,
     ReadSchema,
+    ReadSegments,
     Reply,
     Stats,
     Watch,
@@ -241,6 +242,9 @@ class Connection(asyncio.Protocol):
         answer = self._services.store.group(message.kind, message.group_id, now_ms=self._services.clock.now_ms())
         return None if answer is None else answer.to_msgpack()
 
+    async def _segments_of(self, message: ReadSegments) -> tuple[str, ...] | None:
+        return self._services.store.segments_of(message.ids, now_ms=self._services.clock.now_ms())
+
     async def _schema(self, message: ReadSchema) -> SchemaPage:
         return await self._services.executor.query(lambda: page_of(self._services.store.schema(), message.after))
 
@@ -354,6 +358,7 @@ _HANDLERS: Final[dict[type[Any], tuple[str, Callable[[Connection, Any], Awaitabl
     Query: ("read", Connection._query),
     ReadProfile: ("read", Connection._profile),
     ReadGroup: ("read", Connection._group),
+    ReadSegments: ("read", Connection._segments_of),
     ReadSchema: ("read", Connection._schema),
     Define: ("admin", Connection._define),
     Watch: ("read", Connection._watch),

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "query/predicate.hpp"
+#include "query/profile_rows.hpp"
 
 namespace cdp {
 namespace {
@@ -125,6 +126,23 @@ Truth DidClause::evaluate(std::span<const Row> rows, std::int64_t now_ms) const 
     }
   }
   return {all, std::min(all ? true_until : false_until, found.timed_ms)};
+}
+
+bool DidClause::holds(const ProfileRows& rows, std::int64_t now_ms) const {
+  const bool by_times =
+      !selector.any && !selector.open && selector.where.empty() &&
+      std::ranges::all_of(measures, [](const BoundMeasure& measure) { return measure.measure == Measure::kCount; });
+  if (!by_times) return evaluate(rows.all(), now_ms).value;
+  const TimeRange range = resolve_range(window, now_ms);
+  const std::int64_t end_ms = std::min(range.end_ms, now_ms - window.until_ms + 1);
+  std::uint64_t count = 0;
+  for (const NameId name : selector.names) {
+    const std::span<const std::int64_t> times = rows.times(name);
+    const auto first = std::ranges::lower_bound(times, range.start_ms);
+    const auto last = std::ranges::lower_bound(first, times.end(), end_ms);
+    count += static_cast<std::uint64_t>(last - first);
+  }
+  return std::ranges::all_of(measures, [&](const BoundMeasure& measure) { return measure_holds(measure, count, {}); });
 }
 
 }  // namespace cdp

@@ -16,6 +16,7 @@
 namespace cdp {
 
 struct Truth;
+class ProfileRows;
 
 struct DidClause {
   BoundSelector selector;
@@ -31,6 +32,8 @@ struct DidClause {
                      std::span<std::uint64_t> out) const;
   // Rows of one profile in event order, of any names, future ones included.
   [[nodiscard]] Truth evaluate(std::span<const Row> rows, std::int64_t now_ms) const;
+  // The value alone; from times where only names and times count.
+  [[nodiscard]] bool holds(const ProfileRows& rows, std::int64_t now_ms) const;
 };
 
 }  // namespace cdp

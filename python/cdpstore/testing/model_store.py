@@ -163,8 +163,13 @@ class ModelStore(Writes[Ack], Rules[int]):
             table.notes["zone_table"] = TABLE
         return table
 
-    def watch(self, name: str, segment: Mapping[str, Any]) -> None:
-        """Keeps the definition of a live segment, for predicates that name it; what it names must be there."""
+    def watch(self, name: str, segment: Mapping[str, Any] | None, *, now_ms: int | None = None) -> None:
+        """Keeps the definition of a live segment, for predicates that name it; what it names must be there. None
+        removes it."""
+        del now_ms  # when it was defined changes nothing
+        if segment is None:
+            self._segments.pop(name, None)
+            return
         fresh = predicate(segment, "")
         self._segments[name] = written_out(fresh, self._segment)
 
@@ -211,6 +216,18 @@ class ModelStore(Writes[Ack], Rules[int]):
             lists=lists_of(person.facts["list"]),
             suppression=suppression_of(person.facts["suppress"]),
         )
+
+    def segments_of(self, ids: Ids | int, *, now_ms: int | None = None) -> tuple[str, ...] | None:
+        """Names of the live segments that the profile is in, by asking each for all its profiles; None when unknown."""
+        answer = self.profile(ids, now_ms=now_ms)
+        if answer is None:
+            return None
+
+        def members(name: str) -> list[int]:
+            table = self.query({"kind": "profiles", "where": {"segment": name}}, now_ms=now_ms)
+            return [row[0] for row in table.rows()]
+
+        return tuple(name for name in sorted(self._segments, key=str.encode) if answer.profile_id in members(name))
 
     def group(self, kind: str, group_id: str, *, now_ms: int | None = None) -> GroupAnswer | None:
         """One group with its traits; None when unknown."""

@@ -4,7 +4,7 @@
             ["query", id, spec, now_ms?]                      ["profile", id, ids | profile_id, events?, as_of_ms?]
             ["watch", id, name, after_cursor]                 ["define", id, kind, name, body | nil]
             ["cancel", id, request_id]                        ["ping", id]                ["stats", id]
-            ["schema", id, after?]
+            ["schema", id, after?]                            ["segments_of", id, ids | profile_id]
     server  ["reply", id, value]                              ["fault", id, code, message, path, retry_after_ms, family]
             ["push", id, transitions]                         id = that of the watch
 
@@ -34,6 +34,7 @@ __all__ = [
     "ReadGroup",
     "ReadProfile",
     "ReadSchema",
+    "ReadSegments",
     "Reply",
     "Stats",
     "Watch",
@@ -95,6 +96,12 @@ class ReadGroup(_Message, frozen=True, tag="group"):
 
     kind: str
     group_id: str
+
+
+class ReadSegments(_Message, frozen=True, tag="segments_of"):
+    """Names of the live segments that a profile is in now."""
+
+    ids: dict[str, str] | _Int64
 
 
 class ReadSchema(_Message, frozen=True, tag="schema"):
@@ -159,7 +166,18 @@ class Fault(_Message, frozen=True, tag="fault"):
 
 
 _Request: TypeAlias = (
-    Hello | Append | Query | ReadProfile | ReadGroup | ReadSchema | Watch | Define | Cancel | Ping | Stats
+    Hello
+    | Append
+    | Query
+    | ReadProfile
+    | ReadGroup
+    | ReadSegments
+    | ReadSchema
+    | Watch
+    | Define
+    | Cancel
+    | Ping
+    | Stats
 )
 Message: TypeAlias = _Request | Reply | Push | Fault
 
