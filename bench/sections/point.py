@@ -2,8 +2,8 @@
 
 (a) identities, traits and the history of the traits; (b) also the 10 newest events with their properties: what the
 page of a profile shows; (c) also all other events. Each is measured on a hundred profiles read in turn, which the
-caches hold, and on profiles drawn from all, where nearly all memory touched is cold. Then which of twenty live segments a
-profile is in.
+caches hold, and on profiles drawn from all, where nearly all memory touched is cold. Then which of twenty live segments
+a profile is in.
 """
 
 import random

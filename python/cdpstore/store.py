@@ -317,8 +317,8 @@ class Store(Writes[Ack], Rules[int]):
     def segments_of(self, ids: Ids | int, *, now_ms: int | None = None) -> tuple[str, ...] | None:
         """Names of the live segments that a profile is in at this instant, ascending; None when it is unknown.
 
-        Decided anew from its rows, as `query` would, so also between ticks. What a page or a message asks before it shows
-        itself. Runs in the calling thread, the GIL held. Cost with 20 segments that count events: a few µs.
+        Decided anew from its rows, as `query` would, so also between ticks: what a page asks before it shows
+        itself. Runs in the calling thread, the GIL held. Cost with 20 segments that count events: 5 to 10 µs.
 
         >>> store = Store.open()
         >>> _ = store.watch("payers", {"did": "Charged"})
