@@ -10,6 +10,7 @@ SECTIONS = [
     "overhead",
     "live",
     "scale",
+    "hundred",
     "shapes",
     "profiles",
     "service",
