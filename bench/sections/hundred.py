@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.data import records, schema
 from bench.report import Result
+from bench.versus.engines.ours import fill
 from bench.versus.questions import QUESTIONS
 from bench.versus.specs import SPECS
 from cdpstore.store import Store
@@ -21,12 +22,7 @@ def measure(folder: Path) -> list[Result]:
         return []
     with Store.open() as store:
         began = time.monotonic()
-        for batch in records.trait_batches(folder):
-            store.append(batch, wait="none", now_ms=schema.START_MS)
-        for batch in records.event_batches(folder):
-            store.append(batch, wait="none", now_ms=schema.END_MS)
-        store.flush()
-        store.compact()
+        fill(store, folder, records.event_batches(folder))
         seconds = time.monotonic() - began
         events = store.stats().events
         size_bytes = sum(part["size_bytes"] for part in store.memory().values())

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from bench.data import records, schema
 from bench.report import Result
 from bench.versus.engine import point_users
+from bench.versus.engines.ours import fill
 from cdpstore.store import Store
 
 FLOOR_US = 10.0
@@ -90,12 +91,7 @@ def segments_us(store: Store, keys: Iterator[dict[str, str]]) -> list[float]:
 def measure(folder: Path) -> list[Result]:
     """Median and p99 of every kind of read, in caches and out of them."""
     with Store.open() as store:
-        for batch in records.trait_batches(folder):
-            store.append(batch, wait="none", now_ms=schema.START_MS)
-        for batch in records.event_batches(folder):
-            store.append(batch, wait="none", now_ms=schema.END_MS)
-        store.flush()
-        store.compact()
+        fill(store, folder, records.event_batches(folder))
         results = []
         for whose, keys in (("100 profiles in turn", in_turn(folder)), ("any profile", drawn(folder))):
             for what, events, floor in (

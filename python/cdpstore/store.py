@@ -327,8 +327,10 @@ class Store(Writes[Ack], Rules[int]):
         ('payers',)
         """
         at_ms = _instant(now_ms)
-        with _translated():
+        try:
             names: tuple[str, ...] | None = self._engine.segments_of(ids, at_ms)
+        except _core.CoreError as error:
+            raise from_core(*error.args) from None
         if names is NotImplemented:  # not plain: the validator must see them
             answer = self.profile(ids, now_ms=now_ms)
             return None if answer is None else self.segments_of(answer.profile_id, now_ms=now_ms)

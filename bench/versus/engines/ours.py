@@ -1,5 +1,6 @@
 """cdpstore through its public face. User n is profile n: traits of all users come first, and origins count up."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,14 @@ EVENT_PARTS = {"rows", "chunks", "layers", "tail"}
 
 def load(store: Store, folder: Path) -> None:
     """The whole data set, in arrival order, then brought into order (the peers sort theirs too)."""
+    fill(store, folder, records.read_batches(records.batch_file(folder)))
+
+
+def fill(store: Store, folder: Path, events: Iterable[bytes]) -> None:
+    """The same from batches that are made as they are needed, where a file of them would be large."""
     for batch in records.trait_batches(folder):
         store.append(batch, wait="none", now_ms=schema.START_MS)
-    for batch in records.read_batches(records.batch_file(folder)):
+    for batch in events:
         store.append(batch, wait="none", now_ms=schema.END_MS)
     store.flush()
     store.compact()
