@@ -137,4 +137,67 @@ TEST("a funnel with conditions, breakdown and a set of profiles is the same by t
   }
 }
 
+TEST("a funnel of which only the steps are counted is the same by tasks and by rows, whatever its rules") {
+  std::size_t late = 0;
+  const auto name = [](const char* of) { return event(text(of)); };
+  const auto with = [&](const char* of, const char* field, Node value) {
+    Node out = name(of);
+    out.fields.emplace_back(field, std::move(value));
+    return out;
+  };
+  Node yes;
+  yes.type = Node::Type::kBool;
+  yes.integer = 1;
+  const Node excluded = list({name("name 10")});
+  using Fields = std::vector<std::pair<std::string_view, Node>>;
+  const Node plain = list({name("name 1"), name("name 4"), name("name 7")});
+  const std::vector<std::pair<Node, Fields>> rules = {
+      {plain, {{"order", text("strict_steps")}}},
+      {plain, {{"order", text("strict_all")}}},
+      {plain, {{"order", text("strict_all")}, {"attempt", text("first_entry")}, {"same_time", text("later")}}},
+      {plain, {{"order", text("any_order")}}},
+      {plain, {{"order", text("any_order")}, {"attempt", text("first_entry")}}},
+      {plain, {{"attempt", text("first_entry")}}},
+      {plain, {{"event_fills", text("several_steps")}}},
+      {list({name("name 1"), event(Node{}), name("name 7")}), {{"event_fills", text("several_steps")}}},
+      {plain, {{"window", map({{"step", integer(30 * kHour)}})}}},
+      {plain, {{"window", map({{"session", integer(10 * kHour)}})}}},
+      {plain, {{"window", map({{"session", integer(10 * kHour)}})}, {"order", text("any_order")}}},
+      {plain, {{"window", map({{"calendar", text("week")}})}}},
+      {plain, {{"window", map({{"calendar", text("month")}})}, {"order", text("any_order")}}},
+      {plain, {{"exclude", excluded}}},
+      {plain, {{"exclude", excluded}, {"exclude_mode", text("remove")}}},
+      {plain, {{"exclude", excluded}, {"exclude_mode", text("any_clean_path")}, {"order", text("strict_steps")}}},
+      {list({name("name 1"), with("name 4", "optional", yes), name("name 7")}), {}},
+      {list({with("name 1", "first", text("event")), with("name 4", "first", text("matching")), name("name 7")}), {}},
+      {list({with("name 1", "first", text("event")), name("name 4")}), {{"order", text("any_order")}}},
+  };
+  for (std::uint64_t round = 0; round < 10; ++round) {
+    Shapes shapes{
+        .names = 4, .strings = 3, .origins = 60 + 40 * static_cast<std::uint32_t>(round % 3), .fields_max = 2};
+    shapes.span_ms = round % 2 == 0 ? 40 * 24 * kHour : 3 * limits::kPartitionMs;
+    shapes.step_ms = round % 4 == 0 ? 12 * kHour : kHour;
+    History history(test::seed() + 1000 + round, shapes, round % 3 == 0 ? 4 : 1);
+    grow(history, 6, 150, round % 5 == 4 ? 0 : 2);
+    for (const auto& [steps, fields] : rules) {
+      Node node = map({{"steps", steps}, {"window", integer(12 * kHour * history.model.below(40) + 1)}});
+      for (const auto& [field, value] : fields) {
+        std::erase_if(node.fields, [&](const auto& each) { return each.first == field; });
+        node.fields.emplace_back(field, value);
+      }
+      CommonSpec common;
+      if (round % 2 == 0) common.breakdown = {of_trait("key 1")};
+      if (history.model.below(2) == 0) {
+        common.range = absolute_range(shapes.start_ms + history.model.below(20) * 24 * kHour,
+                                      shapes.start_ms + (15 + history.model.below(40)) * 24 * kHour);
+        common.now_ms = shapes.start_ms + (25 + history.model.below(60)) * 24 * kHour;
+      }
+      const Question question(history, "funnel", std::move(node), common);
+      check_equal(question);
+      late += question.late;
+    }
+  }
+  CHECK(late > 0);
+}
+
 TEST_MAIN()

@@ -7,8 +7,10 @@
 // or the first or last value that a row of it has, or for each step that step's own row. With an interval a line is of the
 // entry's bucket, as the first value of its key.
 //
-// How: rows of a task gathered by profile (matched_rows), then attempts_of each. ~20 ns a matched row and ~1 us a profile.
+// How: where nothing but how far profiles came is asked, in one pass (funnel_stream). Else rows of a task gathered by profile
+// (matched_rows), then attempts_of each. ~20 ns a matched row and ~1 us a profile.
 #include <algorithm>
+#include <bit>
 #include <map>
 
 #include "query/budget.hpp"
@@ -17,7 +19,9 @@
 #include "query/held_values.hpp"
 #include "query/kinds/breakdown.hpp"
 #include "query/kinds/funnel.hpp"
+#include "query/kinds/funnel_stream.hpp"
 #include "query/kinds/measure_cells.hpp"
+#include "query/kinds/profile_filter.hpp"
 
 namespace cdp {
 namespace {
@@ -81,6 +85,7 @@ class AttemptsFunnelKind final : public Kind {
       const auto id = binding.version.keys->find(key);
       held_.push_back(id ? std::optional(KeyId{*id}) : std::nullopt);
     }
+    if (counts_alone()) stream_ = FunnelStream::of(rules_, first_rows(), kept_);
     // A grace may reach in front of the entry, step by step.
     constexpr std::int64_t kFar = std::int64_t{1} << 60;
     const std::int64_t back = rules_.grace * rules_.steps;
@@ -99,6 +104,7 @@ class AttemptsFunnelKind final : public Kind {
 
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<AttemptsPartial&>(partial);
+    if (stream_ && add_streamed(context, task, scratch, into)) return charge(context, into);
     Breakdown::TaskMembers members(breakdown_, context, task, scratch);
     matcher_.for_each_profile(context, task, scratch, seen_,
                               [&](std::uint32_t profile, std::span<const MatchedRow> rows) {
@@ -178,6 +184,50 @@ class AttemptsFunnelKind final : public Kind {
     GroupSteps steps;
     bool is_rest = false;
   };
+
+  // Nothing is asked but how many profiles took each step, each in one group whatever it took.
+  [[nodiscard]] bool counts_alone() const {
+    return times_.empty() && !buckets_ && held_.empty() && !breakdown_.reads_properties() && !breakdown_.has_members();
+  }
+  [[nodiscard]] std::vector<FirstRows> first_rows() const {
+    std::vector<FirstRows> out;
+    for (std::uint32_t step = 0; step < first_.size(); ++step) {
+      if (first_[step] != StepFirst::kNo) out.push_back({step, first_of_[step]});
+    }
+    return out;
+  }
+  [[nodiscard]] bool add_streamed(const QueryContext& context, Task& task, Scratch& scratch,
+                                  AttemptsPartial& partial) const {
+    const auto outcome = stream_->run(rules_, matcher_, seen_, task, scratch);
+    if (!outcome) return false;
+    const ProfileFilter filter(context, task, scratch);
+    const auto profiles = scratch.lease<std::uint32_t>(task.size() + 1);
+    std::uint32_t count = 0;
+    for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
+      const bool late = !task.late.empty() && ((task.late[profile >> 6] >> (profile & 63)) & 1) != 0;
+      profiles[count] = profile;
+      count += (*outcome)[profile] != 0 && filter.has(profile) && !late;
+    }
+    const auto groups = scratch.lease<std::uint32_t>(count);
+    const Breakdown::TaskTraits traits(breakdown_, task, scratch);
+    breakdown_.profile_groups(traits, profiles.data(), count, partial.groups, groups.data());
+    const std::span<const std::uint32_t> steps_of = stream_->outcomes();
+    const auto add = [&](std::size_t group, std::size_t of, std::uint64_t times) {
+      GroupSteps& into = at(partial, static_cast<std::uint32_t>(group), {});
+      for (std::uint32_t left = steps_of[of]; left != 0; left &= left - 1)
+        into.reached[static_cast<std::size_t>(std::countr_zero(left))] += times;
+    };
+    if (partial.groups.size() > count / 4) {
+      for (std::uint32_t i = 0; i < count; ++i) add(groups[i], (*outcome)[profiles[i]] - 1, 1);
+      return true;
+    }
+    std::vector<std::uint64_t> counts(std::size_t{partial.groups.size()} * steps_of.size());
+    for (std::uint32_t i = 0; i < count; ++i) ++counts[groups[i] * steps_of.size() + (*outcome)[profiles[i]] - 1];
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] != 0) add(i / steps_of.size(), i % steps_of.size(), counts[i]);
+    }
+    return true;
+  }
 
   [[nodiscard]] GroupSteps& at(AttemptsPartial& partial, std::uint32_t group, Value bucket) const {
     const std::uint32_t cell = partial.cells.find_or_add(group, bucket);
@@ -452,6 +502,7 @@ class AttemptsFunnelKind final : public Kind {
   Breakdown breakdown_;
   std::optional<std::int64_t> limit_;
   RowMatcher matcher_;
+  std::optional<FunnelStream> stream_;  // where it answers
   std::vector<std::optional<KeyId>> held_;
   std::optional<Calendar> buckets_;    // of the interval
   std::vector<StepFirst> first_;       // of each step

@@ -38,13 +38,6 @@ Row row_of(const MatchedRow& matched, Origin home) {
   return {matched.time_ms, origin, name, 0, &chunk, matched.spine_row, nullptr, 0};
 }
 
-struct RowMatcher::Codes {
-  std::vector<std::uint64_t> plain;        // selectors of a code, a bit each: without conditions,
-  std::vector<std::uint64_t> conditional;  // and with
-  bool any = false;
-  bool conditions = false;
-};
-
 struct RowMatcher::Gathered {
   std::int64_t time_ms;
   std::uint64_t selectors;

@@ -37,19 +37,27 @@ class RowMatcher {
   // Of one profile. REQUIRES: rows in event order; `out` refers to them.
   void match(std::span<const Row> rows, const TimeRange& seen, std::vector<MatchedRow>& out) const;
 
+  // What the codes of a chunk mean: selectors of each, a bit each.
+  struct Codes {
+    std::vector<std::uint64_t> plain;        // without conditions,
+    std::vector<std::uint64_t> conditional;  // and with
+    bool any = false;
+    bool conditions = false;
+  };
+  [[nodiscard]] Codes codes_of(const Chunk& chunk) const;
+  // Adds to each row of the view the selectors whose conditions it meets. REQUIRES: a number a row, that no condition has set.
+  void decide(ChunkView& chunk, const SpineView& spine, const Codes& codes, Scratch& scratch,
+              std::uint64_t* decided) const;
+
   using Visit = std::function<void(std::uint32_t profile, std::span<const MatchedRow> rows)>;
   // Of every profile of the task that has some.
   void for_each_profile(const QueryContext& context, Task& task, Scratch& scratch, const TimeRange& seen,
                         const Visit& visit) const;
 
  private:
-  struct Codes;  // what the codes of a chunk mean
   struct Gathered;
-  [[nodiscard]] Codes codes_of(const Chunk& chunk) const;
   void gather(ChunkView& chunk, std::uint32_t index, const Codes& codes, const TimeRange& seen, Scratch& scratch,
               LateRows& late, std::vector<Gathered>& out) const;
-  void decide(ChunkView& chunk, const SpineView& spine, const Codes& codes, Scratch& scratch,
-              std::uint64_t* decided) const;
   std::vector<BoundSelector> selectors_;
   std::vector<NameId> names_;
 };
