@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "query/budget.hpp"
 #include "query/kinds/entry_search.hpp"
+#include "query/kinds/partition_calendar.hpp"
 
 namespace cdp {
 namespace {
@@ -37,10 +38,12 @@ Worth worth_of(const FunnelRules& rules, std::uint32_t taken) noexcept {
   return out;
 }
 
-class Walk {
+}  // namespace
+
+class FunnelWalker::Walk {
  public:
-  Walk(const FunnelRules& rules, std::span<const MatchedRow> rows, const Budget* budget)
-      : rules_(rules), rows_(rows), budget_(budget), all_((std::uint64_t{1} << rules.steps) - 1) {
+  Walk(const FunnelRules& rules, const Budget* budget)
+      : rules_(rules), budget_(budget), all_((std::uint64_t{1} << rules.steps) - 1) {
     for (std::uint32_t step = 0; step + 1 < rules.steps; ++step) {
       for (std::uint32_t to = step + 1; to < rules.steps; ++to) {
         pairs_.push_back({step, to, exclusions_between(step, to)});
@@ -53,34 +56,28 @@ class Walk {
       if (groups_.empty() || stands) groups_.push_back(0);
       groups_.back() |= std::uint64_t{1} << step;
     }
-    for (std::size_t i = 0; rules.session_gap != 0 && i < rows.size(); ++i) {
-      const bool goes_on = i != 0 && rows[i].time_ms - rows[i - 1].time_ms <= rules.session_gap;
-      sessions_.push_back(i == 0 ? 0 : sessions_.back() + (goes_on ? 0 : 1));
-    }
     by_steps_ = rules.order == Order::kInOrder && rules.optional == 0 && rules.grace == 0 && rules.step_window == 0 &&
                 (rules.exclusions.empty() || rules.exclusion_mode != Mode::kAnyCleanPath);
-    if (!by_steps_) return;
-    places_.resize(rules.steps);
-    for (std::uint32_t i = 0; i < rows.size(); ++i) {
-      for (std::uint64_t mask = steps_at(i); mask != 0; mask &= mask - 1)
-        places_[static_cast<std::size_t>(std::countr_zero(mask))].push_back(i);
-    }
+    places_.resize(by_steps_ ? rules.steps : 0);
+    if (rules.calendar) calendar_.emplace(*rules.calendar);
   }
 
-  [[nodiscard]] std::vector<FunnelAttempt> run() {
+  [[nodiscard]] std::span<const FunnelAttempt> run(std::span<const MatchedRow> rows) {
+    rows_ = rows;
+    found_.clear();
+    if (!begin()) return {};
     switch (rules_.count) {
-      case FunnelRules::Count::kProfiles: return one();
-      case FunnelRules::Count::kTotals: return in_turn();
+      case FunnelRules::Count::kProfiles: one(); break;
+      case FunnelRules::Count::kTotals: in_turn(); break;
       case FunnelRules::Count::kAllEntries:
-      case FunnelRules::Count::kProfilesByInterval: break;
+      case FunnelRules::Count::kProfilesByInterval:
+        for (std::size_t at = 0; at < rows_.size(); ++at) {
+          if (!enters(at)) continue;
+          found_.push_back(attempt_from(at));
+          if (removes(found_.back())) return {};
+        }
     }
-    std::vector<FunnelAttempt> out;
-    for (std::size_t at = 0; at < rows_.size(); ++at) {
-      if (!enters(at)) continue;
-      out.push_back(attempt_from(at));
-      if (removes(out.back())) return {};
-    }
-    return out;
+    return found_;
   }
 
  private:
@@ -96,6 +93,38 @@ class Walk {
     std::uint32_t before;  // kNoState
   };
 
+  // What is asked of these rows again and again; false when none of them is an entry.
+  [[nodiscard]] bool begin() {
+    std::uint64_t seen = 0;
+    bool any = false;
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      seen |= steps_at(i);
+      any |= enters(i);
+    }
+    if (!any) return false;
+    // No attempt takes more than the steps that there are rows of, up to the first that has to be taken and has none.
+    possible_ = 0;
+    for (std::uint32_t step = 0; step < rules_.steps; ++step) {
+      const std::uint32_t bit = 1u << step;
+      if ((seen & bit) == 0 && (rules_.optional & bit) == 0) break;
+      possible_ |= static_cast<std::uint32_t>(seen) & bit;
+    }
+    if (rules_.order == Order::kAnyOrder) possible_ = static_cast<std::uint32_t>(all_);
+    sessions_.clear();
+    for (std::size_t i = 0; rules_.session_gap != 0 && i < rows_.size(); ++i) {
+      const bool goes_on = i != 0 && rows_[i].time_ms - rows_[i - 1].time_ms <= rules_.session_gap;
+      sessions_.push_back(i == 0 ? 0 : sessions_.back() + (goes_on ? 0 : 1));
+    }
+    days_.clear();
+    for (std::size_t i = 0; rules_.calendar && i < rows_.size(); ++i)
+      days_.push_back(calendar_->bucket_start(rows_[i].time_ms));
+    for (std::vector<std::uint32_t>& places : places_) places.clear();
+    for (std::uint32_t i = 0; by_steps_ && i < rows_.size(); ++i) {
+      for (std::uint64_t mask = steps_at(i); mask != 0; mask &= mask - 1)
+        places_[static_cast<std::size_t>(std::countr_zero(mask))].push_back(i);
+    }
+    return true;
+  }
   [[nodiscard]] std::uint64_t steps_at(std::size_t row) const noexcept { return rows_[row].selectors & all_; }
   [[nodiscard]] std::uint64_t exclusions_at(std::size_t row) const noexcept {
     const std::uint64_t mask = (std::uint64_t{1} << rules_.exclusions.size()) - 1;
@@ -119,7 +148,7 @@ class Walk {
   // Rows of the entry's window are not one stretch where a local day comes back, so each is asked.
   [[nodiscard]] bool in_window(std::size_t entry, std::size_t row) const noexcept {
     const std::int64_t start = rows_[entry].time_ms, time = rows_[row].time_ms;
-    if (rules_.calendar) return rules_.calendar->bucket_start(time) == rules_.calendar->bucket_start(start);
+    if (rules_.calendar) return days_[row] == days_[entry];
     if (!sessions_.empty()) return sessions_[row] == sessions_[entry];
     return time - start <= rules_.window;
   }
@@ -132,8 +161,7 @@ class Walk {
     std::int64_t last = rows_[entry].time_ms + rules_.window;
     if (rules_.calendar) {
       // A day that comes back does so within the day after.
-      const std::int64_t start = rules_.calendar->bucket_start(rows_[entry].time_ms);
-      last = rules_.calendar->next_start(rules_.calendar->next_start(start)) - 1;
+      last = rules_.calendar->next_start(rules_.calendar->next_start(days_[entry])) - 1;
     }
     const auto later = [](std::int64_t time, const MatchedRow& row) { return time < row.time_ms; };
     auto end = std::upper_bound(rows_.begin() + static_cast<std::ptrdiff_t>(entry), rows_.end(), last, later);
@@ -145,19 +173,21 @@ class Walk {
     if (budget_ != nullptr && ++counted_ % kRowsACheck == 0) budget_->check();
   }
 
-  [[nodiscard]] std::vector<FunnelAttempt> one() {
-    std::vector<FunnelAttempt> best;
+  void one() {
     if (is_chain()) return chained();
+    const bool more_may_remove = rules_.exclusion_mode == Mode::kRemove && !rules_.exclusions.empty();
     for (std::size_t at = 0; at < rows_.size(); ++at) {
       if (!enters(at)) continue;
       const FunnelAttempt found = attempt_from(at);
-      if (removes(found)) return {};
-      if (best.empty() || worth_of(best[0].taken) < worth_of(found.taken)) best = {found};
+      if (removes(found)) return found_.clear();
+      if (found_.empty()) {
+        found_.push_back(found);
+      } else if (worth_of(found_[0].taken) < worth_of(found.taken)) {
+        found_[0] = found;
+      }
       if (rules_.attempt == FunnelRules::Attempt::kFirstEntry) break;
-      const bool more_may_remove = rules_.exclusion_mode == Mode::kRemove && !rules_.exclusions.empty();
-      if (best[0].taken == all_ && !more_may_remove) break;
+      if (found_[0].taken == possible_ && !more_may_remove) break;
     }
-    return best;
   }
 
   // The plain funnel, in one pass.
@@ -165,32 +195,31 @@ class Walk {
     return by_steps_ && rules_.exclusions.empty() && !rules_.calendar && sessions_.empty() && !rules_.several &&
            rules_.attempt == FunnelRules::Attempt::kLongest;
   }
-  [[nodiscard]] std::vector<FunnelAttempt> chained() {
-    std::array<StepChain, kStepsMax> chains;
-    std::vector<StepRow> steps;
+  void chained() {
+    std::fill_n(chains_.begin(), rules_.steps, StepChain{});
+    step_rows_.clear();
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       const bool inside = rules_.range.contains(rows_[i].time_ms);
-      steps.push_back({rows_[i].time_ms, static_cast<std::uint32_t>(steps_at(i)), inside});
-      advance(chains.data(), steps.back().steps, rows_[i].time_ms, inside, rules_.window, rules_.strictly_later);
+      const auto steps = static_cast<std::uint32_t>(steps_at(i));
+      step_rows_.push_back({rows_[i].time_ms, steps, inside});
+      advance(chains_.data(), steps, rows_[i].time_ms, inside, rules_.window, rules_.strictly_later);
     }
-    const std::uint32_t depth = depth_of(chains.data(), rules_.steps);
-    if (depth == 0) return {};
-    return {attempt_from(earliest_entry(steps, depth, rules_.window, rules_.strictly_later))};
+    const std::uint32_t depth = depth_of(chains_.data(), rules_.steps);
+    if (depth != 0)
+      found_.push_back(attempt_from(earliest_entry(step_rows_, depth, rules_.window, rules_.strictly_later)));
   }
 
   // One attempt at a time: the next enters when the one before has converted, was dropped, or its time is over.
-  [[nodiscard]] std::vector<FunnelAttempt> in_turn() {
-    std::vector<FunnelAttempt> out;
+  void in_turn() {
     for (std::size_t at = 0; at < rows_.size();) {
       if (!enters(at)) {
         ++at;
         continue;
       }
-      out.push_back(attempt_from(at));
-      if (removes(out.back())) return {};
-      at = std::max(out.back().next, at + 1);
+      found_.push_back(attempt_from(at));
+      if (removes(found_.back())) return found_.clear();
+      at = std::max(found_.back().next, at + 1);
     }
-    return out;
   }
 
   [[nodiscard]] Worth worth_of(std::uint32_t taken) const noexcept { return cdp::worth_of(rules_, taken); }
@@ -525,14 +554,20 @@ class Walk {
   }
 
   const FunnelRules& rules_;
-  std::span<const MatchedRow> rows_;
   const Budget* budget_;
   std::uint64_t all_;
+  std::span<const MatchedRow> rows_;
+  std::vector<FunnelAttempt> found_;
+  std::uint32_t possible_ = 0;  // steps that these rows can fill at all
   bool by_steps_ = false;
   std::vector<std::uint64_t> groups_;  // any_order: steps that may be filled in any order, one group behind the other
   std::vector<Pair> pairs_;
   std::vector<std::vector<std::uint32_t>> places_;  // rows of each step, when by_steps_
   std::vector<std::uint32_t> sessions_;             // of each row, when the window is one
+  std::optional<PartitionCalendar> calendar_;       // of the window
+  std::vector<std::int64_t> days_;                  // of each row the start of its bucket, when the window is one
+  std::array<StepChain, kStepsMax> chains_;         // of the plain funnel
+  std::vector<StepRow> step_rows_;
   std::vector<std::vector<std::uint32_t>>
       held_;  // of each pair, with a window of each step: the paths that wait for it
   std::vector<State> states_;
@@ -542,12 +577,11 @@ class Walk {
   std::uint64_t tries_ = 0;
 };
 
-}  // namespace
+FunnelWalker::FunnelWalker(const FunnelRules& rules, const Budget* budget)
+    : walk_(std::make_unique<Walk>(rules, budget)) {}
+FunnelWalker::~FunnelWalker() = default;
 
-std::vector<FunnelAttempt> attempts_of(const FunnelRules& rules, std::span<const MatchedRow> rows,
-                                       const Budget* budget) {
-  return Walk(rules, rows, budget).run();
-}
+std::span<const FunnelAttempt> FunnelWalker::attempts_of(std::span<const MatchedRow> rows) { return walk_->run(rows); }
 
 bool is_worth_more(const FunnelRules& rules, std::uint32_t taken, std::uint32_t others) noexcept {
   return worth_of(rules, others) < worth_of(rules, taken);

@@ -15,11 +15,12 @@
 // The window is of the entry, of each step and the next (`step_window`), or the entry's session: rows of the profile no further
 // than `session_gap` from one another.
 //
-// Threads: rules are immutable. A walk of one profile costs ~10 ns a row and entry at worst; plain paths take ~30 ns a step.
+// Threads: rules are immutable, a walker is of one thread. A walk of one profile costs ~10 ns a row and entry at worst.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -69,11 +70,23 @@ struct FunnelAttempt {
   [[nodiscard]] bool has(std::uint32_t step) const noexcept { return ((taken >> step) & 1) != 0; }
 };
 
-// The attempts of a profile that count, in order of their entries: by interval every entry's, for the caller knows the
-// buckets and keeps the one of each. Rows in event order, selectors as above.
-// Throws Timeout when the budget ends, LimitExceeded when ties under a grace have too many orders.
-[[nodiscard]] std::vector<FunnelAttempt> attempts_of(const FunnelRules& rules, std::span<const MatchedRow> rows,
-                                                     const Budget* budget);
+// Walks profiles one after the other, with the same buffers.
+class FunnelWalker {
+ public:
+  // REQUIRES: both live as long as it. `budget` may be null.
+  FunnelWalker(const FunnelRules& rules, const Budget* budget);
+  ~FunnelWalker();
+  FunnelWalker(const FunnelWalker&) = delete;
+  FunnelWalker& operator=(const FunnelWalker&) = delete;
+  // The attempts of a profile that count, in order of their entries, until the next call: by interval every entry's, for the
+  // caller knows the buckets and keeps the one of each. Rows in event order, selectors as above.
+  // Throws Timeout when the budget ends, LimitExceeded when ties under a grace have too many orders.
+  [[nodiscard]] std::span<const FunnelAttempt> attempts_of(std::span<const MatchedRow> rows);
+
+ private:
+  class Walk;
+  std::unique_ptr<Walk> walk_;
+};
 
 // Whether an attempt with the steps `taken` is worth more than one with others: more required steps, then optional ones, then
 // earlier ones.

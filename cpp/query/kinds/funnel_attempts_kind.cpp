@@ -21,6 +21,7 @@
 #include "query/kinds/funnel.hpp"
 #include "query/kinds/funnel_stream.hpp"
 #include "query/kinds/measure_cells.hpp"
+#include "query/kinds/partition_calendar.hpp"
 #include "query/kinds/profile_filter.hpp"
 
 namespace cdp {
@@ -85,6 +86,7 @@ class AttemptsFunnelKind final : public Kind {
       const auto id = binding.version.keys->find(key);
       held_.push_back(id ? std::optional(KeyId{*id}) : std::nullopt);
     }
+    matcher_.hold(held_);
     if (counts_alone()) stream_ = FunnelStream::of(rules_, first_rows(), kept_);
     // A grace may reach in front of the entry, step by step.
     constexpr std::int64_t kFar = std::int64_t{1} << 60;
@@ -106,9 +108,10 @@ class AttemptsFunnelKind final : public Kind {
     auto& into = static_cast<AttemptsPartial&>(partial);
     if (stream_ && add_streamed(context, task, scratch, into)) return charge(context, into);
     Breakdown::TaskMembers members(breakdown_, context, task, scratch);
+    Work work(*this, context, into);
     matcher_.for_each_profile(context, task, scratch, seen_,
                               [&](std::uint32_t profile, std::span<const MatchedRow> rows) {
-                                add_profile(context, task.origin(profile), rows, members.of(profile), into);
+                                add_profile(work, task.origin(profile), rows, members.of(profile), true);
                               });
     charge(context, into);
   }
@@ -116,8 +119,9 @@ class AttemptsFunnelKind final : public Kind {
   void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
     std::vector<MatchedRow> matched;
     matcher_.match(rows, seen_, matched);
-    add_profile(context, home, matched, breakdown_.members_of(*context.version, home),
-                static_cast<AttemptsPartial&>(partial));
+    if (matched.empty()) return;
+    Work work(*this, context, static_cast<AttemptsPartial&>(partial));
+    add_profile(work, home, matched, breakdown_.members_of(*context.version, home), false);
   }
 
   void merge(Partial& into, Partial&& from) const override {
@@ -233,8 +237,10 @@ class AttemptsFunnelKind final : public Kind {
     const std::uint32_t cell = partial.cells.find_or_add(group, bucket);
     if (cell >= partial.steps.size()) partial.steps.resize(cell + std::size_t{1});
     GroupSteps& out = partial.steps[cell];
-    out.reached.resize(rules_.steps);
-    if (!times_.empty()) out.times.resize(rules_.steps);
+    if (out.reached.empty()) {
+      out.reached.resize(rules_.steps);
+      if (!times_.empty()) out.times.resize(rules_.steps);
+    }
     return out;
   }
   [[nodiscard]] std::int64_t bucket_of(const AttemptsPartial& partial, std::uint32_t cell) const {
@@ -272,9 +278,25 @@ class AttemptsFunnelKind final : public Kind {
     partial.charged_bytes = bytes;
   }
 
+  // What is used for one profile after the other.
+  struct Work {
+    Work(const AttemptsFunnelKind& kind, const QueryContext& asked, AttemptsPartial& into)
+        : context(asked), partial(into), walker(kind.rules_, asked.budget) {
+      if (kind.buckets_) buckets.emplace(*kind.buckets_);
+    }
+    const QueryContext& context;
+    AttemptsPartial& partial;
+    FunnelWalker walker;
+    std::optional<PartitionCalendar> buckets;
+    std::vector<MatchedRow> firsts;
+    std::vector<std::uint64_t> by_held;
+    std::vector<MatchedRow> unit;
+    std::vector<std::uint32_t> groups;
+  };
+
   // Rows of a step that is a profile's first event stand for it no more, but for that first one.
-  [[nodiscard]] std::vector<MatchedRow> with_firsts(std::span<const MatchedRow> rows) const {
-    std::vector<MatchedRow> out;
+  void find_firsts(std::span<const MatchedRow> rows, std::vector<MatchedRow>& out) const {
+    out.clear();
     std::uint64_t gone = 0;  // a bit a step whose first row has been
     for (const MatchedRow& row : rows) {
       std::uint64_t selectors = row.selectors & ~gone;
@@ -287,26 +309,51 @@ class AttemptsFunnelKind final : public Kind {
       out.push_back(row);
       out.back().selectors = selectors;
     }
-    return out;
   }
 
-  void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> all,
-                   const MemberValues& members, AttemptsPartial& partial) const {
-    const std::vector<MatchedRow> firsts = looks_back_ ? with_firsts(all) : std::vector<MatchedRow>();
-    const std::span<const MatchedRow> rows = looks_back_ ? std::span<const MatchedRow>(firsts) : all;
-    if (held_.empty()) return add_unit(context, home, rows, members, partial);
-    for (const std::vector<MatchedRow>& unit : units_of(context, home, rows))
-      add_unit(context, home, unit, members, partial);
+  // `numbered`: rows tell what they hold.
+  void add_profile(Work& work, Origin home, std::span<const MatchedRow> rows, const MemberValues& members,
+                   bool numbered) const {
+    if (looks_back_) {
+      find_firsts(rows, work.firsts);
+      rows = work.firsts;
+    }
+    if (held_.empty()) return add_unit(work, home, rows, members);
+    const bool one_each = numbered && std::none_of(rows.begin(), rows.end(),
+                                                   [](const MatchedRow& row) { return row.held == kHeldSeveral; });
+    if (one_each) return add_numbered(work, home, rows, members);
+    for (const std::vector<MatchedRow>& unit : units_of(work.context, home, rows)) add_unit(work, home, unit, members);
   }
 
-  void add_unit(const QueryContext& context, Origin home, std::span<const MatchedRow> rows, const MemberValues& members,
-                AttemptsPartial& partial) const {
-    std::vector<FunnelAttempt> attempts = attempts_of(rules_, rows, context.budget);
-    if (rules_.count == FunnelRules::Count::kProfilesByInterval) attempts = one_a_bucket(attempts, rows);
+  // Each tuple of held values by itself.
+  void add_numbered(Work& work, Origin home, std::span<const MatchedRow> rows, const MemberValues& members) const {
+    work.by_held.clear();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (rows[i].held != kNotHeld) work.by_held.push_back(std::uint64_t{rows[i].held} << 32 | i);
+    }
+    std::sort(work.by_held.begin(), work.by_held.end());
+    for (std::size_t first = 0, last = 0; first < work.by_held.size(); first = last) {
+      work.unit.clear();
+      for (; last < work.by_held.size() && work.by_held[last] >> 32 == work.by_held[first] >> 32; ++last)
+        work.unit.push_back(rows[work.by_held[last] & UINT32_MAX]);
+      add_unit(work, home, work.unit, members);
+    }
+  }
+
+  // Rows that may follow one another.
+  void add_unit(Work& work, Origin home, std::span<const MatchedRow> rows, const MemberValues& members) const {
+    std::span<const FunnelAttempt> attempts = work.walker.attempts_of(rows);
+    if (attempts.empty()) return;
+    std::vector<FunnelAttempt> of_buckets;
+    if (rules_.count == FunnelRules::Count::kProfilesByInterval) {
+      of_buckets = one_a_bucket(attempts, rows);
+      attempts = of_buckets;
+    }
+    AttemptsPartial& partial = work.partial;
     for (const FunnelAttempt& attempt : attempts) {
-      if (breakdown_.splits_rows() && context.budget != nullptr) context.budget->check();
-      add_attempt(*context.version, home, rows, attempt, members, partial);
-      if (partial.grown(partial.groups)) charge(context, partial);
+      if (breakdown_.splits_rows() && work.context.budget != nullptr) work.context.budget->check();
+      add_attempt(work, home, rows, attempt, members);
+      if (partial.grown(partial.groups)) charge(work.context, partial);
     }
   }
   // Of each bucket of entries the first attempt, or the first of those worth most.
@@ -352,37 +399,55 @@ class AttemptsFunnelKind final : public Kind {
     throw Error(Family::kLimitExceeded, code::kQueryInvalid, "a profile holds over a million tuples of values", "hold");
   }
 
-  void add_attempt(const Version& version, Origin home, std::span<const MatchedRow> rows, const FunnelAttempt& attempt,
-                   const MemberValues& members, AttemptsPartial& partial) const {
-    const bool every_step = attribution_.type == Attribution::Type::kEveryStep;
+  void add_attempt(Work& work, Origin home, std::span<const MatchedRow> rows, const FunnelAttempt& attempt,
+                   const MemberValues& members) const {
+    const Version& version = *work.context.version;
+    AttemptsPartial& partial = work.partial;
     const std::uint32_t shown = shown_ ? static_cast<std::uint32_t>(shown_->size()) : kNone;
     Value bucket;
     if (buckets_) {
-      const std::int64_t start_ms = buckets_->bucket_start(rows[attempt.row[0]].time_ms);
+      const std::int64_t start_ms = work.buckets->bucket_start(rows[attempt.row[0]].time_ms);
       bucket = {ValueType::kInt, static_cast<std::uint64_t>(start_ms)};
     }
-    std::vector<std::uint32_t> groups;
-    if (!every_step) breakdown_groups(version, home, rows, attempt, members, shown, partial.groups, groups);
-    std::uint32_t before = 0;
-    for (std::uint32_t step = 0; step < rules_.steps; ++step) {
-      if (!attempt.has(step)) continue;
-      if (every_step) {
+    std::vector<std::uint32_t>& groups = work.groups;
+    if (attribution_.type == Attribution::Type::kEveryStep) {
+      std::uint32_t before = 0;
+      for (std::uint32_t step = 0; step < rules_.steps; ++step) {
+        if (!attempt.has(step)) continue;
         const Row row = row_of(rows[attempt.row[step]], home);
         breakdown_.groups_of(version, home, &row, members, shown, partial.groups, groups);
+        for (const std::uint32_t group : groups)
+          add_step(partial, at(partial, group, bucket), rows, attempt, step, before);
+        before = step;
       }
-      const auto took = [&](std::uint32_t from) {
-        return rows[attempt.row[step]].time_ms - rows[attempt.row[from]].time_ms;
-      };
-      for (const std::uint32_t group : groups) {
-        GroupSteps& into = at(partial, group, bucket);
-        ++into.reached[step];
-        if (step == 0 || times_.empty()) continue;
-        into.times[step - 1].push_back(took(before));
-        if (step + 1 == rules_.steps) into.times[step].push_back(took(0));
-        partial.time_count += 2;
-      }
-      before = step;
+      return;
     }
+    if (breakdown_.empty()) {
+      groups.assign(1, 0);
+    } else {
+      breakdown_groups(version, home, rows, attempt, members, shown, partial.groups, groups);
+    }
+    for (const std::uint32_t group : groups) {
+      GroupSteps& into = at(partial, group, bucket);
+      std::uint32_t before = 0;
+      for (std::uint32_t step = 0; step < rules_.steps; ++step) {
+        if (!attempt.has(step)) continue;
+        add_step(partial, into, rows, attempt, step, before);
+        before = step;
+      }
+    }
+  }
+  // `before`: the step taken before this one.
+  void add_step(AttemptsPartial& partial, GroupSteps& into, std::span<const MatchedRow> rows,
+                const FunnelAttempt& attempt, std::uint32_t step, std::uint32_t before) const {
+    ++into.reached[step];
+    if (step == 0 || times_.empty()) return;
+    const auto took = [&](std::uint32_t from) {
+      return rows[attempt.row[step]].time_ms - rows[attempt.row[from]].time_ms;
+    };
+    into.times[step - 1].push_back(took(before));
+    if (step + 1 == rules_.steps) into.times[step].push_back(took(0));
+    partial.time_count += 2;
   }
 
   // The groups of an attempt, its properties as attributed.

@@ -1,12 +1,13 @@
 // The rows of each profile that any of some selectors selects, in event order, with a bit a selector: what a kind needs whose
 // answer is a walk over a profile's own story.
 //
-// Over a task they are gathered by code, conditions decided by column, and sorted by profile. ~20 ns a matched row. Profiles
+// Over a task they are gathered by code, conditions decided by column, and laid out by profile. ~5 ns a matched row. Profiles
 // whose rows a task does not see in order are marked late and left out, like those slow or outside `where`.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,7 +24,10 @@ struct MatchedRow {
   const Row* row = nullptr;     // the row, or where it lies:
   const Chunk* chunk = nullptr;
   std::uint32_t spine_row = 0;
+  std::uint32_t held = 0;  // number of its tuple of held values, of this task; kNotHeld where it lacks one
 };
+inline constexpr std::uint32_t kNotHeld = UINT32_MAX;
+inline constexpr std::uint32_t kHeldSeveral = UINT32_MAX - 1;  // a list holds several: they are told from the row alone
 [[nodiscard]] Row row_of(const MatchedRow& matched, Origin home);
 
 class RowMatcher {
@@ -32,6 +36,8 @@ class RowMatcher {
 
   RowMatcher() = default;
   explicit RowMatcher(std::vector<BoundSelector> selectors);  // REQUIRES: at most kSelectorsMax
+  // Rows of a task tell their values of these properties; none: of one that the store has never seen.
+  void hold(std::vector<std::optional<KeyId>> keys) { held_ = std::move(keys); }
   [[nodiscard]] const std::vector<NameId>& names() const noexcept { return names_; }
 
   // Of one profile. REQUIRES: rows in event order; `out` refers to them.
@@ -55,11 +61,14 @@ class RowMatcher {
                         const Visit& visit) const;
 
  private:
-  struct Gathered;
+  class Gathered;
   void gather(ChunkView& chunk, std::uint32_t index, const Codes& codes, const TimeRange& seen, Scratch& scratch,
-              LateRows& late, std::vector<Gathered>& out) const;
+              LateRows& late, Gathered& out) const;
+  void read_held(ChunkView& chunk, const SpineView& spine, const Codes& codes, Scratch& scratch, Gathered& gathered,
+                 std::uint32_t* out) const;
   std::vector<BoundSelector> selectors_;
   std::vector<NameId> names_;
+  std::vector<std::optional<KeyId>> held_;
 };
 
 }  // namespace cdp
