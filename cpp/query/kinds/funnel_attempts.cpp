@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/error.hpp"
 #include "query/budget.hpp"
@@ -59,6 +60,10 @@ class FunnelWalker::Walk {
     by_steps_ = rules.order == Order::kInOrder && rules.optional == 0 && rules.grace == 0 && rules.step_window == 0 &&
                 (rules.exclusions.empty() || rules.exclusion_mode != Mode::kAnyCleanPath);
     places_.resize(by_steps_ ? rules.steps : 0);
+    is_chain_ = by_steps_ && rules.exclusions.empty() && !rules.calendar && rules.session_gap == 0 && !rules.several &&
+                rules.attempt == FunnelRules::Attempt::kLongest && rules.count == FunnelRules::Count::kProfiles;
+    ends_matter_ = rules.count == FunnelRules::Count::kTotals || !rules.exclusions.empty();
+    entry_steps_ = rules.order == Order::kAnyOrder ? groups_.front() : 1;
     if (rules.calendar) calendar_.emplace(*rules.calendar);
   }
 
@@ -66,6 +71,10 @@ class FunnelWalker::Walk {
     rows_ = rows;
     found_.clear();
     if (!begin()) return {};
+    if (is_chain_) {
+      find_chain();
+      return {&chain_, 1};
+    }
     switch (rules_.count) {
       case FunnelRules::Count::kProfiles: one(); break;
       case FunnelRules::Count::kTotals: in_turn(); break;
@@ -96,20 +105,18 @@ class FunnelWalker::Walk {
   // What is asked of these rows again and again; false when none of them is an entry.
   [[nodiscard]] bool begin() {
     std::uint64_t seen = 0;
-    bool any = false;
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-      seen |= steps_at(i);
-      any |= enters(i);
+    first_entry_ = rows_.size();
+    for (std::size_t i = rows_.size(); i-- > 0;) {
+      seen |= rows_[i].selectors;
+      if (enters(i)) first_entry_ = i;
     }
-    if (!any) return false;
+    if (first_entry_ == rows_.size()) return false;
     // No attempt takes more than the steps that there are rows of, up to the first that has to be taken and has none.
-    possible_ = 0;
-    for (std::uint32_t step = 0; step < rules_.steps; ++step) {
-      const std::uint32_t bit = 1u << step;
-      if ((seen & bit) == 0 && (rules_.optional & bit) == 0) break;
-      possible_ |= static_cast<std::uint32_t>(seen) & bit;
-    }
+    const std::uint64_t missing = all_ & ~seen & ~std::uint64_t{rules_.optional};
+    possible_ = static_cast<std::uint32_t>(seen & all_ & ((missing & (~missing + 1)) - 1));
     if (rules_.order == Order::kAnyOrder) possible_ = static_cast<std::uint32_t>(all_);
+    knows_places_ = false;
+    if (is_chain_) return true;
     sessions_.clear();
     for (std::size_t i = 0; rules_.session_gap != 0 && i < rows_.size(); ++i) {
       const bool goes_on = i != 0 && rows_[i].time_ms - rows_[i - 1].time_ms <= rules_.session_gap;
@@ -118,12 +125,15 @@ class FunnelWalker::Walk {
     days_.clear();
     for (std::size_t i = 0; rules_.calendar && i < rows_.size(); ++i)
       days_.push_back(calendar_->bucket_start(rows_[i].time_ms));
+    return true;
+  }
+  void find_places() {
+    if (std::exchange(knows_places_, true)) return;
     for (std::vector<std::uint32_t>& places : places_) places.clear();
-    for (std::uint32_t i = 0; by_steps_ && i < rows_.size(); ++i) {
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
       for (std::uint64_t mask = steps_at(i); mask != 0; mask &= mask - 1)
         places_[static_cast<std::size_t>(std::countr_zero(mask))].push_back(i);
     }
-    return true;
   }
   [[nodiscard]] std::uint64_t steps_at(std::size_t row) const noexcept { return rows_[row].selectors & all_; }
   [[nodiscard]] std::uint64_t exclusions_at(std::size_t row) const noexcept {
@@ -139,8 +149,7 @@ class FunnelWalker::Walk {
     return mask;
   }
   [[nodiscard]] bool enters(std::size_t row) const noexcept {
-    const std::uint64_t wanted = rules_.order == Order::kAnyOrder ? groups_.front() : 1;
-    return (rows_[row].selectors & wanted) != 0 && rules_.range.contains(rows_[row].time_ms);
+    return (rows_[row].selectors & entry_steps_) != 0 && rules_.range.contains(rows_[row].time_ms);
   }
   [[nodiscard]] bool removes(const FunnelAttempt& attempt) const noexcept {
     return attempt.excluded && rules_.exclusion_mode == Mode::kRemove;
@@ -174,9 +183,8 @@ class FunnelWalker::Walk {
   }
 
   void one() {
-    if (is_chain()) return chained();
     const bool more_may_remove = rules_.exclusion_mode == Mode::kRemove && !rules_.exclusions.empty();
-    for (std::size_t at = 0; at < rows_.size(); ++at) {
+    for (std::size_t at = first_entry_; at < rows_.size(); ++at) {
       if (!enters(at)) continue;
       const FunnelAttempt found = attempt_from(at);
       if (removes(found)) return found_.clear();
@@ -190,12 +198,10 @@ class FunnelWalker::Walk {
     }
   }
 
-  // The plain funnel, in one pass.
-  [[nodiscard]] bool is_chain() const noexcept {
-    return by_steps_ && rules_.exclusions.empty() && !rules_.calendar && sessions_.empty() && !rules_.several &&
-           rules_.attempt == FunnelRules::Attempt::kLongest;
-  }
-  void chained() {
+  // The plain funnel: mostly the first entry gets as far as there are rows for, else the best one is found in one pass.
+  void find_chain() {
+    take_earliest(first_entry_);
+    if (chain_.taken == possible_) return;
     std::fill_n(chains_.begin(), rules_.steps, StepChain{});
     step_rows_.clear();
     for (std::size_t i = 0; i < rows_.size(); ++i) {
@@ -205,8 +211,25 @@ class FunnelWalker::Walk {
       advance(chains_.data(), steps, rows_[i].time_ms, inside, rules_.window, rules_.strictly_later);
     }
     const std::uint32_t depth = depth_of(chains_.data(), rules_.steps);
-    if (depth != 0)
-      found_.push_back(attempt_from(earliest_entry(step_rows_, depth, rules_.window, rules_.strictly_later)));
+    if (depth <= static_cast<std::uint32_t>(std::popcount(chain_.taken))) return;
+    take_earliest(earliest_entry(step_rows_, depth, rules_.window, rules_.strictly_later));
+  }
+  // The earliest next row of each step.
+  void take_earliest(std::size_t entry) {
+    chain_.taken = 1;
+    chain_.row[0] = static_cast<std::uint32_t>(entry);
+    const std::int64_t start = rows_[entry].time_ms;
+    std::int64_t last = start;
+    std::uint32_t step = 1;
+    for (std::size_t row = entry + 1; row < rows_.size() && step < rules_.steps; ++row) {
+      const std::int64_t time = rows_[row].time_ms;
+      if (time - start > rules_.window) break;
+      const bool takes = ((rows_[row].selectors >> step) & 1) != 0 && !(rules_.strictly_later && time <= last);
+      if (!takes) continue;
+      chain_.row[step] = static_cast<std::uint32_t>(row);
+      chain_.taken |= 1u << step++;
+      last = time;
+    }
   }
 
   // One attempt at a time: the next enters when the one before has converted, was dropped, or its time is over.
@@ -230,7 +253,7 @@ class FunnelWalker::Walk {
   [[nodiscard]] FunnelAttempt attempt_from(std::size_t entry) {
     if (rules_.order == Order::kAnyOrder) return unordered(entry);
     FunnelAttempt out = rules_.grace != 0 ? graced(entry) : by_steps_ ? stepwise(entry) : searched(entry);
-    end_attempt(entry, out);
+    if (ends_matter_) end_attempt(entry, out);
     return out;
   }
 
@@ -290,6 +313,7 @@ class FunnelWalker::Walk {
 
   // --- in order, nothing between matters: the earliest next row of each step
   [[nodiscard]] FunnelAttempt stepwise(std::size_t entry) {
+    find_places();
     FunnelAttempt out;
     out.taken = 1;
     out.row[0] = static_cast<std::uint32_t>(entry);
@@ -559,7 +583,13 @@ class FunnelWalker::Walk {
   std::span<const MatchedRow> rows_;
   std::vector<FunnelAttempt> found_;
   std::uint32_t possible_ = 0;  // steps that these rows can fill at all
-  bool by_steps_ = false;
+  bool by_steps_ = false;       // the earliest rows, step by step
+  bool is_chain_ = false;       // the plain funnel
+  bool knows_places_ = false;
+  bool ends_matter_ = false;  // to what comes next, or to what an exclusion leaves
+  std::uint64_t entry_steps_ = 1;
+  std::size_t first_entry_ = 0;
+  FunnelAttempt chain_;
   std::vector<std::uint64_t> groups_;  // any_order: steps that may be filled in any order, one group behind the other
   std::vector<Pair> pairs_;
   std::vector<std::vector<std::uint32_t>> places_;  // rows of each step, when by_steps_

@@ -43,6 +43,9 @@ struct AttemptsPartial final : Partial {
   std::uint64_t time_count = 0;
   std::uint64_t charged_bytes = 0;
   GrownGroups grown;
+  std::uint32_t last_cell = kNone;  // that was asked for, and of what
+  std::uint32_t last_group = 0;
+  Value last_bucket;
 };
 
 class AttemptsFunnelKind final : public Kind {
@@ -234,7 +237,12 @@ class AttemptsFunnelKind final : public Kind {
   }
 
   [[nodiscard]] GroupSteps& at(AttemptsPartial& partial, std::uint32_t group, Value bucket) const {
+    if (partial.last_cell != kNone && partial.last_group == group && partial.last_bucket == bucket)
+      return partial.steps[partial.last_cell];
     const std::uint32_t cell = partial.cells.find_or_add(group, bucket);
+    partial.last_cell = cell;
+    partial.last_group = group;
+    partial.last_bucket = bucket;
     if (cell >= partial.steps.size()) partial.steps.resize(cell + std::size_t{1});
     GroupSteps& out = partial.steps[cell];
     if (out.reached.empty()) {

@@ -54,6 +54,8 @@ struct ChunkRows {
   std::span<const std::uint64_t> plain;  // selectors of each code
   const std::uint64_t* decided;          // of each row; null where conditions say nothing
   const std::uint32_t* role;             // of each code, when nothing else decides
+  bool sparse;                           // rows of no step are left out, and stand between others all the same
+  const std::uint32_t* session;          // of each row the start of its session in this chunk, when they are left out
   [[nodiscard]] std::uint32_t code(std::uint32_t row) const noexcept {
     return spine.code8 != nullptr ? spine.code8[row] : spine.code16[row];
   }
@@ -130,7 +132,7 @@ class FunnelStreamRun {
         is_any_order_(rules.order == Order::kAnyOrder),
         first_entry_(rules.attempt == FunnelRules::Attempt::kFirstEntry),
         places_((is_any_order_ ? rules.steps : static_cast<std::uint32_t>(stream.states_.size())) + 1),
-        head_(rules.session_gap != 0 ? kSession + 1 : kMore + 1),
+        head_(rules.session_gap != 0 ? kFirstSession + 1 : kMore + 1),
         stride_(head_ + places_),
         state_(scratch.lease<std::int64_t>(std::size_t{task.size()} * stride_)) {
     static_cast<void>(role_of(std::uint64_t{0}));
@@ -162,9 +164,9 @@ class FunnelStreamRun {
   }
 
  private:
-  // Of a profile: masks, what first rows and exclusions have done, the last row and its session where sessions matter, then a
-  // number a state; with any_order the newest row of each step and the newest entry.
-  enum : std::uint32_t { kMasks, kMore, kLast, kSession };
+  // Of a profile: masks, what first rows and exclusions have done; where sessions matter the last row and its session, and the
+  // first row of this chunk and its session; then a number a state; with any_order the newest row of each step and the newest entry.
+  enum : std::uint32_t { kMasks, kMore, kLast, kSession, kFirst, kFirstSession };
   struct Masks {
     std::uint32_t alive;    // states that paths stand in; with any_order: 1 when there was an entry
     std::uint32_t reached;  // that any ever did; with any_order how many steps, or which
@@ -182,8 +184,15 @@ class FunnelStreamRun {
     if (!codes.any) return true;
     if (is_any_order_ && fills_several(codes)) return false;
     const SpineView spine = chunk.spine();
+    const bool sparse = leaves_out(spine, codes);
+    const std::vector<std::uint8_t> wanted = wanted_codes(codes, sparse);
     const auto rows = scratch_.lease<std::uint32_t>(spine.size() + simd::kSlack);
-    const std::uint32_t count = visible_rows(chunk, spine, codes, rows.data());
+    const std::uint32_t count = visible_rows(chunk, spine, wanted.data(), rows.data());
+    rows[count] = UINT32_MAX;
+    const bool sessions = sparse && rules_.session_gap != 0;
+    const auto session = scratch_.lease<std::uint32_t>(sessions ? spine.size() : 0);
+    if (sessions) begin_sessions(spine, chunk.start_ms(), session.data());
+    if (sparse && !sessions) end_at_first_rows(spine, wanted.data());
     const auto decided = scratch_.zeroed<std::uint64_t>(codes.conditions ? spine.size() : 0);
     if (codes.conditions) matcher_.decide(chunk, spine, codes, scratch_, decided.data());
     if (rules_.strictly_later && !mark_ties(spine, rows.data(), count)) return false;
@@ -191,9 +200,15 @@ class FunnelStreamRun {
     std::vector<std::uint32_t> role(codes.plain.size());
     const bool decides = codes.conditions || !stream_.firsts_.empty();
     for (std::size_t code = 0; code < role.size() && !decides; ++code) role[code] = role_of(codes.plain[code]);
-    const ChunkRows chunk_rows{
-        spine,      rows.data(), count, chunk.start_ms(), codes.plain, codes.conditions ? decided.data() : nullptr,
-        role.data()};
+    const ChunkRows chunk_rows{spine,
+                               rows.data(),
+                               count,
+                               chunk.start_ms(),
+                               codes.plain,
+                               codes.conditions ? decided.data() : nullptr,
+                               role.data(),
+                               sparse,
+                               sessions ? session.data() : nullptr};
     switch (window_of(rules_)) {
       case WindowType::kTotal: add_rows<WindowType::kTotal>(chunk_rows, decides); break;
       case WindowType::kStep: add_rows<WindowType::kStep>(chunk_rows, decides); break;
@@ -222,12 +237,69 @@ class FunnelStreamRun {
     return false;
   }
 
-  std::uint32_t visible_rows(const ChunkView& chunk, const SpineView& spine, const RowMatcher::Codes& codes,
-                             std::uint32_t* out) const {
+  // Strict_all and sessions are about all rows, but what those of no step say can be told without looking at each: that
+  // something lies in between, or when it was. Where rows of a profile lie together in one chunk, and every name counts.
+  [[nodiscard]] bool leaves_out(const SpineView& spine, const RowMatcher::Codes& codes) const {
+    const bool strict = rules_.order == Order::kStrictAll, sessions = rules_.session_gap != 0;
+    if (strict == sessions || spine.profile_start == nullptr || late_.tracked()) return false;
+    return std::none_of(codes.plain.begin(), codes.plain.end(), [](std::uint64_t plain) { return plain == 0; });
+  }
+  [[nodiscard]] std::vector<std::uint8_t> wanted_codes(const RowMatcher::Codes& codes, bool sparse) const {
+    const std::uint64_t every = std::uint64_t{1} << (rules_.steps + rules_.exclusions.size());
     std::vector<std::uint8_t> wanted(std::max<std::size_t>(codes.plain.size(), 256));
     for (std::size_t code = 0; code < codes.plain.size(); ++code)
-      wanted[code] = (codes.plain[code] | codes.conditional[code]) != 0;
-    const std::uint32_t count = wanted_positions(spine, wanted.data(), out);
+      wanted[code] = ((codes.plain[code] | codes.conditional[code]) & ~(sparse ? every : 0)) != 0;
+    return wanted;
+  }
+  // Calls visit(state, first row, row behind the last) for each profile that has rows in the chunk.
+  template <class Visit>
+  void for_each_run(const SpineView& spine, Visit&& visit) {
+    std::uint32_t start = 0, number = 0;
+    const auto state_of = [&](std::uint32_t of) {
+      return state_.data() + std::size_t{spine.start_profile[of] + spine.id_offset} * stride_;
+    };
+    for (std::uint32_t word = 0; word * 64 < spine.size(); ++word) {
+      for (std::uint64_t bits = spine.profile_start[word]; bits != 0; bits &= bits - 1) {
+        const std::uint32_t row = word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits));
+        if (row != 0) visit(state_of(number++), start, row);
+        start = row;
+      }
+    }
+    if (spine.size() != 0) visit(state_of(number), start, spine.size());
+  }
+  // Paths end where the profile goes on with a row of no step.
+  void end_at_first_rows(const SpineView& spine, const std::uint8_t* wanted) {
+    for_each_run(spine, [&](std::int64_t* state, std::uint32_t first, std::uint32_t) {
+      const std::uint32_t code = spine.code8 != nullptr ? spine.code8[first] : spine.code16[first];
+      Masks masks = std::bit_cast<Masks>(state[kMasks]);
+      masks.alive &= 0u - wanted[code];
+      state[kMasks] = std::bit_cast<std::int64_t>(masks);
+    });
+  }
+  // Sessions of the chunk as they begin in it, and of each profile what the first of them goes on with.
+  void begin_sessions(const SpineView& spine, std::int64_t start_ms, std::uint32_t* session) {
+    const std::uint32_t* const times = spine.time.data();
+    const auto gap = static_cast<std::uint64_t>(rules_.session_gap);
+    std::uint32_t begun = 0;
+    for (std::uint32_t row = 0; row < spine.size(); ++row) {
+      const bool starts = ((spine.profile_start[row >> 6] >> (row & 63)) & 1) != 0;
+      const std::uint32_t since = times[row] - times[row - (row != 0 ? 1 : 0)];
+      begun = starts | (since > gap) ? times[row] : begun;
+      session[row] = begun;
+    }
+    for_each_run(spine, [&](std::int64_t* state, std::uint32_t first, std::uint32_t behind) {
+      const std::int64_t first_ms = start_ms + times[first], last_ms = start_ms + session[behind - 1];
+      const bool goes_on = first_ms - state[kLast] <= rules_.session_gap;
+      state[kFirst] = first_ms;
+      state[kFirstSession] = select(goes_on, state[kSession], first_ms);
+      state[kSession] = select(last_ms == first_ms, state[kFirstSession], last_ms);
+      state[kLast] = start_ms + times[behind - 1];
+    });
+  }
+
+  std::uint32_t visible_rows(const ChunkView& chunk, const SpineView& spine, const std::uint8_t* wanted,
+                             std::uint32_t* out) const {
+    const std::uint32_t count = wanted_positions(spine, wanted, out);
     if (!chunk.crosses(seen_)) return count;
     std::uint32_t kept = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -315,10 +387,15 @@ class FunnelStreamRun {
 
   // What a window is told by: the time, or the start of the day or session it lies in.
   template <WindowType kWindow>
-  [[nodiscard]] std::int64_t mark_of(std::int64_t time_ms, std::int64_t* state) const noexcept {
+  [[nodiscard]] std::int64_t mark_of(const ChunkRows& chunk, std::uint32_t row, std::int64_t time_ms,
+                                     std::int64_t* state) const noexcept {
     if constexpr (kWindow == WindowType::kCalendar) {
       return buckets_->start_ms(buckets_->bucket_of(time_ms));
     } else if constexpr (kWindow == WindowType::kSession) {
+      if (chunk.session != nullptr) {
+        const std::int64_t begun = chunk.start_ms + chunk.session[row];
+        return select(begun == state[kFirst], state[kFirstSession], begun);
+      }
       const std::int64_t session = select(time_ms - state[kLast] > rules_.session_gap, time_ms, state[kSession]);
       state[kLast] = time_ms;
       state[kSession] = session;
@@ -340,6 +417,7 @@ class FunnelStreamRun {
     const TimeRange range = rules_.range;
     const std::int64_t reach_ms = reach<kWindow>();
     const bool several = rules_.several, first_entry = first_entry_, tracked = late_.tracked();
+    const bool sparse = chunk.sparse && rules_.order == Order::kStrictAll;
     const bool consumes = !rules_.exclusions.empty() && rules_.exclusion_mode != Mode::kAnyCleanPath;
     const bool removes = consumes && rules_.exclusion_mode == Mode::kRemove;
     const std::uint32_t stride = stride_, head = head_;
@@ -354,7 +432,7 @@ class FunnelStreamRun {
       const std::uint32_t number = role_of_row<kDecides>(chunk, row, state);
       if (kDecides && kWindow == WindowType::kSession && number == 0) continue;
       const Role& role = roles_[number];
-      const std::int64_t mark = mark_of<kWindow>(time_ms, state);
+      const std::int64_t mark = mark_of<kWindow>(chunk, row, time_ms, state);
       Masks masks = std::bit_cast<Masks>(state[kMasks]);
       const bool enters =
           ((time_ms >= range.start_ms) & (time_ms < range.end_ms) & (!first_entry | (masks.reached <= 1))) != 0;
@@ -379,6 +457,12 @@ class FunnelStreamRun {
       if (removes && (alive & role.excluded) != 0)
         remove_if_waiting(state, starts, alive & role.excluded, mark, reach_ms);
       masks.alive = ((alive & role.keep) | took) & ~1u;
+      if (sparse) {
+        // A row that was left out comes next.
+        const std::uint32_t next = row + (row + 1 < spine.size() ? 1 : 0);
+        const bool broken = (next != row) & (spine.profile[next] == profile) & (chunk.rows[i + 1] != next);
+        masks.alive &= 0u - static_cast<std::uint32_t>(!broken);
+      }
       state[kMasks] = std::bit_cast<std::int64_t>(masks);
     }
   }
@@ -410,7 +494,7 @@ class FunnelStreamRun {
       const std::uint32_t number = role_of_row<kDecides>(chunk, row, state);
       if (kDecides && kWindow == WindowType::kSession && number == 0) continue;
       const Role& role = roles_[number];
-      const std::int64_t mark = mark_of<kWindow>(time_ms, state);
+      const std::int64_t mark = mark_of<kWindow>(chunk, row, time_ms, state);
       if (role.step == steps || time_ms < range.start_ms) continue;
       Masks masks = std::bit_cast<Masks>(state[kMasks]);
       const bool enters = time_ms < range.end_ms && !(first_entry && masks.alive != 0);
