@@ -70,6 +70,31 @@ def test_days_of_23_and_of_25_hours_are_one_day_each(store: Any) -> None:
     assert [counts[start] for start in starts] == [2, 1, 2, 1]
 
 
+@pytest.mark.parametrize("event", ["T", {"event": None}, {"event": ["T", "U"]}], ids=str)
+@pytest.mark.parametrize("kind", ["trend", "retention"])
+def test_a_day_of_26_hours_is_one_where_it_ends_with_a_partition(store: Any, event: Any, kind: str) -> None:
+    end_ms = 1_792_972_800_000  # 26 October 2026, a Monday, midnight in Troll and in UTC
+    store.append(
+        [
+            {"type": "event", "name": name, "time_ms": end_ms - 1 - 6 * HOUR_MS * at, "ids": {"user_id": "u"}}
+            for at in range(4 * 20)
+            for name in "TU"
+        ],
+        now_ms=NOW_MS + 1_000 * DAY_MS,
+    )
+    asked = {"measures": ["total", "unique"], "event": event} if kind == "trend" else {"start": event}
+    spec = {"kind": kind, "interval": "day", "zone": "Antarctica/Troll", **asked}
+    rows = store.query(spec, now_ms=end_ms).rows()
+    if kind == "retention":
+        assert [row[1:3] for row in rows] == [(day, 1) for day in range(20)]
+        return
+    names = 1 if event == "T" else 2
+    assert [row[0] for row in rows] == [end_ms - 26 * HOUR_MS - day * DAY_MS for day in reversed(range(20))]
+    assert {row[2] for row in rows} == {1}
+    assert rows[-1][1] == 5 * names
+    assert sum(row[1] for row in rows) == 80 * names
+
+
 def test_a_clock_set_back_across_midnight_shows_the_day_before_once_more(store: Any) -> None:
     zone = "America/St_Johns"
     last = _at("2007-11-03T23:30", zone)

@@ -6,8 +6,9 @@
 namespace cdp {
 namespace {
 
-// The rule of borders: their count when few, a division when they are equally far apart.
-std::optional<simd::BucketRule> rule_of(const PartitionBuckets& buckets) {
+// The rule of borders: their count when few, a division when they are equally far apart and the last bucket, that ends at
+// `end`, is no longer: a day of 26 hours may end with the partition.
+std::optional<simd::BucketRule> rule_of(const PartitionBuckets& buckets, std::int64_t end) {
   simd::BucketRule rule;
   rule.low = buckets.low;
   rule.high = buckets.high;
@@ -23,7 +24,7 @@ std::optional<simd::BucketRule> rule_of(const PartitionBuckets& buckets) {
   for (std::size_t i = 1; i < border.size(); ++i) {
     if (border[i] - border[i - 1] != length) return std::nullopt;
   }
-  if (length % 2 != 0 || border[0] > length) return std::nullopt;
+  if (length % 2 != 0 || border[0] > length || end - border.back() > length) return std::nullopt;
   simd::BucketRule equal = simd::BucketRule::equal(length, length - border[0]);
   equal.low = rule.low;
   equal.high = rule.high;
@@ -171,8 +172,8 @@ std::optional<std::uint32_t> BucketPlan::bucket_of(std::int64_t time_ms) const n
 }
 
 namespace {
-// REQUIRES: borders and range on slots.
-std::optional<simd::SlotRule> slot_rule_of(const PartitionBuckets& buckets) {
+// The same by slots, however few. REQUIRES: borders and range on slots.
+std::optional<simd::SlotRule> slot_rule_of(const PartitionBuckets& buckets, std::int64_t end) {
   const std::vector<std::uint32_t>& border = buckets.border;
   constexpr auto kSlot = static_cast<std::uint32_t>(limits::kSlotMs);
   if (border.empty() || buckets.low > buckets.high) return std::nullopt;
@@ -182,7 +183,8 @@ std::optional<simd::SlotRule> slot_rule_of(const PartitionBuckets& buckets) {
   for (std::size_t i = 1; i < border.size(); ++i) {
     if (border[i] - border[i - 1] != length * kSlot) return std::nullopt;
   }
-  if (length < 2 || border[0] > length * kSlot) return std::nullopt;
+  if (length < 2 || border[0] > length * kSlot || end - border.back() > std::int64_t{length} * kSlot)
+    return std::nullopt;
   simd::SlotRule rule = simd::SlotRule::equal(length, length - border[0] / kSlot);
   const auto slot_of = [](std::uint32_t time) { return static_cast<std::uint16_t>(std::min(time / kSlot, 65'535u)); };
   rule.low = slot_of(buckets.low);
@@ -203,10 +205,13 @@ PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
   for (; last != pieces_.end() && last->first_ms < behind; ++last)
     out.border.push_back(static_cast<std::uint32_t>(last->first_ms - start));
   number_pieces(std::span(first - 1, last), out);
+  // Where the last bucket ends in the partition.
+  const bool ends_inside = last == pieces_.end() && !ends_.empty() && ends_.back() < behind;
+  const std::int64_t last_end = (ends_inside ? ends_.back() : behind) - start;
   if (!out.returns()) {
     lay_to_front(out);
     out.bucket_count = static_cast<std::uint32_t>(out.border.size()) + 1;
-    if (const auto rule = rule_of(out)) {
+    if (const auto rule = rule_of(out, last_end)) {
       out.by_bytes = true;
       out.rule = *rule;
     }
@@ -229,7 +234,7 @@ PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
     out.slot_byte[slot] =
         of_slot == PartitionBuckets::kOutside ? simd::kOutsideBucket : static_cast<std::uint8_t>(of_slot);
   }
-  out.slot_rule = slot_rule_of(out);
+  out.slot_rule = slot_rule_of(out, last_end);
   return out;
 }
 

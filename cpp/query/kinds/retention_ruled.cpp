@@ -18,7 +18,6 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <set>
 
 #include "query/budget.hpp"
 #include "query/calendar.hpp"
@@ -191,17 +190,23 @@ class RuledRetentionKind final : public Kind {
     auto& into = static_cast<RuledPartial&>(partial);
     if (plan_ != nullptr) return scan_active(context, task, scratch, into);
     Breakdown::TaskMembers members(breakdown_, context, task, scratch);
+    Walk walk;
+    std::optional<CohortsAtHand> at_hand;
+    if (walk_plan_ != nullptr) at_hand.emplace(walk_plan_->size(), into);
+    if (at_hand) walk.at_hand = &*at_hand;
     matcher_.for_each_profile(context, task, scratch, seen_,
                               [&](std::uint32_t profile, std::span<const MatchedRow> rows) {
-                                add_profile(context, task.origin(profile), rows, members.of(profile), into);
+                                add_profile(context, task.origin(profile), rows, members.of(profile), walk, into);
                               });
+    if (at_hand) at_hand->flush(walk_plan_->starts());
     charge(context, into);
   }
 
   void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
     std::vector<MatchedRow> matched;
     matcher_.match(rows, seen_, matched);
-    add_profile(context, home, matched, breakdown_.members_of(*context.version, home),
+    Walk walk;
+    add_profile(context, home, matched, breakdown_.members_of(*context.version, home), walk,
                 static_cast<RuledPartial&>(partial));
   }
 
@@ -280,6 +285,16 @@ class RuledRetentionKind final : public Kind {
     std::int64_t count;
   };
 
+  // What the walk over one profile uses, kept for the next one.
+  struct Walk {
+    std::vector<Return> found;
+    std::vector<std::int64_t> returns;
+    std::vector<Counted> counted;
+    std::vector<std::uint32_t> groups;
+    std::vector<std::int64_t> entered;  // cohorts of this profile
+    CohortsAtHand* at_hand = nullptr;   // of a task; null: cells go to the partial at once
+  };
+
   void charge(const QueryContext& context, RuledPartial& partial) const {
     if (context.budget == nullptr) return;
     const std::uint64_t bytes = partial.groups.size_bytes() + partial.births * 8 + partial.cohorts.size() * 128 +
@@ -290,9 +305,9 @@ class RuledRetentionKind final : public Kind {
   }
 
   void add_profile(const QueryContext& context, Origin home, std::span<const MatchedRow> rows,
-                   const MemberValues& members, RuledPartial& partial) const {
+                   const MemberValues& members, Walk& walk, RuledPartial& partial) const {
     if (rows.empty()) return;
-    std::set<std::int64_t> entered;  // cohorts of this profile
+    walk.entered.clear();
     const ProfileClock clock = clocks_->of(*context.version, home);
     for (std::size_t at = 0; at < rows.size(); ++at) {
       if ((rows[at].selectors & kStart) == 0) continue;
@@ -300,24 +315,39 @@ class RuledRetentionKind final : public Kind {
         if (spec_.population == Population::kFirstEver) return;
         continue;
       }
-      const std::int64_t cohort = calendar_.bucket_start(clock.shown(rows[at].time_ms));
-      if (!entered.insert(cohort).second) continue;
+      const std::optional<std::uint32_t> bucket = bucket_of(rows[at].time_ms);
+      const std::int64_t cohort =
+          bucket ? walk_plan_->start_ms(*bucket) : calendar_.bucket_start(clock.shown(rows[at].time_ms));
+      const auto place = std::ranges::lower_bound(walk.entered, cohort);  // nearly always the end
+      if (place != walk.entered.end() && *place == cohort) continue;
+      walk.entered.insert(place, cohort);
       if (context.budget != nullptr) context.budget->check();
-      add_birth(context, home, clock, rows, at, cohort, members, partial);
+      add_birth(context, home, clock, rows, at, cohort, bucket, members, walk, partial);
       if (spec_.population != Population::kEveryPeriod) return;
     }
   }
 
+  // Of the plan of what is walked over; none where there is none, or outside of it.
+  [[nodiscard]] std::optional<std::uint32_t> bucket_of(std::int64_t time_ms) const noexcept {
+    return walk_plan_ == nullptr ? std::nullopt : walk_plan_->bucket_of(time_ms);
+  }
+
   void add_birth(const QueryContext& context, Origin home, const ProfileClock& clock, std::span<const MatchedRow> rows,
-                 std::size_t birth, std::int64_t cohort_ms, const MemberValues& members, RuledPartial& partial) const {
+                 std::size_t birth, std::int64_t cohort_ms, std::optional<std::uint32_t> bucket,
+                 const MemberValues& members, Walk& walk, RuledPartial& partial) const {
     const bool by_calendar = spec_.alignment == Alignment::kCalendar;
     const Row row = row_of(rows[birth], home);
     const std::int64_t from_ms = rolls_from(rows[birth].time_ms, clock);
     const auto period_of = [&](std::int64_t time_ms) {
-      return by_calendar ? calendar_.distance(cohort_ms, calendar_.bucket_start(clock.shown(time_ms)))
-                         : (time_ms - from_ms) / length_ms_;
+      if (!by_calendar) return (time_ms - from_ms) / length_ms_;
+      return calendar_.distance(cohort_ms, calendar_.bucket_start(clock.shown(time_ms)));
     };
-    std::vector<Return> found;
+    const auto period_of_row = [&](std::int64_t time_ms) {  // the plan knows no time behind all rows
+      const std::optional<std::uint32_t> its = by_calendar && bucket ? bucket_of(time_ms) : std::nullopt;
+      return its && *its >= *bucket ? walk_plan_->distance(*bucket, *its) : period_of(time_ms);
+    };
+    std::vector<Return>& found = walk.found;
+    found.clear();
     if (spec_.count_birth) found.push_back({0, birth});
     std::size_t at = birth + 1;
     const std::int64_t since_ms = by_calendar ? cohort_ms : from_ms;
@@ -328,20 +358,30 @@ class RuledRetentionKind final : public Kind {
       if (at == birth || (rows[at].selectors & kReturn) == 0) continue;
       if (at < birth && (by_calendar ? clock.shown(rows[at].time_ms) : rows[at].time_ms) < since_ms) continue;
       if (spec_.share_value && !shares(*context.version, row, rows[at], home)) continue;
-      found.push_back({period_of(rows[at].time_ms), at});
+      found.push_back({period_of_row(rows[at].time_ms), at});
     }
     std::ranges::sort(found, {}, &Return::period);
-    std::vector<std::int64_t> returns;
+    std::vector<std::int64_t>& returns = walk.returns;
+    returns.clear();
     for (const Return& each : found) returns.push_back(each.period);
-    std::vector<Counted> counted;
+    std::vector<Counted>& counted = walk.counted;
+    counted.clear();
     for (const std::int64_t period : returns) {
       if (counted.empty() || counted.back().period != period) counted.push_back({period, 0});
       ++counted.back().count;
     }
     const std::uint32_t shown = shown_ ? static_cast<std::uint32_t>(shown_->size()) : kNone;
-    std::vector<std::uint32_t> groups;
-    breakdown_.groups_of(*context.version, home, &row, members, shown, partial.groups, groups);
-    for (const std::uint32_t group : groups) {
+    walk.groups.assign(1, 0);
+    if (!breakdown_.empty())
+      breakdown_.groups_of(*context.version, home, &row, members, shown, partial.groups, walk.groups);
+    for (const std::uint32_t group : walk.groups) {
+      if (walk.at_hand != nullptr && bucket && measured_.empty()) {
+        auto cohort = walk.at_hand->of(group, *bucket, cohort_ms);
+        cohort.add_birth();
+        if (!by_calendar) partial.cohorts[{group, cohort_ms}].births.push_back(from_ms);
+        count_cells(counted, returns, context.now_ms, period_of, cohort);
+        continue;
+      }
       Cohort& cohort = partial.cohorts[{group, cohort_ms}];
       ++cohort.size;
       ++partial.births;
@@ -401,8 +441,20 @@ class RuledRetentionKind final : public Kind {
     }
   }
 
+  // Buckets of the calendar by number, where a search of the time takes the place of the calendar's own arithmetic.
+  void find_walk_plan(const Binding& binding) {
+    const TimeRange extent = extent_of(binding.version);
+    const TimeRange rows{std::max(seen_.start_ms, extent.start_ms), std::min(seen_.end_ms, extent.end_ms)};
+    if (clocks_->are_own() || rows.empty()) return;
+    if ((rows.end_ms - rows.start_ms) / length_ms_ + 2 > std::int64_t{ActiveBuckets::kBucketsMax}) return;
+    walk_plan_ =
+        std::make_shared<const BucketPlan>(binding.version, binding.zone, binding.common.week_start, spec_.unit, rows,
+                                           std::max<std::int64_t>(binding.range.start_ms, 0));
+  }
+
   // Where the periods in which a profile did it say all: it returns by doing the same once, behind its birth.
   void find_plan(const Binding& binding, const BoundSelector& start) {
+    find_walk_plan(binding);
     const bool any_first = spec_.population != Population::kFirstEver || binding.range.start_ms == INT64_MIN;
     if (!spec_.measures.empty()) return;
     if (clocks_->are_own() || spec_.returned || !spec_.count_birth || spec_.min_count != 1 || spec_.share_value ||
@@ -665,6 +717,7 @@ class RuledRetentionKind final : public Kind {
   RowMatcher matcher_;
   std::vector<std::optional<KeyId>> measured_;  // one a measure; empty: no profile has it
   TimeRange seen_;
+  std::shared_ptr<const BucketPlan> walk_plan_;   // of all rows that are gathered; null: of too many buckets, or none
   std::shared_ptr<const BucketPlan> plan_;        // null: rows are gathered
   std::shared_ptr<const BucketPlan> birth_plan_;  // of the range, when rows lie behind it
   std::vector<std::uint32_t> birth_bucket_;       // of `plan_`, for each of `birth_plan_`
