@@ -323,9 +323,53 @@ BoundCondition bind_place(const Condition& condition, const Version& version, co
   return out;
 }
 
+BoundCondition bind_tree(const ConditionTree& tree, const Version& version, const Moment& at) {
+  // The test is never asked: it says that nothing is missing.
+  BoundCondition out{std::nullopt, BoundTest(Test{Op::kExists, {}}, no_strings(), {})};
+  auto bound = std::make_shared<BoundConditionTree>();
+  bound->type = tree.type;
+  bound->parts = bind_conditions(tree.parts, version, at);
+  bound->of_names = !tree.names.empty();
+  for (const std::string& name : tree.names) {
+    if (const auto id = version.names->find(name))
+      bound->names.push_back(NameId{*id});  // the selector notes the others
+  }
+  std::ranges::sort(bound->names);
+  for (const BoundCondition& part : bound->parts) out.resolved &= part.resolved;
+  out.resolved &= bound->names.size() == tree.names.size();
+  out.tree = std::move(bound);
+  return out;
+}
+
 }  // namespace
 
-bool BoundCondition::matches_otherwise(const Row& row) const {
+bool BoundConditionTree::matches(const Row& row, std::optional<std::int64_t> now_ms) const {
+  if (!is_of(row.name)) return false;
+  const auto holds = [&](const BoundCondition& part) {
+    return now_ms ? part.matches(row, *now_ms) : part.matches(row);
+  };
+  switch (type) {
+    case ConditionTree::Type::kAnd: return std::ranges::all_of(parts, holds);
+    case ConditionTree::Type::kOr: return std::ranges::any_of(parts, holds);
+    case ConditionTree::Type::kNot: break;
+  }
+  return !holds(parts.front());
+}
+
+bool BoundCondition::is_timed() const noexcept {
+  return test.is_timed() || (tree != nullptr && std::ranges::any_of(tree->parts, &BoundCondition::is_timed));
+}
+
+std::int64_t BoundCondition::valid_until(const Row& row, std::int64_t now_ms) const {
+  if (key && test.is_timed()) return test.valid_until(property(row, *key), now_ms);
+  std::int64_t until = INT64_MAX;
+  if (tree == nullptr || !tree->is_of(row.name)) return until;
+  for (const BoundCondition& part : tree->parts) until = std::min(until, part.valid_until(row, now_ms));
+  return until;
+}
+
+bool BoundCondition::matches_otherwise(const Row& row, std::optional<std::int64_t> now_ms) const {
+  if (tree != nullptr) return tree->matches(row, now_ms);
   if (key) return operand->passes(property(row, *key), operand->right_of(row.origin));
   if (!place) return test.passes_missing();
   return place->spec->contains(property(row, place->lat), property(row, place->lon));
@@ -336,8 +380,8 @@ std::vector<BoundCondition> bind_conditions(std::span<const Condition> condition
   std::vector<BoundCondition> out;
   out.reserve(conditions.size());
   for (const Condition& condition : conditions) {
-    if (condition.place) {
-      out.push_back(bind_place(condition, version, at));
+    if (condition.place || condition.tree) {
+      out.push_back(condition.place ? bind_place(condition, version, at) : bind_tree(*condition.tree, version, at));
       continue;
     }
     const auto key = find_property(condition.property, version, at);
@@ -402,16 +446,11 @@ bool BoundSelector::matches(const Row& row, std::int64_t now_ms) const {
          std::ranges::all_of(where, [&](const BoundCondition& condition) { return condition.matches(row, now_ms); });
 }
 
-bool BoundSelector::is_timed() const noexcept {
-  return std::ranges::any_of(where, [](const BoundCondition& condition) { return condition.test.is_timed(); });
-}
+bool BoundSelector::is_timed() const noexcept { return std::ranges::any_of(where, &BoundCondition::is_timed); }
 
 std::int64_t BoundSelector::valid_until(const Row& row, std::int64_t now_ms) const {
   std::int64_t until = INT64_MAX;
-  for (const BoundCondition& condition : where) {
-    if (!condition.key || !condition.test.is_timed()) continue;
-    until = std::min(until, condition.test.valid_until(property(row, *condition.key), now_ms));
-  }
+  for (const BoundCondition& condition : where) until = std::min(until, condition.valid_until(row, now_ms));
   return until;
 }
 

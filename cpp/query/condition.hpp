@@ -5,6 +5,7 @@
 // ne; on a list any element may match, for ne and not_in none may. Tests that are more than a comparison: value_test.hpp.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "column/chunk.hpp"
+#include "query/condition_tree.hpp"
 #include "query/moment.hpp"
 #include "query/scan.hpp"
 #include "query/scratch.hpp"
@@ -120,23 +122,39 @@ struct BoundPlace {
   KeyId lat{}, lon{};
 };
 
-// A condition bound to a version. `key` is empty when the store has never seen the property, and when it is of a place;
-// `place` when it is none, or the store has never seen one of its properties.
-class ProfileOperand;  // query/profile_operand.hpp
+class ProfileOperand;       // query/profile_operand.hpp
+struct BoundConditionTree;  // below
 
+// A condition bound to a version. `key` is empty when the store has never seen the property, and when it is of a place or a
+// tree; `place` when it is none, or the store has never seen one of its properties.
 struct BoundCondition {
   std::optional<KeyId> key;
   BoundTest test;
   std::optional<BoundPlace> place{};
   bool resolved = true;
-  std::shared_ptr<const ProfileOperand> operand{};  // in place of the test, where the right side is the profile's own
+  std::shared_ptr<const ProfileOperand> operand{};   // in place of the test, where the right side is the profile's own
+  std::shared_ptr<const BoundConditionTree> tree{};  // in place of all of these
   [[nodiscard]] bool matches(const Row& row) const {
-    return key && operand == nullptr ? test.matches(property(row, *key)) : matches_otherwise(row);
+    return key && operand == nullptr ? test.matches(property(row, *key)) : matches_otherwise(row, std::nullopt);
   }
   [[nodiscard]] bool matches(const Row& row, std::int64_t now_ms) const {
-    return key && operand == nullptr ? test.matches(property(row, *key), now_ms) : matches_otherwise(row);
+    return key && operand == nullptr ? test.matches(property(row, *key), now_ms) : matches_otherwise(row, now_ms);
   }
-  [[nodiscard]] bool matches_otherwise(const Row& row) const;
+  // As of `now_ms`, else of the instant that it is bound with.
+  [[nodiscard]] bool matches_otherwise(const Row& row, std::optional<std::int64_t> now_ms) const;
+  [[nodiscard]] bool is_timed() const noexcept;
+  [[nodiscard]] std::int64_t valid_until(const Row& row, std::int64_t now_ms) const;
+};
+
+struct BoundConditionTree {
+  ConditionTree::Type type;
+  std::vector<BoundCondition> parts;
+  bool of_names;              // `names` alone pass
+  std::vector<NameId> names;  // ascending
+  [[nodiscard]] bool is_of(NameId name) const noexcept {
+    return !of_names || std::binary_search(names.begin(), names.end(), name);
+  }
+  [[nodiscard]] bool matches(const Row& row, std::optional<std::int64_t> now_ms) const;
 };
 [[nodiscard]] std::vector<BoundCondition> bind_conditions(std::span<const Condition> conditions, const Version& version,
                                                           const Moment& at);

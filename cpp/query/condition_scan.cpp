@@ -281,12 +281,50 @@ std::uint32_t filter_by_place(const SliceView& view, const BoundPlace& place, st
   return kept;
 }
 
+// Takes `taken` out of `rows`, both ascending, the one part of the other; returns how many are left.
+std::uint32_t take_out(std::uint32_t* rows, std::uint32_t count, const std::uint32_t* taken,
+                       std::uint32_t taken_count) {
+  std::uint32_t left = 0, at = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t row = rows[i];
+    const bool is_taken = at < taken_count && taken[at] == row;
+    at += is_taken ? 1 : 0;
+    rows[left] = row;
+    left += is_taken ? 0 : 1;
+  }
+  return left;
+}
+
+// Of `or` each part sees the rows that none before it has kept; of `not` those that it keeps are taken out.
+std::uint32_t filter_by_tree(const SliceView& view, const BoundConditionTree& tree, Scratch& scratch,
+                             std::uint32_t* rows, std::uint32_t count) {
+  if (!tree.is_of(view.slice->name)) return 0;
+  if (tree.type == ConditionTree::Type::kAnd) return filter_rows(view, tree.parts, scratch, rows, count);
+  const auto rest = scratch.lease<std::uint32_t>(count + simd::kSlack);
+  const auto kept = scratch.lease<std::uint32_t>(count + simd::kSlack);
+  std::copy_n(rows, count, rest.data());
+  std::uint32_t left = count;
+  for (const BoundCondition& part : tree.parts) {
+    std::copy_n(rest.data(), left, kept.data());
+    const std::uint32_t found = filter_rows(view, {&part, 1}, scratch, kept.data(), left);
+    left = take_out(rest.data(), left, kept.data(), found);
+    if (left == 0) break;
+  }
+  if (tree.type == ConditionTree::Type::kOr) return take_out(rows, count, rest.data(), left);
+  std::copy_n(rest.data(), left, rows);
+  return left;
+}
+
 }  // namespace
 
 std::uint32_t filter_rows(const SliceView& view, std::span<const BoundCondition> conditions, Scratch& scratch,
                           std::uint32_t* rows, std::uint32_t count) {
   for (const BoundCondition& condition : conditions) {
     if (count == 0) return 0;
+    if (condition.tree) {
+      count = filter_by_tree(view, *condition.tree, scratch, rows, count);
+      continue;
+    }
     if (condition.place) {
       count = filter_by_place(view, *condition.place, rows, count);
       continue;

@@ -44,14 +44,6 @@ std::int64_t unit_ms(std::string_view unit) {
   return 0;
 }
 
-std::string read_name(const Node& node, const Path& path, std::string_view what) {
-  const std::string_view name = read_string(node, path);
-  if (name.empty() || name.size() > limits::kNameBytes) {
-    fail_invalid(path, "expected " + std::string(what) + " of 1 to 256 bytes, got " + std::to_string(name.size()));
-  }
-  return std::string(name);
-}
-
 bool is_order(Op op) { return op == Op::kLt || op == Op::kLe || op == Op::kGt || op == Op::kGe || op == Op::kBetween; }
 bool is_text(Op op) { return op == Op::kContains || op == Op::kStarts || op == Op::kEnds; }
 
@@ -236,7 +228,7 @@ class PredicateParser {
     PredicateSpec out;
     out.type = PredicateSpec::Type::kSegment;
     const Path path = fields.path("segment");
-    out.segment = read_name(fields.require("segment", "the name of a live segment"), path, "a name");
+    out.segment = parse_name(fields.require("segment", "the name of a live segment"), path, "a name");
     out.segment_path = path.text();
     return out;
   }
@@ -338,7 +330,7 @@ CommonSpec parse_common(Fields& fields, bool has_calendar) {
   const Node* zone = take_profile_zone(fields, out) ? nullptr : fields.take("zone");
   if (zone != nullptr) {
     if (has_calendar && zone->type == Node::Type::kMap) table = parse_zone(*zone, fields.path("zone"));
-    out.zone = table != nullptr ? table->name() : read_name(*zone, fields.path("zone"), "the name of a zone");
+    out.zone = table != nullptr ? table->name() : parse_name(*zone, fields.path("zone"), "the name of a zone");
   }
   out.week_start = static_cast<int>(fields.choice("week_start", kWeekDays, 0));
   if (has_calendar && table == nullptr) table = ZonePtr(ZonePtr(), &zones().find(out.zone, fields.path("zone")));
@@ -458,76 +450,6 @@ Test parse_value_condition(Fields& fields, const CalendarSpec* operands) {
   return test;
 }
 
-Condition parse_condition(const Node& node, const Path& path, const CalendarSpec* operands) {
-  Fields fields(node, path);
-  Condition out;
-  if (fields.has("geo")) {
-    out.place = std::make_shared<const PlaceSpec>(parse_place(fields));
-    fields.done();
-    return out;
-  }
-  out.property = parse_key(fields.require("property", "the key of a property"), fields.path("property"));
-  out.test = parse_value_condition(fields, operands);
-  fields.done();
-  return out;
-}
-
-std::vector<Condition> parse_conditions(const Node& node, const Path& path, const CalendarSpec* operands) {
-  const std::vector<Node>& items = read_array(node, path, 0, limits::kQueryConditions);
-  std::vector<Condition> out;
-  out.reserve(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) out.push_back(parse_condition(items[i], path.item(i), operands));
-  return out;
-}
-
-namespace {
-void parse_names(const Node& node, const Path& path, Selector& out) {
-  if (node.type == Node::Type::kNull) return;
-  if (node.type == Node::Type::kString) {
-    out.names.push_back(read_name(node, path, "the name of an event"));
-    return;
-  }
-  if (node.type != Node::Type::kArray) fail_expected(path, "the name of an event, a list of names, or null", node);
-  const std::vector<Node>& items = read_array(node, path, 1, limits::kQueryNames);
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    out.names.push_back(read_name(items[i], path.item(i), "the name of an event"));
-  }
-}
-}  // namespace
-
-Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* operands) {
-  Selector out;
-  if (node.type != Node::Type::kMap) {
-    parse_names(node, path, out);
-    return out;
-  }
-  Fields fields(node, path);
-  out = parse_selector(fields, operands);
-  fields.done();
-  return out;
-}
-
-Selector parse_selector(Fields& fields, const CalendarSpec* operands) {
-  Selector out;
-  const Node* event = fields.take_nil("event");
-  if (event == nullptr)
-    fail_invalid(fields.path("event"), "missing; expected a name, a list of names, or null for any");
-  parse_names(*event, fields.path("event"), out);
-  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"), operands);
-  return out;
-}
-
-Selector parse_selector(Fields& fields, std::string_view form, const CalendarSpec* operands) {
-  Selector out;
-  const Path path = fields.path(form);
-  if (const Node* node = fields.take_nil(form)) {  // null: any event
-    if (node->type == Node::Type::kMap) fail_expected(path, "the name of an event, a list of names, or null", *node);
-    parse_names(*node, path, out);
-  }
-  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, fields.path("where"), operands);
-  return out;
-}
-
 Test parse_number_test(Fields& fields) {
   refuse_list_ops(fields);
   Test out = parse_test(fields);
@@ -558,7 +480,15 @@ Unit parse_unit(const Node& node, const Path& path) {
   return {static_cast<Unit::Type>(found - kUnits.begin()), 0};
 }
 
-std::string parse_key(const Node& node, const Path& path) { return read_name(node, path, "a key"); }
+std::string parse_name(const Node& node, const Path& path, std::string_view what) {
+  const std::string_view name = read_string(node, path);
+  if (name.empty() || name.size() > limits::kNameBytes) {
+    fail_invalid(path, "expected " + std::string(what) + " of 1 to 256 bytes, got " + std::to_string(name.size()));
+  }
+  return std::string(name);
+}
+
+std::string parse_key(const Node& node, const Path& path) { return parse_name(node, path, "a key"); }
 
 std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path, const CalendarSpec& calendar) {
   return std::make_shared<const PredicateSpec>(PredicateParser(calendar).parse(node, path, 0));

@@ -19,10 +19,11 @@
 namespace cdp {
 
 namespace limits {
-inline constexpr std::size_t kQueryValues = 10'000;  // of `in`: evaluated by binary search
-inline constexpr std::size_t kQueryConditions = 64;  // of one selector
-inline constexpr std::size_t kQueryNames = 1'000;    // of one selector
-inline constexpr std::size_t kQueryClauses = 1'000;  // of one predicate
+inline constexpr std::size_t kQueryValues = 10'000;    // of `in`: evaluated by binary search
+inline constexpr std::size_t kQueryConditions = 64;    // of one list of them
+inline constexpr std::size_t kQueryAlternatives = 64;  // of any_of
+inline constexpr std::size_t kQueryNames = 1'000;      // of one selector
+inline constexpr std::size_t kQueryClauses = 1'000;    // of one predicate
 inline constexpr std::size_t kQueryPredicateDepth = 32;
 inline constexpr std::size_t kQueryBreakdowns = 8;
 inline constexpr std::int64_t kQueryDurationMs = 100LL * 366 * 86'400'000;  // a century
@@ -71,12 +72,14 @@ struct Test {
   std::shared_ptr<const OperandTest> operand{};  // kValueTest too: made for each profile. In `did` only
 };
 
-struct PlaceSpec;  // query/place.hpp
+struct PlaceSpec;      // query/place.hpp
+struct ConditionTree;  // query/condition_tree.hpp
 
 struct Condition {
-  std::string property;  // empty for a place
+  std::string property;  // empty for a place and a tree
   Test test;
-  std::shared_ptr<const PlaceSpec> place{};  // two properties in place of one and its test
+  std::shared_ptr<const PlaceSpec> place{};     // two properties in place of one and its test
+  std::shared_ptr<const ConditionTree> tree{};  // several conditions in place of one
 };
 
 struct Selector {
@@ -187,14 +190,16 @@ void check_number_test(const Test& test, const Fields& fields);
 [[nodiscard]] Test parse_test(Fields& fields, bool with_missing = true);
 // The same, or an `any_element`; with `operands`, the calendar of what they aggregate, comparisons with the profile's own too.
 [[nodiscard]] Test parse_value_condition(Fields& fields, const CalendarSpec* operands = nullptr);
-[[nodiscard]] Condition parse_condition(const Node& node, const Path& path, const CalendarSpec* operands = nullptr);
+// What more is asked of each condition on a property or a place, wherever it stands; throws BadQuery.
+using ConditionCheck = void (*)(const Condition&, const Path&);
 [[nodiscard]] std::vector<Condition> parse_conditions(const Node& node, const Path& path,
-                                                      const CalendarSpec* operands = nullptr);
-// `operands`: as for parse_conditions.
+                                                      const CalendarSpec* operands = nullptr,
+                                                      ConditionCheck check = nullptr);  // selector_spec.cpp
+// `operands`: as for parse_conditions. selector_spec.cpp
 [[nodiscard]] Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* operands = nullptr);
-// Takes event and where.
+// Takes event (or any_of) and where.
 [[nodiscard]] Selector parse_selector(Fields& fields, const CalendarSpec* operands = nullptr);
-// Takes the clause's own field, the names (null: any event), and where.
+// Takes the clause's own field, the names (null: any event) or any_of, and where.
 [[nodiscard]] Selector parse_selector(Fields& fields, std::string_view form, const CalendarSpec* operands = nullptr);
 // A test of a number: takes op and value. Of a count: {"op", "value"}.
 [[nodiscard]] Test parse_number_test(Fields& fields);
@@ -209,6 +214,7 @@ void check_number_test(const Test& test, const Fields& fields);
 [[nodiscard]] ZonePtr take_zone(Fields& fields, const CalendarSpec& otherwise);
 [[nodiscard]] std::int64_t parse_time(const Node& node, const Path& path);  // milliseconds or a datetime
 [[nodiscard]] std::string parse_key(const Node& node, const Path& path);  // of a property or trait: 1..kNameBytes bytes
+[[nodiscard]] std::string parse_name(const Node& node, const Path& path, std::string_view what);  // the same of others
 [[nodiscard]] std::shared_ptr<const PredicateSpec> parse_predicate(const Node& node, const Path& path,
                                                                    const CalendarSpec& calendar);
 // Why it is no predicate of a live segment; empty when it is one.

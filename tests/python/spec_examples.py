@@ -57,6 +57,22 @@ _SELECTORS: Final[list[Any]] = [
     {"event": "A", "where": [{"property": "p", "op": "gt", "value": {"trait": "t", "times": 2}, "missing": True}]},
     {"event": "A", "where": [{"property": "p", "op": "gt", "value": {"own": {"did": "A", "measure": "count"}}}]},
 ]
+_EXISTS: Final = {"property": "p", "op": "exists"}
+_BESIDE: Final = {"property": "p", "op": "gt", "value": {"trait": "t"}}
+_JOINED: Final[list[dict[str, Any]]] = [
+    {"or": [_EXISTS, {"and": [_EXISTS, {"not": _EXISTS}]}]},
+    {"not": {"geo": {"lat": "a", "lon": "b"}, "within": {"lat": 0, "lon": 0, "meters": 1}}},
+]
+_ANY_OF: Final[dict[str, Any]] = {"any_of": ["A", ["B", "C"], {"event": "D"}, {"event": "E", "where": _JOINED}]}
+_SELECTORS += [
+    {"event": "A", "where": [{"or": [_BESIDE, {"and": [_BESIDE]}, {"not": _BESIDE}]}, *_JOINED]},
+    _ANY_OF,
+    {
+        "any_of": [{"event": None, "where": [{"or": [_EXISTS]}]}, {"event": "A", "where": [{"not": _BESIDE}]}],
+        "where": [],
+    },
+    {"any_of": [None]},
+]
 _DURATIONS: Final = [1, 3_162_240_000_000, "1ms", "0010s", "15m", "878400h", "36600d", "5228w", "3162240000000ms"]
 _RANGES: Final[list[dict[str, Any]]] = [
     {"start_ms": 0, "end_ms": NOW},
@@ -88,6 +104,8 @@ _COMMON: Final = [
 _TRENDS: Final = [
     *(_trend(event={"event": "A", "where": [], "first": first}) for first in ("event", "matching")),
     _trend(events=["A", {"event": None, "where": [], "name": "all", "first": "event"}, None]),
+    _trend(events=[{**_ANY_OF, "name": "some", "first": "matching"}, _ANY_OF]),
+    _trend(event={**_ANY_OF, "first": "event"}),
     _trend(measures=["total", "unique"], order=1, fill=False, cumulative=False),
     _trend(measures=[{"median": "q"}, {"p90": "q"}]),
     _trend(measures=[{name: "p"} for name in ("sum", "mean", "min", "max", "median", "distinct", "p90", "p00.5")]),
@@ -139,6 +157,7 @@ _FUNNELS: Final = [
         _funnel(steps=["A", {"event": "B", "optional": True}, "C"], same_time={"grace": 1}, exclude=["X"], **mode)
         for mode in ({}, {"exclude_mode": "remove"}, {"exclude_mode": "any_clean_path"})
     ),
+    _funnel(steps=["A", {**_ANY_OF, "first": "event"}, "C"], exclude=[_ANY_OF, {**_ANY_OF, "between": [1, 2]}]),
     _funnel(hold=["p", "q", "r"], times=list(_STATISTICS)),
     *(
         _funnel(attribution=attribution, breakdown=[{"trait": "t"}, {"property": "p"}])
@@ -207,6 +226,24 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     {"did": "A", "max": {"property": "p", **_test("between", [_AT, _AT])}},
     {"did": "A", "min": {"property": "p", **_test("in", [_AT])}},
     {"did_not": "A", "where": [{"property": "p", "op": "exists"}], "window": {"last": 1}},
+    *({form: _ANY_OF, "where": _JOINED} for form in ("did", "did_not")),
+    {"did": {"any_of": [{"event": "A", "where": [_BESIDE]}, "B"]}, "first_ever": "matching"},
+    {"did": "A", "count": _test("ge", {"own": {"did": _ANY_OF, "measure": "count"}})},
+    {"did": "A", "not_followed_by": {**_ANY_OF, "at": {"months": [1]}}, "within": "1d"},
+    {"stopped": _ANY_OF, "for": "1d"},
+    {"restarted": _ANY_OF, "last": "1d", "gap": "1d"},
+    {"regularly": _ANY_OF, "every": "1d", "times": 2},
+    {"sequence": ["A", _ANY_OF], "without": _ANY_OF, "between": [{**_ANY_OF, "count": {"op": "lt", "value": 3}}]},
+    {"predominantly": {**_ANY_OF, "where": _JOINED, "property": "p", "values": [1]}},
+    {"share": {**_ANY_OF, "hours": [[0, 9]], "op": "gt", "value": 0.5}},
+    {"trait": "t", "any_element": [{"or": [_EXISTS]}, {"and": [_EXISTS]}, {"not": {"or": [_EXISTS]}}]},
+    {"group": None, "where": [{"or": [_EXISTS]}, {"and": [_EXISTS]}, {"not": _EXISTS}]},
+    {
+        "device": [
+            {word: [{"property": "id", "op": "exists"}, {"not": {"property": "zone", "op": "exists"}}]}
+            for word in ("and", "or")
+        ]
+    },
     {"device": []},
     {
         "device": [
@@ -469,6 +506,14 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_trend(zone={"trait": "tz"}, interval="day", range={"this": "day", "zone": "UTC"}), "$.range"),
     (_retention(zone={"trait": "tz"}, breakdown=[{"property": "p", "unit": "day"}]), "$.breakdown[0].unit"),
     (_trend(zone={"trait": "tz", "otherwise": "UTC"}), "$.zone"),
+    (_trend(event={"any_of": []}), "$.event.any_of"),
+    (_trend(event={"any_of": ["A"], "event": "A"}), "$.event.any_of"),
+    (_trend(event={"any_of": [{"any_of": ["A"]}]}), "$.event.any_of[0]"),
+    (_trend(event={"any_of": ["A", {"event": "B", "where": [{"or": []}]}]}), "$.event.any_of[1].where[0].or"),
+    (_trend(event={"event": "A", "where": [{"or": [{}]}]}), "$.event.where[0].or[0]"),
+    (_trend(event={"event": "A", "where": [{"not": []}]}), "$.event.where[0].not"),
+    (_trend(event={"event": "A", "where": [{"not": _EXISTS, "op": "eq"}]}), "$.event.where[0]"),
+    (_trend(event={"event": "A", "where": [{"and": [_EXISTS] * 65}]}), "$.event.where[0].and"),
     (_trend(limit=-1), "$.limit"),
     (_trend(limit=1_000_000_001), "$.limit"),
     (_trend(limit=1.5), "$.limit"),
@@ -616,6 +661,13 @@ REFUSED: Final[list[tuple[Any, str]]] = [
             ({"trait": "t", "op": "version_lt", "value": "1."}, ".value"),
             ({"trait": "t", "op": "size", "value": {"op": "ge", "value": 1, "unit": "x"}}, ".value"),
             ({"did": {"event": "A"}}, ".did"),
+            ({"did": {"any_of": ["A"], "where": []}}, ".did"),
+            (
+                {"stopped": {"any_of": [{"event": "A", "where": [_BESIDE]}]}, "for": 1},
+                ".stopped.any_of[0].where[0].value",
+            ),
+            ({"device": [{"or": [{"property": "colour", "op": "exists"}]}]}, ".device[0].or[0].property"),
+            ({"trait": "t", "any_element": [{"not": {"geo": {"lat": "a", "lon": "b"}}}]}, ".any_element[0].not.geo"),
             ({"did": "A", "count": 3}, ".count"),
             ({"did": "A", "count": {"op": "exists", "value": 1}}, ".count.op"),
             ({"did": "A", "count": {"op": "ge", "value": "3"}}, ".count.value"),

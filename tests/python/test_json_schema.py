@@ -21,7 +21,7 @@ import cdpstore.query
 from cdpstore._core import CoreError
 from cdpstore.errors import CDPError
 from cdpstore.model import milliseconds_of
-from cdpstore.query import Predicate, Question, Selector, json_schema
+from cdpstore.query import Predicate, Question, Selector, Where, json_schema
 from cdpstore.server.cli import main
 from cdpstore.store import Store
 from cdpstore.testing import strategies
@@ -160,12 +160,14 @@ def _built(name: str) -> Iterator[dict[str, Any]]:
             exec(compile(tree, name, "exec"), test.globs)
 
 
-def _question(built: Question | Predicate | Selector) -> dict[str, Any]:
+def _question(built: Question | Predicate | Selector | Where) -> dict[str, Any]:
     match built:
         case Question():
             return built.spec()
         case Predicate():
             return {"kind": "profiles", "where": built.spec()}
+        case Where():
+            return {"kind": "trend", "event": {"event": "A", "where": [built.spec()]}}
         case _:
             return {"kind": "trend", "event": built.spec()}
 

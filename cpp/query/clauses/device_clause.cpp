@@ -3,6 +3,7 @@
 
 #include "column/dictionary.hpp"
 #include "query/clauses/fact_clause.hpp"
+#include "query/condition_tree.hpp"
 #include "query/predicate.hpp"
 #include "store/fact_store.hpp"
 
@@ -39,11 +40,10 @@ Value value_of(const Fact& device, std::uint8_t asked) {
 
 class DeviceClause final : public FactClause {
  public:
-  DeviceClause(const FactClauseSpec& spec, const Version& version, const Moment& at) {
-    for (const Condition& condition : spec.where) {
-      conditions_.emplace_back(*asked_for(condition.property), BoundTest(condition.test, *version.strings, at));
-    }
-  }
+  DeviceClause(const FactClauseSpec& spec, const Version& version, const Moment& at)
+      : conditions_(spec.where, [&](const Condition& condition) {
+          return Bound{*asked_for(condition.property), BoundTest(condition.test, *version.strings, at)};
+        }) {}
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
     const FactView& devices = *version.facts[static_cast<std::size_t>(FactType::kDevice)];
@@ -56,25 +56,38 @@ class DeviceClause final : public FactClause {
     return truth;
   }
   [[nodiscard]] bool resolved() const noexcept override {
-    return std::ranges::all_of(conditions_, [](const auto& condition) { return condition.second.resolved(); });
+    return std::ranges::all_of(conditions_.leaves(), [](const Bound& condition) { return condition.test.resolved(); });
   }
 
  private:
+  struct Bound {
+    std::uint8_t asked;
+    BoundTest test;
+  };
+
   [[nodiscard]] bool meets(const Fact& device, std::int64_t now_ms) const {
-    return std::ranges::all_of(conditions_, [&](const auto& condition) {
-      return condition.second.matches(value_of(device, condition.first), now_ms);
+    return conditions_.hold([&](std::size_t leaf) {
+      const Bound& condition = conditions_.leaves()[leaf];
+      return condition.test.matches(value_of(device, condition.asked), now_ms);
     });
   }
   [[nodiscard]] std::int64_t valid_until(const Fact& device, std::int64_t now_ms) const {
     std::int64_t until = INT64_MAX;
-    for (const auto& [asked, test] : conditions_) {
-      until = std::min(until, test.valid_until(value_of(device, asked), now_ms));
+    for (const Bound& condition : conditions_.leaves()) {
+      until = std::min(until, condition.test.valid_until(value_of(device, condition.asked), now_ms));
     }
     return until;
   }
 
-  std::vector<std::pair<std::uint8_t, BoundTest>> conditions_;
+  BoundConditions<Bound> conditions_;
 };
+
+void check_asked(const Condition& condition, const Path& path) {
+  if (condition.place) fail_invalid(path.field("geo"), "a device has no place of its own");
+  if (asked_for(condition.property)) return;
+  fail_invalid(path.field("property"),
+               "expected one of id, platform, token, app_version, zone, reason, dead, first_seen, last_seen");
+}
 
 }  // namespace
 
@@ -82,13 +95,7 @@ FactClauseSpec parse_device_clause(Fields& fields) {
   FactClauseSpec out;
   out.type = FactClauseSpec::Type::kDevice;
   const Path path = fields.path("device");
-  out.where = parse_conditions(fields.require("device", "a list of conditions"), path);
-  for (std::size_t at = 0; at < out.where.size(); ++at) {
-    if (out.where[at].place) fail_invalid(path.item(at).field("geo"), "a device has no place of its own");
-    if (asked_for(out.where[at].property)) continue;
-    fail_invalid(path.item(at).field("property"),
-                 "expected one of id, platform, token, app_version, zone, reason, dead, first_seen, last_seen");
-  }
+  out.where = parse_conditions(fields.require("device", "a list of conditions"), path, nullptr, check_asked);
   return out;
 }
 

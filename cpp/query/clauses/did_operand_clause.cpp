@@ -52,7 +52,7 @@ struct DidOperandSpec final : LocalClauseSpec {
 }  // namespace
 
 bool has_operands(const PredicateSpec& did) {
-  return std::ranges::any_of(did.selector.where, [](const Condition& each) { return each.test.operand != nullptr; }) ||
+  return has_operand(did.selector.where) ||
          std::ranges::any_of(did.measures, [](const MeasureSpec& each) { return each.test.operand != nullptr; });
 }
 

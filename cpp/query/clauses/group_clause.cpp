@@ -2,6 +2,7 @@
 
 #include "column/dictionary.hpp"
 #include "query/clauses/fact_clause.hpp"
+#include "query/condition_tree.hpp"
 #include "query/named_keys.hpp"
 #include "query/predicate.hpp"
 #include "store/fact_store.hpp"
@@ -17,17 +18,13 @@ constexpr std::string_view kId = "$id", kRole = "$role";
 
 class GroupClause final : public FactClause {
  public:
-  GroupClause(const FactClauseSpec& spec, const Version& version, const Moment& at) : any_kind_(spec.name.empty()) {
+  GroupClause(const FactClauseSpec& spec, const Version& version, const Moment& at)
+      : any_kind_(spec.name.empty()),
+        conditions_(spec.where, [&](const Condition& condition) { return bind(condition, version, at); }) {
     if (!any_kind_) kind_ = version.strings->find(spec.name);
     resolved_ = any_kind_ || kind_.has_value();
-    for (const Condition& condition : spec.where) {
-      Bound bound{Bound::kTrait, {}, BoundTest(condition.test, *version.strings, at)};
-      if (condition.property == kId) bound.asked = Bound::kGroupId;
-      if (condition.property == kRole) bound.asked = Bound::kGroupRole;
-      if (bound.asked == Bound::kTrait) bound.key = find_trait(condition.property, version, at);
+    for (const Bound& bound : conditions_.leaves())
       resolved_ &= bound.test.resolved() && (bound.asked != Bound::kTrait || bound.key.has_value());
-      conditions_.push_back(std::move(bound));
-    }
   }
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
@@ -53,36 +50,44 @@ class GroupClause final : public FactClause {
     BoundTest test;
   };
 
+  [[nodiscard]] static Bound bind(const Condition& condition, const Version& version, const Moment& at) {
+    Bound bound{Bound::kTrait, {}, BoundTest(condition.test, *version.strings, at)};
+    if (condition.property == kId) bound.asked = Bound::kGroupId;
+    if (condition.property == kRole) bound.asked = Bound::kGroupRole;
+    if (bound.asked == Bound::kTrait) bound.key = find_trait(condition.property, version, at);
+    return bound;
+  }
+
   // Every condition is looked at, so that `valid_until_ms` hears of each trait's future.
   [[nodiscard]] bool meets(const Version& version, const Fact& membership, std::int64_t now_ms,
                            std::int64_t& valid_until_ms) const {
     const Origin group{first_of(membership.subject)};
     if (!any_kind_ && kind_ != version.groups->kind(group)) return false;
-    bool holds = true;
-    for (const Bound& condition : conditions_) {
+    std::vector<bool> passes;
+    for (const Bound& condition : conditions_.leaves()) {
       switch (condition.asked) {
         case Bound::kGroupId:
-          holds &= condition.test.matches(Value{ValueType::kString, version.groups->id(group)}, now_ms);
+          passes.push_back(condition.test.matches(Value{ValueType::kString, version.groups->id(group)}, now_ms));
           break;
-        case Bound::kGroupRole: holds &= condition.test.matches(membership.texts[0], now_ms); break;
+        case Bound::kGroupRole: passes.push_back(condition.test.matches(membership.texts[0], now_ms)); break;
         case Bound::kTrait: {
           if (!condition.key) {
-            holds &= condition.test.passes_missing();
+            passes.push_back(condition.test.passes_missing());
             break;
           }
           const auto seen = version.group_traits->trait_at(group, *condition.key, now_ms, version.groups->links());
           valid_until_ms = std::min(valid_until_ms, seen.next_ms);
           valid_until_ms = std::min(valid_until_ms, condition.test.valid_until(seen.value, now_ms));
-          holds &= condition.test.matches(seen.value, now_ms);
+          passes.push_back(condition.test.matches(seen.value, now_ms));
         }
       }
     }
-    return holds;
+    return conditions_.hold([&](std::size_t leaf) { return passes[leaf]; });
   }
 
   bool any_kind_;
   std::optional<std::uint32_t> kind_;  // empty: any, or one that the store never heard of
-  std::vector<Bound> conditions_;
+  BoundConditions<Bound> conditions_;
   bool resolved_ = true;
 };
 
@@ -94,10 +99,11 @@ FactClauseSpec parse_group_clause(Fields& fields) {
   const Node* kind = fields.take_nil("group");
   if (kind->type != Node::Type::kNull) out.name = parse_key(*kind, fields.path("group"));
   const Path where_path = fields.path("where");
-  if (const Node* where = fields.take("where")) out.where = parse_conditions(*where, where_path);
-  for (std::size_t at = 0; at < out.where.size(); ++at) {
-    if (out.where[at].place) fail_invalid(where_path.item(at).field("geo"), "a group has no place of its own");
-  }
+  const auto refuse_places = [](const Condition& condition, const Path& at) {
+    if (condition.place) fail_invalid(at.field("geo"), "a group has no place of its own");
+  };
+  if (const Node* where = fields.take("where"))
+    out.where = parse_conditions(*where, where_path, nullptr, refuse_places);
   return out;
 }
 

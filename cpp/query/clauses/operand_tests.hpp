@@ -7,14 +7,19 @@
 #include <span>
 #include <vector>
 
+#include "query/condition_tree.hpp"
 #include "query/named_keys.hpp"
 #include "query/trait_operand.hpp"
 
 namespace cdp {
 
+[[nodiscard]] inline bool has_operand(std::span<const Condition> conditions) {
+  return any_leaf(conditions, [](const Condition& each) { return each.test.operand != nullptr; });
+}
+
 // Takes out of a spec's conditions and measures those with an operand: what is left can be bound for all profiles.
 inline void take_out_operands(std::vector<Condition>& conditions, std::vector<MeasureSpec>& measures) {
-  std::erase_if(conditions, [](const Condition& each) { return each.test.operand != nullptr; });
+  std::erase_if(conditions, [](const Condition& each) { return has_operand({&each, 1}); });
   std::erase_if(measures, [](const MeasureSpec& each) { return each.test.operand != nullptr; });
 }
 
@@ -25,10 +30,10 @@ class OperandTests {
     const auto add = [&](const Test& test) {
       if (test.operand) operands_.emplace_back(*test.operand, version, at);
     };
-    for (const Condition& condition : conditions) {
+    for_each_leaf(conditions, [&](const Condition& condition) {
       add(condition.test);
       if (!condition.place) static_cast<void>(find_property(condition.property, version, at));
-    }
+    });
     for (const MeasureSpec& measure : measures) {
       add(measure.test);
       static_cast<void>(find_property(measure.property, version, at));
@@ -45,7 +50,7 @@ class OperandTests {
       until_ms = std::min(until_ms, seen.next_ms);
       test.value_test = (operand++)->test_of(seen.value);
     };
-    for (Condition& condition : conditions) replace(condition.test);
+    change_leaves(conditions, [&](Condition& condition) { replace(condition.test); });
     for (MeasureSpec& measure : measures) replace(measure.test);
   }
 

@@ -163,7 +163,7 @@ class ExplainKind final : public Kind {
                   : spec.window.type == RangeSpec::Type::kSince ? window.borders()
                                                                 : resolve_range(spec.window, now_ms);
     std::vector<std::string> keys;
-    for (const Condition& condition : spec.selector.where) keys.push_back(condition.property);
+    for_each_leaf(spec.selector.where, [&](const Condition& condition) { keys.push_back(condition.property); });
     for (const MeasureSpec& measure : spec.measures) keys.push_back(measure.property);
     std::sort(keys.begin(), keys.end());
     keys.erase(std::unique(keys.begin(), keys.end()), keys.end());

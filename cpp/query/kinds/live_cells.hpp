@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "query/condition_tree.hpp"
 #include "query/spec.hpp"
 #include "query/value_test.hpp"
 
@@ -21,11 +22,12 @@ namespace cdp {
 }
 
 [[nodiscard]] inline std::string_view needs_question(const Selector& selector) {
-  for (const Condition& condition : selector.where) {
-    if (condition.test.operand != nullptr) return "a cell of a live segment compares its events with constants alone";
-    if (condition.test.value_test != nullptr && condition.test.value_test->is_timed())
-      return "a cell of a live segment has no conditions relative to now";
-  }
+  if (any_leaf(selector.where, [](const Condition& each) { return each.test.operand != nullptr; }))
+    return "a cell of a live segment compares its events with constants alone";
+  const auto is_timed = [](const Condition& each) {
+    return each.test.value_test != nullptr && each.test.value_test->is_timed();
+  };
+  if (any_leaf(selector.where, is_timed)) return "a cell of a live segment has no conditions relative to now";
   return {};
 }
 

@@ -40,11 +40,12 @@ from cdpstore.query.profile import Profile, profile
 from cdpstore.query.profiles import Profiles, profiles
 from cdpstore.query.question import Question, Spec, to_spec
 from cdpstore.query.retention import Retention, retention
-from cdpstore.query.selector import Selector, any_event, named
+from cdpstore.query.selector import Selector, any_event, any_of, named
 from cdpstore.query.sequence import Sequence, sequence
 from cdpstore.query.share import mostly, share_of
 from cdpstore.query.timed import at_times
 from cdpstore.query.trend import Series, Trend, series, trend
+from cdpstore.query.where import Where, field
 from cdpstore.query.zone import zone_kept_in
 
 __all__ = [
@@ -66,7 +67,9 @@ __all__ = [
     "Step",
     "TraitPredicate",
     "Trend",
+    "Where",
     "any_event",
+    "any_of",
     "at_times",
     "bucket",
     "changes",
@@ -75,6 +78,7 @@ __all__ = [
     "did",
     "did_not",
     "explain",
+    "field",
     "first_seen",
     "funnel",
     "has_device",

@@ -12,36 +12,28 @@ from typing import Any, Self
 
 from cdpstore.query.comparison import Comparison, Condition, Threshold
 from cdpstore.query.predicate import Predicate
-from cdpstore.query.selector import event_of, place
+from cdpstore.query.selector import Selector, place, selector_of
 from cdpstore.query.timed import Timed, local_times, timed_spec
+from cdpstore.query.where import Conditional
 from cdpstore.query.zone import ZoneOf
 
 __all__ = ["Did", "When", "did", "did_not", "regularly", "restarted", "stopped"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Did(Predicate):
-    """The profile did (or did not) events of these names; measures say how many or how much, all must hold."""
+class Did(Conditional, Predicate):
+    """The profile did (or did not) these events; measures say how many or how much, all must hold."""
 
     word: str
-    names: tuple[str, ...]
-    conditions: tuple[Condition, ...] = ()
+    selector: Selector
     window: tuple[tuple[str, Any], ...] = ()
     measures: tuple[tuple[str, Any], ...] = ()
     times: tuple[tuple[str, Any], ...] = ()
     rules: tuple[tuple[str, Any], ...] = ()
 
-    def where(self, key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Self]:
-        """Counts only events whose property meets the condition that follows."""
-        return Comparison(
-            lambda condition: self._replace(conditions=(*self.conditions, {"property": key, **condition})),
-            ignore_case=ignore_case,
-            missing=missing,
-        )
-
     def near(self, *, lat: float, lon: float, meters: float, lat_key: str = "lat", lon_key: str = "lon") -> Self:
         """Counts only events of which two properties are a place at most so many metres away."""
-        return self._replace(conditions=(*self.conditions, place(lat, lon, meters, (lat_key, lon_key))))
+        return self._meeting(place(lat, lon, meters, (lat_key, lon_key)))
 
     def at(
         self,
@@ -176,9 +168,9 @@ class Did(Predicate):
         return When(self, "last_time", missing)
 
     def spec(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {self.word: event_of(self.names)}
-        if self.conditions:
-            fields["where"] = list(self.conditions)
+        fields: dict[str, Any] = {self.word: self.selector.events()}
+        if self.selector.conditions:
+            fields["where"] = list(self.selector.conditions)
         if self.times:
             fields["at"] = dict(self.times)
         if self.window:
@@ -205,6 +197,9 @@ class Did(Predicate):
         if self.word == "did_not":
             raise ValueError("did_not takes no measure: it means that nothing was done")
         return self._replace(measures=(*self.measures, (name, condition)))
+
+    def _meeting(self, condition: Condition) -> Self:
+        return self._replace(selector=self.selector._meeting(condition))
 
     def _replace(self, **fields: Any) -> Self:
         return dataclasses.replace(self, **fields)
@@ -239,43 +234,49 @@ class When:
         return self.did._measure(self.name, {"op": op, "value": value, **missing})
 
 
-def did(*names: str) -> Did:
-    """The profile did any of these events; without a name, any event."""
-    return Did("did", names)
+def did(*events: str | Selector) -> Did:
+    """The profile did any of these events; without one, any event.
+
+    >>> from cdpstore.query import any_of, named
+    >>> did(any_of(named("Charged").where("amount").gt(100), "Renewed")).within("30d").spec()["did"]["any_of"][1]
+    'Renewed'
+    """
+    return Did("did", selector_of(events))
 
 
-def did_not(*names: str) -> Did:
-    """The profile did none of these events; without a name, no event at all."""
-    return Did("did_not", names)
+def did_not(*events: str | Selector) -> Did:
+    """The profile did none of these events; without one, no event at all."""
+    return Did("did_not", selector_of(events))
 
 
-def stopped(*names: str, lately: str | int, before: str | int | None = None) -> Predicate:
+def stopped(*events: str | Selector, lately: str | int, before: str | int | None = None) -> Predicate:
     """The profile did any of these events in (now - before, now - lately], and none since.
 
     >>> stopped("Opened", lately="30d", before="90d").spec()
     {'stopped': 'Opened', 'for': '30d', 'before': '90d'}
     """
-    return _Habit("stopped", names, (("for", lately), *_given(before=before)))
+    return _Habit("stopped", selector_of(events), (("for", lately), *_given(before=before)))
 
 
-def restarted(*names: str, last: str | int, gap: str | int) -> Predicate:
+def restarted(*events: str | Selector, last: str | int, gap: str | int) -> Predicate:
     """The profile did any of these events in (now - last, now], none in the gap before, and some before that."""
-    return _Habit("restarted", names, (("last", last), ("gap", gap)))
+    return _Habit("restarted", selector_of(events), (("last", last), ("gap", gap)))
 
 
-def regularly(*names: str, every: str | int, times: int) -> Predicate:
+def regularly(*events: str | Selector, every: str | int, times: int) -> Predicate:
     """The profile did any of these events in each of the last so many spans."""
-    return _Habit("regularly", names, (("every", every), ("times", times)))
+    return _Habit("regularly", selector_of(events), (("every", every), ("times", times)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Habit(Predicate):
     word: str
-    names: tuple[str, ...]
+    selector: Selector
     fields: tuple[tuple[str, Any], ...]
 
     def spec(self) -> dict[str, Any]:
-        return {self.word: event_of(self.names), **dict(self.fields)}
+        where = {"where": list(self.selector.conditions)} if self.selector.conditions else {}
+        return {self.word: self.selector.events(), **where, **dict(self.fields)}
 
 
 def _given(**fields: Any) -> tuple[tuple[str, Any], ...]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from cdpstore.query.question import BrokenDown, Spec
-from cdpstore.query.selector import Selector, event_of, to_selector
+from cdpstore.query.selector import Selector, to_selector
 
 __all__ = ["Funnel", "Step", "funnel", "step"]
 
@@ -38,7 +38,7 @@ class Step:
             own["first"] = self.first
         if self.anchored:
             own["anchored"] = True
-        return {**_map_of(self.selector), **own} if own else self.selector.spec()
+        return {**self.selector.fields(), **own} if own else self.selector.spec()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Funnel(BrokenDown):
     def without(self, event: str | Selector, *, between: tuple[int, int] | None = None) -> Self:
         """Such an event between these steps (all, when not said) ends an attempt; called again, each does."""
         selector = to_selector(event)
-        fields = _map_of(selector) if between is None else {**_map_of(selector), "between": list(between)}
+        fields = selector.fields() if between is None else {**selector.fields(), "between": list(between)}
         before = dict(self.own).get("exclude", [])
         return self._own(exclude=[*before, fields if between else selector.spec()])
 
@@ -151,8 +151,3 @@ def step(
     conditions; or the first ever that meets them (`matching`). `anchored`: of steps in any order it keeps its place.
     """
     return Step(to_selector(event), optional, first, anchored)
-
-
-def _map_of(selector: Selector) -> dict[str, Any]:
-    spec = selector.spec()
-    return spec if isinstance(spec, dict) else {"event": event_of(selector.names)}

@@ -5,7 +5,7 @@
 {'bucket': {'salt': 'spring', 'from': 0, 'to': 1000}}
 >>> did("Visited").near(lat=48.2, lon=16.37, meters=500).spec()["where"][0]["within"]
 {'lat': 48.2, 'lon': 16.37, 'meters': 500}
->>> item("sku").eq(7)
+>>> item("sku").eq(7).spec()
 {'property': 'sku', 'op': 'eq', 'value': 7}
 """
 
@@ -13,10 +13,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from cdpstore.query.comparison import Comparison, Condition, Threshold
+from cdpstore.query.comparison import Comparison, Threshold
 from cdpstore.query.did import Did
 from cdpstore.query.predicate import Predicate, predicate_spec
 from cdpstore.query.selector import place
+from cdpstore.query.where import Where, field
 
 __all__ = [
     "bucket",
@@ -86,9 +87,9 @@ def in_segment(name: str) -> Predicate:
     return _clause({"segment": name})
 
 
-def item(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Condition]:
+def item(key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison[Where]:
     """A condition on a field of an item, for `any_element`."""
-    return Comparison(lambda condition: {"property": key, **condition}, ignore_case=ignore_case, missing=missing)
+    return field(key, ignore_case=ignore_case, missing=missing)
 
 
 def own_value(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cdpstore.query.comparison import Comparison, Condition
+from cdpstore.query.where import Conditional
 
 __all__ = [
     "HasDevice",
@@ -107,37 +108,33 @@ class _Consent(Predicate):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class HasDevice(Predicate):
-    """The profile has a device that meets all conditions, one and the same."""
+class HasDevice(Conditional, Predicate):
+    """The profile has a device that meets all conditions, one and the same.
+
+    They are on id, platform, token, app_version, zone, reason, dead, first_seen or last_seen.
+    """
 
     conditions: tuple[Condition, ...] = ()
 
-    def where(self, key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison["HasDevice"]:
-        """One more condition: on id, platform, token, app_version, zone, reason, dead, first_seen or last_seen."""
-        return Comparison(
-            lambda condition: HasDevice((*self.conditions, {"property": key, **condition})),
-            ignore_case=ignore_case,
-            missing=missing,
-        )
+    def _meeting(self, condition: Condition) -> "HasDevice":
+        return HasDevice((*self.conditions, condition))
 
     def spec(self) -> dict[str, Any]:
         return {"device": list(self.conditions)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class InGroup(Predicate):
-    """The profile is in a group of this kind (any, when None) that meets all conditions."""
+class InGroup(Conditional, Predicate):
+    """The profile is in a group of this kind (any, when None) that meets all conditions.
+
+    They are on traits of the group, on `$id`, or on `$role`, the member's.
+    """
 
     kind: str | None
     conditions: tuple[Condition, ...] = ()
 
-    def where(self, key: str, *, ignore_case: bool = False, missing: bool = False) -> Comparison["InGroup"]:
-        """One more condition: on a trait of the group, on `$id`, or on `$role`, the member's."""
-        return Comparison(
-            lambda condition: InGroup(self.kind, (*self.conditions, {"property": key, **condition})),
-            ignore_case=ignore_case,
-            missing=missing,
-        )
+    def _meeting(self, condition: Condition) -> "InGroup":
+        return InGroup(self.kind, (*self.conditions, condition))
 
     def spec(self) -> dict[str, Any]:
         where = {"where": list(self.conditions)} if self.conditions else {}

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from cdpstore.query.comparison import Threshold
 from cdpstore.query.predicate import Predicate
-from cdpstore.query.selector import Selector, event_of, to_selector
+from cdpstore.query.selector import Selector, to_selector
 from cdpstore.query.zone import ZoneOf
 
 __all__ = ["Split", "mostly", "share_of"]
@@ -65,10 +65,8 @@ def share_of(event: str | Selector, *, within: str | int | None = None) -> Split
 
 
 def _found(event: str | Selector, within: str | int | None) -> tuple[tuple[str, Any], ...]:
-    selector = to_selector(event)
-    where = [("where", list(selector.conditions))] if selector.conditions else []
     window = [] if within is None else [("window", {"last": within})]
-    return ("event", event_of(selector.names)), *where, *window
+    return *to_selector(event).fields().items(), *window
 
 
 def _zone(zone: ZoneOf | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from cdpstore.query.selector import Selector, event_of, named, to_selector
+from cdpstore.query.selector import Selector, named, to_selector
 from cdpstore.query.zone import ZoneOf
 
 __all__ = ["Timed", "at_times", "local_times", "named", "timed_spec"]
@@ -25,8 +25,7 @@ class TimedSelector:
 
     def spec(self) -> dict[str, Any]:
         """The selector as a spec."""
-        where = {"where": list(self.selector.conditions)} if self.selector.conditions else {}
-        return {"event": event_of(self.selector.names), **where, "at": dict(self.times)}
+        return {**self.selector.fields(), "at": dict(self.times)}
 
 
 Timed: TypeAlias = Selector | TimedSelector

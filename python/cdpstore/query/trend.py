@@ -27,10 +27,7 @@ class Series:
     def spec(self) -> str | dict[str, Any]:
         """The series as a spec: a bare name where nothing more is said."""
         own = {key: value for key, value in (("name", self.name), ("first", self.first)) if value is not None}
-        selected = self.selector.spec()
-        if not own:
-            return selected
-        return {**(selected if isinstance(selected, dict) else {"event": selected}), **own}
+        return {**self.selector.fields(), **own} if own else self.selector.spec()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

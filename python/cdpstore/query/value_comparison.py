@@ -10,6 +10,7 @@
 from datetime import date, datetime
 from typing import Any, TypeVar
 
+from cdpstore.query.condition import AnyCondition, condition_spec
 from cdpstore.query.threshold import Condition, Threshold
 from cdpstore.query.zone import ZoneOf
 
@@ -88,14 +89,14 @@ class ValueComparison(Threshold[Result]):
         """How many elements a list has."""
         return Threshold(lambda size: self._finish({"op": "size", "value": size}))
 
-    def any_element(self, *conditions: Condition) -> Result:
+    def any_element(self, *conditions: AnyCondition) -> Result:
         """A list of objects, of which one and the same meets all conditions (made by `item`).
 
         >>> from cdpstore.query import item, trait
         >>> trait("cart").any_element(item("sku").eq(7), item("qty").ge(2)).spec()["any_element"][0]
         {'property': 'sku', 'op': 'eq', 'value': 7}
         """
-        return self._finish({"any_element": list(conditions)})
+        return self._finish({"any_element": [condition_spec(each) for each in conditions]})
 
     def before(self, time: datetime) -> Result:
         """Earlier than the instant."""

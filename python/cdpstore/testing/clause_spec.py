@@ -13,7 +13,7 @@ from cdpstore.testing.spec import (
     bad,
     boolean,
     choice,
-    condition,
+    conditions,
     each,
     geo,
     integer,
@@ -107,17 +107,14 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
             return {form: fields.require(form, name_of), "path": fields.path(form)}
         case "group":
             kind = fields.take_null(form)
-            where = fields.take("where", each(condition, 0, 64)) or []
-            for index, each_condition in enumerate(where):
-                if "geo" in each_condition:
-                    bad(f"{fields.path('where')}[{index}].geo", "a group has no place of its own")
+            where = fields.take("where", conditions(check=_of_group)) or []
             return {form: None if kind is None else name_of(kind, fields.path(form)), "where": where}
         case "list":
             return {form: fields.require(form, name_of)}
         case "suppressed":
             return {form: fields.require(form, boolean)}
         case "device":
-            return {form: fields.require(form, each(_device_condition, 0, 64))}
+            return {form: fields.require(form, conditions(check=_of_device))}
         case "consent":
             return {form: fields.require(form, name_of), "topic": fields.take("topic", name_of), **parse_test(fields)}
         case "did" | "did_not":
@@ -164,7 +161,9 @@ def _trait_test(fields: Fields) -> dict[str, Any]:
 
 
 def _is_timed(test: Mapping[str, Any]) -> bool:
-    return test.get("op") in ("within", "anniversary") or any(map(_is_timed, test.get("any_element", ())))
+    parts = [*test.get("any_element", ()), *test.get("and", ()), *test.get("or", ())]
+    parts += [test["not"]] if "not" in test else []
+    return test.get("op") in ("within", "anniversary") or any(map(_is_timed, parts))
 
 
 def _bucket(node: Any, path: str) -> dict[str, Any]:
@@ -182,10 +181,13 @@ def _salt(node: Any, path: str) -> str:
     return node if isinstance(node, str) and len(node.encode()) <= 256 else bad(path, "expected a text")
 
 
-def _device_condition(node: Any, path: str) -> dict[str, Any]:
-    parsed = condition(node, path)
+def _of_device(parsed: dict[str, Any], path: str) -> None:
     if "geo" in parsed:
         bad(f"{path}.geo", "a device has no place of its own")
     if parsed["property"] not in _OF_DEVICE:
         bad(f"{path}.property", f"expected one of {', '.join(_OF_DEVICE)}")
-    return parsed
+
+
+def _of_group(parsed: dict[str, Any], path: str) -> None:
+    if "geo" in parsed:
+        bad(f"{path}.geo", "a group has no place of its own")

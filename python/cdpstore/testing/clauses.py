@@ -8,7 +8,7 @@ from cdpstore.testing import event_clauses as events
 from cdpstore.testing.calendars import Moment
 from cdpstore.testing.facts import Fact
 from cdpstore.testing.local_clauses import LOCAL, has_been, in_zones_of
-from cdpstore.testing.predicates import is_operand, passes, passes_operand, with_operands
+from cdpstore.testing.predicates import is_operand, meets, passes, passes_operand, with_operands
 from cdpstore.testing.rows import Person
 from cdpstore.testing.values import is_number
 
@@ -94,11 +94,11 @@ def _device_meets(device: Fact, conditions: Sequence[dict[str, Any]]) -> bool:
         "first_seen": datetime_of(device.first_ms),
         "last_seen": datetime_of(device.last_ms["seen"]) if "seen" in device.last_ms else None,
     }
-    return all(passes(values.get(condition["property"]), condition) for condition in conditions)
+    return meets(conditions, values)
 
 
 def _group_meets(fact: Fact, kind: str | None, conditions: Sequence[dict[str, Any]], person: Person) -> bool:
     group_kind, group_id = (str(part) for part in fact.subject)
     traits = person.groups[group_kind, group_id]
     values = {**traits, "$id": group_id, "$role": fact.texts.get("role")}
-    return kind in (None, group_kind) and all(passes(values.get(each["property"]), each) for each in conditions)
+    return kind in (None, group_kind) and meets(conditions, values)

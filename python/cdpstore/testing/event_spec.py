@@ -7,12 +7,12 @@ from cdpstore.testing.calendars import WEEKDAYS
 from cdpstore.testing.spec import (
     NUMBER_OPS,
     Fields,
+    alternatives,
     bad,
     boolean,
     choice,
     clause_zone,
-    condition,
-    did_condition,
+    conditions,
     duration,
     each,
     integer,
@@ -22,6 +22,7 @@ from cdpstore.testing.spec import (
     operand_test,
     parse_test,
     selector,
+    selector_fields,
     time,
     unit,
 )
@@ -154,19 +155,22 @@ def timed(node: Any, path: str) -> dict[str, Any]:
 
 
 def _timed_fields(fields: Fields) -> dict[str, Any]:
-    if not fields.has("event"):
-        bad(fields.path("event"), "missing")
-    names = names_of(fields.take_null("event"), fields.path("event"))
-    where = fields.take("where", each(condition, 0, 64)) or []
-    return {"event": names, "where": where, "at": fields.take("at", local_times)}
+    return {**selector_fields(fields), "at": fields.take("at", local_times)}
 
 
 def _head(form: str, fields: Fields, *, operands: bool = False) -> dict[str, Any]:
-    node = fields.take_null(form)
+    own = own_aggregate if operands else None
+    node, path = fields.take_null(form), fields.path(form)
+    selected: dict[str, Any] = {"event": None, "where": []}
     if isinstance(node, Mapping):
-        bad(fields.path(form), "expected the name of an event, a list of names, or null")
-    names = names_of(node, fields.path(form))
-    return {form: names, "where": fields.take("where", each(_own_condition if operands else condition, 0, 64)) or []}
+        inner = Fields(node, path)
+        if not inner.has("any_of"):
+            bad(path, "expected the name of an event, a list of names, null, or any_of")
+        selected = alternatives(inner, own)
+        inner.done()
+    else:
+        selected["event"] = names_of(node, path)
+    return {form: selected["event"], "where": selected["where"] + (fields.take("where", conditions(own)) or [])}
 
 
 def did(form: str, fields: Fields) -> dict[str, Any]:
@@ -194,10 +198,6 @@ def did(form: str, fields: Fields) -> dict[str, Any]:
 def question_selector(node: Any, path: str) -> dict[str, Any]:
     """Which events a question is about; their conditions may be beside what is the profile's own."""
     return selector(node, path, own_aggregate)
-
-
-def _own_condition(node: Any, path: str) -> dict[str, Any]:
-    return did_condition(node, path, own_aggregate)
 
 
 def own_aggregate(node: Any, path: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cdpstore.testing.calendars import WEEKDAYS
 
-__all__ = ["Blocks", "event_clauses_of", "windows_of"]
+__all__ = ["Blocks", "alternatives_of", "event_clauses_of", "windows_of"]
 
 Drawn: TypeAlias = st.SearchStrategy[dict[str, Any]]
 DURATIONS: Final = (1, "1h", "1d", "30d", "12w", "100d")
@@ -86,8 +86,29 @@ def _events(blocks: Blocks) -> st.SearchStrategy[Any]:
     return names | names | st.none() | st.lists(names, min_size=1, max_size=2, unique=True)
 
 
+def alternatives_of(names: Sequence[str], wheres: st.SearchStrategy[list[dict[str, Any]]]) -> Drawn:
+    """Events that one of several selectors means; any event stands beside no name of the system's."""
+    name = st.sampled_from(names)
+    some = name | name | st.lists(name, min_size=1, max_size=2, unique=True)
+    named = st.fixed_dictionaries({"event": some}, optional={"where": wheres})
+    any_event = st.fixed_dictionaries({"event": st.none()}, optional={"where": wheres})
+    client = st.sampled_from([each for each in names if not each.startswith("Message ")])
+    mixed = st.builds(lambda one, others: [one, *others], any_event, st.lists(client | any_event, max_size=2))
+    return (st.lists(name | named | named, min_size=1, max_size=3) | mixed).map(lambda parts: {"any_of": parts})
+
+
+def _alternatives(blocks: Blocks) -> Drawn:
+    return alternatives_of(blocks.names, blocks.wheres)
+
+
+def _heads(blocks: Blocks) -> st.SearchStrategy[Any]:
+    """What a clause names its events by."""
+    return _events(blocks) | _events(blocks) | _events(blocks) | _alternatives(blocks)
+
+
 def _timed(blocks: Blocks) -> st.SearchStrategy[Any]:
-    own = st.fixed_dictionaries({"event": _events(blocks)}, optional=_narrowed(blocks))
+    named = _events(blocks).map(lambda event: {"event": event})
+    own = st.builds(_with, named | named | _alternatives(blocks), st.fixed_dictionaries({}, optional=_narrowed(blocks)))
     return _events(blocks) | own
 
 
@@ -114,10 +135,10 @@ def _dids(blocks: Blocks) -> Drawn:
         **{name: numbers for name in ("sum", "mean", "min", "max")},
     }
     few = st.lists(st.sampled_from(sorted(optional)), max_size=3, unique=True).flatmap(  # what is asked must all hold
-        lambda names: st.fixed_dictionaries({"did": _events(blocks), **{name: optional[name] for name in names}})
+        lambda names: st.fixed_dictionaries({"did": _heads(blocks), **{name: optional[name] for name in names}})
     )
     did_not = st.fixed_dictionaries(
-        {"did_not": _events(blocks)}, optional={**_narrowed(blocks), "window": windows_of(blocks)}
+        {"did_not": _heads(blocks)}, optional={**_narrowed(blocks), "window": windows_of(blocks)}
     )
     return few | few | did_not | st.builds(_with, few, _endings(blocks))
 
@@ -145,7 +166,7 @@ def _habits(blocks: Blocks) -> Drawn:
     where = st.fixed_dictionaries({}, optional={"where": blocks.wheres})
 
     def of(form: str) -> Drawn:
-        event = _events(blocks).map(lambda event: {form: event})
+        event = _heads(blocks).map(lambda event: {form: event})
         return st.builds(_with, st.builds(_with, event, forms[form]), where)
 
     return st.sampled_from(sorted(forms)).flatmap(of)
@@ -184,9 +205,9 @@ def _shares(blocks: Blocks) -> Drawn:
     by_value = st.builds(lambda key, some: {"property": key, "values": some}, st.sampled_from(blocks.keys), values)
     days = st.lists(st.sampled_from(WEEKDAYS), min_size=1, max_size=3).map(lambda some: {"weekdays": some})
     by_time = st.builds(_with, _hours().map(lambda hours: {"hours": hours}) | days, _zone(blocks))
-    found = st.fixed_dictionaries(
-        {"event": _events(blocks)}, optional={**_narrowed(blocks), "window": windows_of(blocks)}
-    )
+    named = _events(blocks).map(lambda event: {"event": event})
+    more = st.fixed_dictionaries({}, optional={**_narrowed(blocks), "window": windows_of(blocks)})
+    found = st.builds(_with, named | named | _alternatives(blocks), more)
     split = st.builds(_with, found, by_value | by_time)
     ops = st.sampled_from(["ge", "gt", "lt", "le", "eq", "ne"])
     ratios = st.builds(_test, ops, st.sampled_from([0, 0.25, 1 / 3, 0.5, 1]))

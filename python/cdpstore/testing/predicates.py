@@ -13,7 +13,7 @@ from cdpstore.testing.rows import Row
 from cdpstore.testing.value_tests import ELEMENT_TESTS
 from cdpstore.testing.values import is_number
 
-__all__ = ["about_times", "compares", "is_operand", "passes", "passes_operand", "selects", "with_operands"]
+__all__ = ["about_times", "compares", "is_operand", "meets", "passes", "passes_operand", "selects", "with_operands"]
 
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _ORDERED = {"lt": (-1,), "le": (-1, 0), "gt": (1,), "ge": (0, 1), "eq": (0,)}
@@ -28,7 +28,24 @@ def selects(selector: Any, row: Row) -> bool:
     """Whether the row is one that the selector means."""
     if not isinstance(selector, dict):
         selector = {"event": selector}
-    return _named(selector["event"], row) and _meets(selector.get("where") or [], row)
+    return _named(selector["event"], row) and all(_holds(each, row) for each in selector.get("where") or [])
+
+
+def meets(conditions: Sequence[dict[str, Any]], values: Mapping[str, Any]) -> bool:
+    """Whether all conditions hold of what has these values: a device, a group, an item."""
+    return all(_joined(each, lambda leaf: passes(values.get(leaf["property"]), leaf)) for each in conditions)
+
+
+def _joined(condition: dict[str, Any], holds: Callable[[dict[str, Any]], bool]) -> bool:
+    match condition:
+        case {"and": parts}:
+            return all(_joined(part, holds) for part in parts)
+        case {"or": parts}:
+            return any(_joined(part, holds) for part in parts)
+        case {"not": part}:
+            return not _joined(part, holds)
+        case _:
+            return holds(condition)
 
 
 def passes(value: Any, test: dict[str, Any]) -> bool:
@@ -37,10 +54,7 @@ def passes(value: Any, test: dict[str, Any]) -> bool:
         return passes_operand(value, test, test["operand"])
     if "any_element" in test:
         items = value if isinstance(value, list) else []
-        return any(
-            isinstance(item, dict) and all(passes(item.get(each["property"]), each) for each in test["any_element"])
-            for item in items
-        )
+        return any(isinstance(item, dict) and meets(test["any_element"], item) for item in items)
     op: str = test["op"]
     wanted: Any = test.get("value")
     if value is None:
@@ -170,11 +184,13 @@ def _named(event: Any, row: Row) -> bool:
             return row.name in event
 
 
-def _meets(conditions: Sequence[dict[str, Any]], row: Row) -> bool:
-    return all(
-        is_within(row.properties, condition) if "geo" in condition else _passes_in(row, condition)
-        for condition in conditions
-    )
+def _holds(condition: dict[str, Any], row: Row) -> bool:
+    def of_row(leaf: dict[str, Any]) -> bool:
+        if "alternatives" in leaf:
+            return any(selects(alternative, row) for alternative in leaf["alternatives"])
+        return is_within(row.properties, leaf) if "geo" in leaf else _passes_in(row, leaf)
+
+    return _joined(condition, of_row)
 
 
 def _passes_in(row: Row, condition: dict[str, Any]) -> bool:

@@ -20,20 +20,22 @@ from cdpstore.zones import is_zone
 __all__ = [
     "COMMON",
     "Fields",
+    "alternatives",
     "bad",
     "clause_zone",
-    "condition",
-    "did_condition",
+    "conditions",
     "duration",
     "operand_test",
     "parse_test",
     "selector",
+    "selector_fields",
     "unit",
     "unsupported",
 ]
 
 T = TypeVar("T")
 Parse: TypeAlias = Callable[[Any, str], dict[str, Any]]
+Check: TypeAlias = Callable[[dict[str, Any], str], None]
 OPS: Final = (
     *("eq", "ne", "in", "not_in", "lt", "le", "gt", "ge", "between"),
     *("contains", "starts", "ends", "exists", "not_exists"),
@@ -197,12 +199,51 @@ def selector(node: Any, path: str, own: Parse | None = None) -> dict[str, Any]:
     if not isinstance(node, Mapping):
         return {"event": names_of(node, path), "where": []}
     fields = Fields(node, path)
+    parsed = selector_fields(fields, own)
+    fields.done()
+    return parsed
+
+
+def selector_fields(fields: Fields, own: Parse | None = None) -> dict[str, Any]:
+    """The same out of a map that may say more."""
+    if fields.peek("any_of") is None:
+        fields.take_null("any_of")
+        parsed = _named_selector(fields, own)
+    elif fields.has("event"):
+        bad(fields.path("any_of"), "either event or any_of, not both")
+    else:
+        parsed = alternatives(fields, own)
+        parsed["where"] += fields.take("where", conditions(own)) or []
+    return parsed
+
+
+def alternatives(fields: Fields, own: Parse | None = None) -> dict[str, Any]:
+    """All names that some alternative has, and the condition that one of them means the event."""
+    path = fields.path("any_of")
+    parsed = fields.require("any_of", each(lambda node, at: _alternative(node, at, own), 1, 64))
+    names = [name for one in parsed for name in one["event"] or ()]
+    is_any = any(one["event"] is None for one in parsed)
+    if is_any and any(name.startswith(("Message ", "Segment ")) for name in names):
+        bad(path, "an event of the system is not among any event")
+    if len(names) > 1_000:
+        bad(path, "over 1,000 names of events")
+    return {"event": None if is_any else names, "where": [{"alternatives": parsed}]}
+
+
+def _alternative(node: Any, path: str, own: Parse | None) -> dict[str, Any]:
+    if not isinstance(node, Mapping):
+        return {"event": names_of(node, path), "where": []}
+    fields = Fields(node, path)
+    parsed = _named_selector(fields, own)
+    fields.done()
+    return parsed
+
+
+def _named_selector(fields: Fields, own: Parse | None) -> dict[str, Any]:
     if not fields.has("event"):
         bad(fields.path("event"), "missing")
     names = names_of(fields.take_null("event"), fields.path("event"))
-    where = fields.take("where", each(lambda each_node, at: _condition(each_node, at, own), 0, 64)) or []
-    fields.done()
-    return {"event": names, "where": where}
+    return {"event": names, "where": fields.take("where", conditions(own)) or []}
 
 
 def geo(fields: Fields) -> dict[str, Any]:
@@ -235,11 +276,12 @@ def value_condition(fields: Fields) -> dict[str, Any]:
     """A test of a value, or of one and the same of its items."""
     if not fields.has("any_element"):
         return parse_test(fields)
-    conditions = fields.require("any_element", each(condition, 1, 64))
-    for index, parsed in enumerate(conditions):
-        if "geo" in parsed:
-            bad(f"{fields.path('any_element')}[{index}].geo", "an item has no place of its own")
-    return {"any_element": conditions}
+    return {"any_element": fields.require("any_element", conditions(check=_of_item, low=1))}
+
+
+def _of_item(parsed: dict[str, Any], path: str) -> None:
+    if "geo" in parsed:
+        bad(f"{path}.geo", "an item has no place of its own")
 
 
 def operand_test(fields: Fields, own: Parse) -> dict[str, Any] | None:
@@ -265,28 +307,50 @@ def _number(node: Any, path: str) -> int | float:
     return node if is_number(node) else bad(path, "expected a number")
 
 
-def condition(node: Any, path: str) -> dict[str, Any]:
-    """A test of a property, or of a place."""
-    return _condition(node, path, None)
+def conditions(
+    own: Parse | None = None, check: Check | None = None, low: int = 0
+) -> Callable[[Any, str], list[dict[str, Any]]]:
+    """A list of them that all must hold: tests of a property, places, and what joins them by and, or, not.
+
+    With `own` beside what is the profile's own too; `check` refuses what does not go here.
+    """
+
+    def parse(node: Any, path: str) -> list[dict[str, Any]]:
+        count = 0
+
+        def one(node: Any, path: str, depth: int) -> dict[str, Any]:
+            nonlocal count
+            count += 1
+            if depth > 32 or count > 1_000:
+                bad(path, "nested over 32 levels, or over 1,000 conditions")
+            fields = Fields(node, path)
+            word = next((word for word in ("and", "or", "not") if fields.has(word)), None)
+            parsed: dict[str, Any]
+            match word:
+                case None:
+                    parsed = _leaf(fields, own)
+                    if check is not None:
+                        check(parsed, path)
+                case "not":
+                    parsed = {"not": fields.require("not", lambda part, at: one(part, at, depth + 1))}
+                case _:
+                    parsed = {word: fields.require(word, each(lambda part, at: one(part, at, depth + 1), 1, 64))}
+            fields.done()
+            return parsed
+
+        return each(lambda part, at: one(part, at, 0), low, 64)(node, path)
+
+    return parse
 
 
-def did_condition(node: Any, path: str, own: Parse) -> dict[str, Any]:
-    """The same, or a comparison with a trait or an aggregate of the profile."""
-    return _condition(node, path, own)
-
-
-def _condition(node: Any, path: str, own: Parse | None) -> dict[str, Any]:
-    fields = Fields(node, path)
+def _leaf(fields: Fields, own: Parse | None) -> dict[str, Any]:
     if fields.has("geo"):
-        parsed = geo(fields)
-    else:
-        key = fields.require("property", name_of)
-        test = operand_test(fields, own) if own is not None else None
-        if test is not None:
-            test["missing"] = fields.take("missing", boolean) or False
-        parsed = {"property": key, **(value_condition(fields) if test is None else test)}
-    fields.done()
-    return parsed
+        return geo(fields)
+    key = fields.require("property", name_of)
+    test = operand_test(fields, own) if own is not None else None
+    if test is not None:
+        test["missing"] = fields.take("missing", boolean) or False
+    return {"property": key, **(value_condition(fields) if test is None else test)}
 
 
 def parse_test(fields: Fields, *, with_missing: bool = True) -> dict[str, Any]:

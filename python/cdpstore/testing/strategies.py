@@ -17,12 +17,13 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from cdpstore.model import datetime_of, encode_batch
-from cdpstore.testing.event_strategies import Blocks, event_clauses_of, windows_of
+from cdpstore.testing.event_strategies import Blocks, alternatives_of, event_clauses_of, windows_of
 
 __all__ = [
     "END_MS",
     "START_MS",
     "Batch",
+    "alternatives",
     "broken_down_by_members",
     "column_of",
     "consent_records",
@@ -37,6 +38,7 @@ __all__ = [
     "histories",
     "hostile_records",
     "identities",
+    "joined",
     "list_records",
     "local_clauses",
     "membership_records",
@@ -370,7 +372,17 @@ def selectors() -> st.SearchStrategy[Any]:
     several = st.lists(names, min_size=1, max_size=3, unique=True)
     some = st.none() | names | several
     with_where = st.builds(lambda event, where: {"event": event, "where": where}, some, _wheres())
-    return names | names | with_where
+    return names | names | with_where | alternatives()
+
+
+def alternatives() -> st.SearchStrategy[dict[str, Any]]:
+    """Events that one of several selectors means, some of which overlap, and what all of them must meet."""
+    any_of = alternatives_of((*NAMES, "Never", SYSTEM_NAME), _wheres())
+    return st.builds(lambda left, right: {**left, **right}, any_of, st.just({}) | _wheres().map(_as_where))
+
+
+def _as_where(conditions: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"where": conditions}
 
 
 def predicates(max_leaves: int = 6) -> st.SearchStrategy[dict[str, Any]]:
@@ -688,7 +700,21 @@ def _lasts() -> st.SearchStrategy[dict[str, Any]]:
 def _wheres() -> st.SearchStrategy[list[dict[str, Any]]]:
     keys = st.sampled_from((*KEYS, "never"))
     condition = st.builds(lambda key, test: {"property": key, **test}, keys, _tests() | _any_elements())
-    return st.lists(condition | condition | condition | _places(KEYS), min_size=1, max_size=2)
+    leaf = condition | condition | condition | _places(KEYS)
+    return st.lists(leaf | leaf | leaf | joined(leaf), min_size=1, max_size=2)
+
+
+def joined(leaves: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Conditions joined by and, or, not."""
+    return st.recursive(
+        leaves,
+        lambda inner: (
+            st.builds(lambda parts: {"and": parts}, st.lists(inner, min_size=1, max_size=3))
+            | st.builds(lambda parts: {"or": parts}, st.lists(inner, min_size=1, max_size=3))
+            | st.builds(lambda part: {"not": part}, inner)
+        ),
+        max_leaves=4,
+    )
 
 
 def event_clauses() -> st.SearchStrategy[dict[str, Any]]:
@@ -716,7 +742,8 @@ def _any_elements() -> st.SearchStrategy[dict[str, Any]]:
     condition = st.builds(
         lambda key, test: {"property": key, **test}, st.sampled_from(["sku", "qty", "never"]), tests | value_tests()
     )
-    return st.lists(condition, min_size=1, max_size=2).map(lambda conditions: {"any_element": conditions})
+    some = st.lists(condition | condition | joined(condition), min_size=1, max_size=2)
+    return some.map(lambda conditions: {"any_element": conditions})
 
 
 def _trait_operands() -> st.SearchStrategy[dict[str, Any]]:
@@ -779,7 +806,8 @@ def _dids_with_operands(event: Any) -> st.SearchStrategy[dict[str, Any]]:
             },
         },
     )
-    common = st.fixed_dictionaries({}, optional={"where": st.lists(condition, max_size=2), "window": _ranges()})
+    where = st.lists(condition | condition | joined(condition), max_size=2)
+    common = st.fixed_dictionaries({}, optional={"where": where, "window": _ranges()})
     return st.builds(lambda names, fields, more: {"did": names, **fields, **more}, event, common, measures)
 
 
@@ -835,7 +863,7 @@ def fact_clauses() -> st.SearchStrategy[dict[str, Any]]:
     told = st.sampled_from(["ios", "1.0", "2.0", "d1", True, False, datetime_of(START_MS)])
     texts = st.builds(lambda op, value: {"op": op, "value": value}, st.sampled_from(["eq", "ne"]), told)
     condition = st.builds(lambda key, test: {"property": key, **test}, st.sampled_from(of_device), texts | _tests())
-    devices = st.lists(condition, max_size=2).map(lambda conditions: {"device": conditions})
+    devices = st.lists(condition | condition | joined(condition), max_size=2).map(lambda some: {"device": some})
     state = st.sampled_from(["unsubscribed", "pending", "subscribed", "opted_in", "no such state"])
     among = st.builds(
         lambda op, value: {"op": op, "value": value},
@@ -853,7 +881,7 @@ def fact_clauses() -> st.SearchStrategy[dict[str, Any]]:
     of_group = st.sampled_from((*TRAITS, "$id", "$role", "never"))
     asked = st.builds(lambda key, test: {"property": key, **test}, of_group, texts | _tests())
     named = st.sampled_from(["g1", "g2", "g3"]).map(lambda each: {"property": "$id", "op": "eq", "value": each})
-    wheres = st.fixed_dictionaries({}, optional={"where": st.lists(asked | named, max_size=2)})
+    wheres = st.fixed_dictionaries({}, optional={"where": st.lists(asked | named | joined(asked), max_size=2)})
     groups = st.builds(lambda kind, where: {"group": kind, **where}, kinds, wheres)
     lists = st.sampled_from((*LISTS, "never")).map(lambda name: {"list": name})
     suppressed = st.booleans().map(lambda wanted: {"suppressed": wanted})

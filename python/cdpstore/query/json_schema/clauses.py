@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from cdpstore.query.json_schema.events import BESIDE_A_TRAIT, FOUND, MEASURES, OWN_WHERE, SELECTOR, WHERE
+from cdpstore.query.json_schema.events import BESIDE_A_TRAIT, FOUND, MEASURES, OWN_WHERE, WHERE, selecting
 from cdpstore.query.json_schema.parts import (
     NEVER,
     Schema,
@@ -26,7 +26,7 @@ _CLAUSES_MOST: Final = 1_000
 _WINDOW: Final = {"window": ref("window")}
 _CUT: Final[Schema] = {"type": "string", "pattern": f"^(median|{QUANTILE})$"}
 _AT: Final = {"at": ref("local_times")}
-_ANY: Final = "Which events: a name, several, or null for any."
+_ANY: Final = "Which events: a name, several, null for any, or alternatives."
 
 
 def _tested(title: str, own: dict[str, Schema], more: dict[str, Schema] | None = None, **rules: Any) -> Schema:
@@ -49,7 +49,7 @@ _SPLIT: Final = chosen(
 _EVENT_CLAUSES: Final[dict[str, Schema]] = {
     "did": closed(
         "Did",
-        {"did": ref("event_names", _ANY)},
+        {"did": ref("own_clause_events", _ANY)},
         {
             **OWN_WHERE,
             **_AT,
@@ -67,16 +67,16 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
         description="Events were found that meet all of these; all measures must hold.",
         dependentRequired={"not_followed_by": ["within"], "within": ["not_followed_by"], "by": ["not_followed_by"]},
     ),
-    "did_not": closed("Did not", {"did_not": ref("event_names", _ANY)}, {**OWN_WHERE, **_AT, **_WINDOW}),
+    "did_not": closed("Did not", {"did_not": ref("own_clause_events", _ANY)}, {**OWN_WHERE, **_AT, **_WINDOW}),
     "stopped": closed(
         "Stopped",
-        {"stopped": ref("event_names", _ANY), "for": ref("duration", "Not since so long ago,")},
+        {"stopped": ref("clause_events", _ANY), "for": ref("duration", "Not since so long ago,")},
         {**WHERE, "before": ref("duration", "but in the time before, up to so long ago; longer than `for`.")},
     ),
     "restarted": closed(
         "Restarted",
         {
-            "restarted": ref("event_names", _ANY),
+            "restarted": ref("clause_events", _ANY),
             "last": ref("duration", "In (now - last, now],"),
             "gap": ref("duration", "not for so long before that, and some time before."),
         },
@@ -85,7 +85,7 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
     "regularly": closed(
         "Regularly",
         {
-            "regularly": ref("event_names", _ANY),
+            "regularly": ref("clause_events", _ANY),
             "every": ref("duration", "In each span of this length,"),
             "times": integer(1, 60, "of the last so many; all together at most a century."),
         },
@@ -105,10 +105,9 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
             "between": array(
                 chosen(
                     [({"type": "null"}, {})],
-                    closed(
+                    selecting(
                         "Events between two steps",
                         {
-                            **SELECTOR,
                             "count": closed(
                                 "How many come between",
                                 {
@@ -118,7 +117,7 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
                                 description="How many of them come between.",
                             ),
                         },
-                        {**WHERE, **_AT},
+                        _AT,
                     ),
                 ),
                 1,
@@ -134,25 +133,24 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
     "predominantly": closed(
         "Predominantly",
         {
-            "predominantly": closed(
-                "Events, and a part of them",
-                SELECTOR,
-                {**WHERE, **FOUND},
-                description="One of these values is the most frequent, or as frequent as the most.",
-                **_SPLIT,
-            )
+            "predominantly": {
+                "description": "One of these values is the most frequent, or as frequent as the most.",
+                **selecting("Events, and a part of them", {}, FOUND, **_SPLIT),
+            }
         },
     ),
     "share": closed(
         "Share",
         {
-            "share": closed(
-                "Share of events",
-                {**SELECTOR, **number_fields("A number from 0 to 1")},
-                {**WHERE, **FOUND},
-                description="Events of this part divided by all events found; false where nothing was found.",
-                allOf=[ref("number_test"), _SPLIT],
-            )
+            "share": {
+                "description": "Events of this part divided by all events found; false where nothing was found.",
+                **selecting(
+                    "Share of events",
+                    number_fields("A number from 0 to 1"),
+                    FOUND,
+                    allOf=[ref("number_test"), _SPLIT],
+                ),
+            }
         },
     ),
 }
@@ -210,7 +208,11 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
     "group": closed(
         "Group",
         {"group": {**chosen([({"type": "null"}, {})], ref("name")), "description": "Kind of the group; null: any."}},
-        {"where": ref("conditions", "One and the same group meets all; of its traits, $id and $role.")},
+        {
+            "where": array(
+                ref("item_condition"), 0, 64, "One and the same group meets all; of its traits, $id and $role."
+            )
+        },
     ),
     "list": closed("List", {"list": ref("name", "The profile is on the list of this name.")}),
     "suppressed": closed("Suppressed", {"suppressed": may("Whether the profile is suppressed.")}),

@@ -1,13 +1,15 @@
 """Which events: names, selectors and conditions; and what is measured of those that `did` finds."""
 
-from typing import Final
+from typing import Any, Final
 
 from cdpstore.query.json_schema.parts import NEVER, Schema, array, chosen, closed, enum, has, may, ref
 from cdpstore.query.json_schema.values import TEST_FIELDS, number_fields
 
-__all__ = ["BESIDE_A_TRAIT", "EVENTS", "FOUND", "MEASURES", "OWN_WHERE", "SELECTOR", "WHERE"]
+__all__ = ["BESIDE_A_TRAIT", "EVENTS", "FOUND", "MEASURES", "OWN_WHERE", "WHERE", "selecting"]
 
 _CONDITIONS_MOST: Final = 64
+_ALTERNATIVES_MOST: Final = 64
+_OWN: Final = ("", "own_")  # what is named for conditions beside what is the profile's own
 _NAMES_MOST: Final = 1_000
 DEVICE_FIELDS: Final = (
     *("id", "platform", "token", "app_version", "zone", "reason"),
@@ -26,8 +28,57 @@ _TIMES: Final[dict[str, Schema]] = {
 WHERE: Final[dict[str, Schema]] = {"where": ref("conditions", "Only those that meet all of these.")}
 # The same of `did` and of a question's selector: beside what is the profile's own too.
 OWN_WHERE: Final[dict[str, Schema]] = {"where": ref("did_conditions", "Only those that meet all of these.")}
-# The fields of a selector, for maps that have others beside them.
-SELECTOR: Final[dict[str, Schema]] = {"event": ref("event_names", "Their name, some names, or null for any.")}
+_EVENT: Final[dict[str, Schema]] = {"event": ref("event_names", "Their name, some names, or null for any.")}
+# A selector names its events or gives alternatives.
+_EITHER: Final = chosen(
+    [(has("event"), {"properties": {"any_of": NEVER}}), (has("any_of"), {})], {"required": ["event"]}
+)
+
+
+def selecting(
+    title: str, required: dict[str, Schema], optional: dict[str, Schema], /, *, own: bool = False, **rules: Any
+) -> Schema:
+    """The map of a selector that says more; `own`: its conditions may be beside what is the profile's own."""
+    alternatives = ref(f"{_OWN[own]}alternatives", "In place of event: what one of these means.")
+    conditions = OWN_WHERE if own else WHERE
+    fields = {**_EVENT, "any_of": alternatives, **conditions, **optional}
+    return closed(title, required, fields, allOf=[*rules.pop("allOf", []), _EITHER], **rules)
+
+
+def _alternatives(own: bool) -> Schema:
+    title = "Alternative of did" if own else "Alternative"
+    map_of_one = closed(title, _EVENT, OWN_WHERE if own else WHERE)
+    one = {
+        "description": "A name, some names, null for any event; or these with conditions of their own.",
+        **chosen([({"type": "object"}, map_of_one)], ref("event_names")),
+    }
+    return array(one, 1, _ALTERNATIVES_MOST, "Events that one of these means, each by its own names and conditions.")
+
+
+def _clause_events(own: bool) -> Schema:
+    any_of = {"any_of": ref(f"{_OWN[own]}alternatives", "Events that one of these means.")}
+    return {
+        "title": "Events of did" if own else "Events of a clause",
+        "description": "A name, any of several, null for any event but the system's, or alternatives.",
+        **chosen(
+            [({"type": "object"}, closed("Alternatives of did" if own else "Alternatives", any_of))], ref("event_names")
+        ),
+    }
+
+
+def joined(name: str, plain: Schema) -> Schema:
+    """A condition of this name: one, or several joined."""
+    return chosen(
+        [
+            (has("and"), closed("Conditions: and", {"and": array(ref(name), 1, _CONDITIONS_MOST, "All hold.")})),
+            (has("or"), closed("Conditions: or", {"or": array(ref(name), 1, _CONDITIONS_MOST, "Some of them holds.")})),
+            (
+                has("not"),
+                closed("Condition: not", {"not": ref(name, "It does not hold; a missing value fails a test.")}),
+            ),
+        ],
+        plain,
+    )
 
 
 def _condition(title: str, field: Schema) -> Schema:
@@ -101,11 +152,13 @@ EVENTS: Final[dict[str, Schema]] = {
         "type": ["string", "array", "null"],
         **chosen([({"type": "string"}, ref("name")), ({"type": "array"}, array(ref("name"), 1, _NAMES_MOST))], {}),
     },
+    **{f"{_OWN[own]}clause_events": _clause_events(own) for own in (False, True)},
+    **{f"{_OWN[own]}alternatives": _alternatives(own) for own in (False, True)},
     "selector": {
         "title": "Selector",
         "description": "Which events: a name, several, null for any; or these with conditions.",
         **chosen(
-            [({"type": "object"}, closed("Events with conditions", SELECTOR, OWN_WHERE))],
+            [({"type": "object"}, selecting("Events with conditions", {}, {}, own=True))],
             ref("event_names"),
         ),
     },
@@ -113,20 +166,23 @@ EVENTS: Final[dict[str, Schema]] = {
         "title": "Selector with local times",
         "description": "Which events, and at which local times.",
         **chosen(
-            [({"type": "object"}, closed("Events with conditions", SELECTOR, {**WHERE, "at": ref("local_times")}))],
+            [({"type": "object"}, selecting("Events at times", {}, {"at": ref("local_times")}))],
             ref("event_names"),
         ),
     },
     "did_conditions": array(ref("did_condition"), 0, _CONDITIONS_MOST, "All must hold."),
     "did_condition": {
         "title": "Condition of did",
-        "description": "A condition, or a property beside a trait of the profile.",
+        "description": "A condition, or a property beside a trait of the profile; or such joined by and, or, not.",
         "type": "object",
-        **_beside_a_trait(
-            "Property",
-            {"property": ref("key", "Of which property.")},
-            {"missing": TEST_FIELDS["missing"]},
-            ref("condition"),
+        **joined(
+            "did_condition",
+            _beside_a_trait(
+                "Property",
+                {"property": ref("key", "Of which property.")},
+                {"missing": TEST_FIELDS["missing"]},
+                ref("condition"),
+            ),
         ),
     },
     "trait_operand": {
@@ -144,7 +200,7 @@ EVENTS: Final[dict[str, Schema]] = {
     "own_aggregate": closed(
         "Aggregate over the profile's own events",
         {
-            "did": ref("event_names", "Their name, some names, or null for any."),
+            "did": ref("clause_events", "Their name, some names, null for any, or alternatives."),
             "measure": {
                 "description": "What is measured of them.",
                 **chosen(
@@ -170,20 +226,28 @@ EVENTS: Final[dict[str, Schema]] = {
     "conditions": array(ref("condition"), 0, _CONDITIONS_MOST, "All must hold."),
     "condition": {
         "title": "Condition",
-        "description": "On one property, on one item of a list, or on a place.",
+        "description": "On one property, on one item of a list, or on a place; or such joined by and, or, not.",
         "type": "object",
-        **chosen([(has("geo"), ref("place"))], _condition("Test of a property", ref("key", "Of which property."))),
+        **joined(
+            "condition",
+            chosen([(has("geo"), ref("place"))], _condition("Test of a property", ref("key", "Of which property."))),
+        ),
     },
     "item_conditions": array(
-        {"type": "object", **chosen([(has("geo"), {"properties": {"geo": NEVER}})], ref("condition"))},
+        ref("item_condition"),
         1,
         _CONDITIONS_MOST,
         "Of a list of objects one and the same item meets all of these; `property` is its field.",
     ),
+    "item_condition": {
+        "title": "Condition on an item, or a group",
+        "type": "object",
+        **joined("item_condition", chosen([(has("geo"), {"properties": {"geo": NEVER}})], ref("condition"))),
+    },
     "device_condition": {
         "title": "Condition on a device",
         "type": "object",
-        **_condition("Test of a device", enum("Of which of its fields.", *DEVICE_FIELDS)),
+        **joined("device_condition", _condition("Test of a device", enum("Of which of its fields.", *DEVICE_FIELDS))),
     },
     "place": closed(
         "Place",

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from cdpstore.query.json_schema.events import OWN_WHERE, SELECTOR
+from cdpstore.query.json_schema.events import selecting
 from cdpstore.query.json_schema.parts import (
     NEVER,
     Schema,
@@ -109,4 +109,4 @@ def kind(name: str, title: str, required: dict[str, Schema], optional: dict[str,
 
 def selector_with(title: str, more: dict[str, Schema]) -> Schema:
     """A selector whose map may say more."""
-    return chosen([({"type": "object"}, closed(title, SELECTOR, {**OWN_WHERE, **more}))], ref("event_names"))
+    return chosen([({"type": "object"}, selecting(title, {}, more, own=True))], ref("event_names"))
