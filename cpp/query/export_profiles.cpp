@@ -5,6 +5,7 @@
 #include "codec/normalise.hpp"
 #include "column/dictionary.hpp"
 #include "query/export_columns.hpp"
+#include "query/export_homes.hpp"
 #include "query/export_kinds.hpp"
 #include "query/predicate.hpp"
 #include "query/scan_plan.hpp"
@@ -93,7 +94,8 @@ class ProfileExport final : public Export {
 
 class ProfileReader final : public ExportReader {
  public:
-  explicit ProfileReader(const ProfileExport& of) : of_(of) {}
+  explicit ProfileReader(const ProfileExport& of)
+      : of_(of), stripes_(*of.version_, *of.plan_, of.where_, of.now_ms_, of.stop_) {}
 
   bool next(ExportBatch& batch) override {
     check_not_stopped(of_.stop_);
@@ -106,32 +108,11 @@ class ProfileReader final : public ExportReader {
   }
 
  private:
-  // Homes of whole stripes, of all shards, until there are enough for a batch.
+  // Homes of whole stripes until there are enough for a batch.
   void gather() {
     homes_.clear();
     next_ = 0;
-    while (homes_.size() < kExportBatchRows && stripe_ < of_.plan_->stripe_count()) {
-      const std::size_t before = homes_.size();
-      of_.plan_->each_task(stripe_++, [this](const Task& task) { add_task(task); });
-      std::sort(homes_.begin() + static_cast<std::ptrdiff_t>(before), homes_.end());
-    }
-  }
-
-  void add_task(const Task& task) {
-    const ProfileMask& everyone = of_.plan_->everyone(*of_.version_);
-    check_not_stopped(of_.stop_);
-    const std::span<const std::uint64_t> all = everyone.words(task);
-    std::vector<std::uint64_t> words(all.begin(), all.end());
-    if (of_.where_) {
-      std::fill(words.begin(), words.end(), 0);
-      of_.where_->evaluate_task(task, of_.now_ms_, scratch_, all, words);
-    }
-    for (std::size_t word = 0; word < words.size(); ++word) {
-      for (std::uint64_t bits = words[word]; bits != 0; bits &= bits - 1) {
-        homes_.push_back(
-            task.origin(static_cast<std::uint32_t>(word * 64) + static_cast<std::uint32_t>(__builtin_ctzll(bits))));
-      }
-    }
+    while (homes_.size() < kExportBatchRows && stripes_.next(homes_)) continue;
   }
 
   void fill(std::size_t column, std::size_t rows, ArrowColumn& out) const {
@@ -186,8 +167,7 @@ class ProfileReader final : public ExportReader {
   }
 
   const ProfileExport& of_;
-  Scratch scratch_;
-  std::size_t stripe_ = 0;
+  ExportHomes stripes_;
   std::vector<Origin> homes_;
   std::size_t next_ = 0;
 };

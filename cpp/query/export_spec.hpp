@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/value.hpp"
+#include "codec/canonical_batch.hpp"
 #include "query/clauses/zoned_clause.hpp"
 #include "query/spec.hpp"
 
@@ -22,9 +23,12 @@ struct ExportColumnSpec {
 };
 
 struct ExportSpec {
-  bool of_events = false;  // else of profiles
-  Selector names;          // events only; none: all but the system's
-  RangeSpec range;         // events only
+  enum class What : std::uint8_t { kEvents, kProfiles, kFacts, kGroups };
+  What what = What::kEvents;
+  FactType fact{};                        // of facts: of which type
+  std::optional<std::string> group_kind;  // of groups; absent: any
+  Selector names;                         // events only; none: all but the system's
+  RangeSpec range;                        // events only
   std::shared_ptr<const PredicateSpec> where;
   ZonesKept zones;                                       // of `where`
   std::optional<std::vector<ExportColumnSpec>> columns;  // absent: all there are

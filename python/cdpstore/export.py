@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from cdpstore import _core
 from cdpstore.query.predicate import Predicate
 
-__all__ = ["ArrowRows", "ColumnSpec", "events_spec", "profiles_spec"]
+__all__ = ["ArrowRows", "ColumnSpec", "events_spec", "facts_spec", "groups_spec", "profiles_spec"]
 
 ColumnSpec: TypeAlias = str | Mapping[str, str]
 """A key, or `{"property" | "trait": key, "type"?: type, "as"?: name}`."""
@@ -75,6 +75,16 @@ def profiles_spec(where: Predicate | Mapping[str, Any] | None, columns: Sequence
         where=where.spec() if isinstance(where, Predicate) else where,
         columns=columns,
     )
+
+
+def facts_spec(of: str, where: Predicate | Mapping[str, Any] | None) -> dict[str, Any]:
+    """The spec of an export of facts."""
+    return _given(export="facts", type=of, where=where.spec() if isinstance(where, Predicate) else where)
+
+
+def groups_spec(kind: str | None, columns: Sequence[ColumnSpec] | None) -> dict[str, Any]:
+    """The spec of an export of groups."""
+    return _given(export="groups", kind=kind, columns=columns)
 
 
 def _given(**fields: Any) -> dict[str, Any]:

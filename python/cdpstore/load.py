@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import msgpack
 
 from cdpstore import _core
-from cdpstore.errors import InvalidRequest, from_core
+from cdpstore.errors import CDPError, InvalidRequest, from_core
 from cdpstore.model import LoadReport, Reject
 
 __all__ = ["KIND", "ArrowSource", "load_rows", "translated"]
@@ -53,7 +53,18 @@ def load_rows(
         spec = msgpack.packb(dict(mapping))
     except (TypeError, ValueError) as error:
         raise InvalidRequest("load.mapping", f"expected a map of plain values: {error}", path="mapping") from None
-    return _Load(engine, _core.Load(rows.__arrow_c_stream__(), spec), now_ms, name, source).run(on_progress, on_reject)
+    return _Load(engine, _core.Load(_stream(rows), spec), now_ms, name, source).run(on_progress, on_reject)
+
+
+def _stream(rows: ArrowSource) -> object:
+    """The stream of the rows; what their library says when it has none (of a byte-swapped column, of a closed file)."""
+    try:
+        return rows.__arrow_c_stream__()
+    except CDPError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise InvalidRequest("load.arrow.invalid", f"the rows give no Arrow stream: {said}", path="rows") from error
 
 
 class _Load:

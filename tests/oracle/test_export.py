@@ -74,8 +74,11 @@ def rows_key(table: Table, identities: bool) -> Any:
 
 def exported(store: Store, spec: dict[str, Any], now_ms: int) -> Table:
     fields = dict(spec)
-    if fields.pop("export") == "events":
+    what = fields.pop("export")
+    if what == "events":
         return read(store.events(fields.pop("names", None), **fields, now_ms=now_ms))
+    if what in ("facts", "groups"):
+        return read(getattr(store, what)(**fields, now_ms=now_ms))
     return read(store.profiles(fields.pop("where", None), **fields, now_ms=now_ms))
 
 
@@ -115,6 +118,75 @@ def test_every_library_reads_the_same_rows_in_one_line(store: Store) -> None:
     assert in_duckdb == sorted(in_pandas.itertuples(index=False, name=None))
     assert in_duckdb == sorted(tuple(row.values()) for row in in_arrow)
     assert len(in_duckdb) == 1000
+
+
+def test_facts_are_rows_in_every_library(store: Store) -> None:
+    polars = pytest.importorskip("polars")
+    pandas = pytest.importorskip("pandas")
+    store.set_consent({"user_id": "u1"}, "email", "subscribed", source="form", time_ms=T, now_ms=T + 9)
+    store.set_consent({"user_id": "u1"}, "email", "pending", topic="news", time_ms=T + 1, now_ms=T + 9)
+    store.set_consent({"user_id": "u2"}, "email", "unsubscribed", time_ms=T + 2, now_ms=T + 9)
+    consents = store.facts("consent", now_ms=T + DAY_MS)
+    expected = [(0, "email", None, "subscribed", "form"), (0, "email", "news", "pending", None)]
+    expected.append((1, "email", None, "unsubscribed", None))
+    names = ["profile_id", "channel", "topic", "state", "source"]
+    assert duckdb.sql(f"select {', '.join(names)} from consents order by all nulls first").fetchall() == expected
+    assert polars.DataFrame(consents).select(names).rows() == expected
+    in_pandas = pandas.DataFrame.from_arrow(consents)[names].astype(object)
+    assert [tuple(None if pandas.isna(cell) else cell for cell in row) for row in in_pandas.values] == expected
+    (mine,) = pa.table(
+        store.facts("consent", where={"consent": "email", "op": "eq", "value": "unsubscribed"})
+    ).to_pylist()
+    assert (mine["profile_id"], mine["time"]) == (1, datetime_of(T + 2))
+
+
+def test_a_fact_has_its_texts_state_and_times(store: Store) -> None:
+    ids = {"user_id": "u"}
+    store.set_device(ids, "d1", platform="ios", token="t", time_ms=T, now_ms=T + 9)
+    store.set_device(ids, "d1", app_version="2", time_ms=T + 2, now_ms=T + 9)
+    store.kill_device(ids, "d1", reason="gone", time_ms=T + 5, now_ms=T + 9)
+    store.join_group(ids, "company", "acme", role="admin", time_ms=T, now_ms=T + 9)
+    store.list_add("vip", [ids], time_ms=T, now_ms=T + 9)
+    store.list_remove("vip", [ids], time_ms=T + 3, now_ms=T + 9)
+    at = [datetime_of(T + step) for step in range(6)]
+    device = pa.table(store.facts("device", now_ms=T + 9)).to_pylist()
+    assert [tuple(row.values()) for row in device] == [
+        (0, "d1", "dead", at[0], at[5], at[5], "ios", "t", "2", None, "gone"),
+    ]
+    assert [tuple(row.values()) for row in pa.table(store.facts("device", now_ms=T + 4)).to_pylist()] == [
+        (0, "d1", "seen", at[0], at[0], at[2], "ios", "t", "2", None, None),
+    ]
+    member = pa.table(store.facts("membership", now_ms=T + 9)).to_pylist()
+    assert [tuple(row.values()) for row in member] == [(0, "company", "acme", "joined", at[0], at[0], at[0], "admin")]
+    listed = pa.table(store.facts("list", now_ms=T + 9)).to_pylist()
+    assert [tuple(row.values()) for row in listed] == [(0, "vip", "removed", at[0], at[3], at[3])]
+    assert store.facts("suppress").names == ["profile_id", "state", "first_time", "since", "time", "reason"]
+    assert pa.table(store.facts("suppress")).num_rows == 0
+
+
+def test_groups_are_rows_with_their_traits(store: Store) -> None:
+    store.join_group({"user_id": "u"}, "company", "acme", now_ms=T)
+    store.set_group("company", "globex", {"plan": "pro", "seats": 5}, time_ms=T, now_ms=T + 1)
+    store.set_group("family", "f", {"plan": 7}, time_ms=T, now_ms=T + 1)
+    rows = pa.table(store.groups("company", now_ms=T + 1)).to_pylist()
+    names = ("kind", "id", "plan", "seats")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("company", "acme", None, None),
+        ("company", "globex", "pro", 5),
+    ]
+    assert store.groups(now_ms=T + 1).names == ["kind", "id", "created", "plan:int", "plan:string", "seats"]
+    assert pa.table(store.groups("never")).num_rows == 0
+    assert pa.table(store.groups(columns=["seats"], now_ms=T + 1))["seats"].to_pylist() == [None, 5, None]
+
+
+def test_more_facts_than_a_batch_holds_come_in_several(store: Store) -> None:
+    for number in range(20):
+        store.list_add(f"l{number}", [{"user_id": f"u{n}"} for n in range(5_000)], now_ms=T)
+    reader = pa.RecordBatchReader.from_stream(store.facts("list", now_ms=T))
+    sizes = [batch.num_rows for batch in reader]
+    assert (sum(sizes), max(sizes) <= 65_536, len(sizes) > 1) == (100_000, True, True)
+    table = pa.table(store.facts("list", now_ms=T))
+    assert table["profile_id"].to_pylist() == sorted(table["profile_id"].to_pylist())
 
 
 def test_types_are_those_of_the_store(store: Store) -> None:
@@ -330,6 +402,27 @@ def test_a_bad_export_says_where(store: Store, fields: dict[str, Any], path: str
     with pytest.raises(BadQuery) as raised:
         store.events(**fields, now_ms=END_MS)
     assert raised.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({}, "type"),
+        ({"type": "devices"}, "type"),
+        ({"type": 5}, "type"),
+        ({"type": "device", "columns": ["id"]}, "columns"),
+        ({"type": "device", "range": {"last": "7d"}}, "range"),
+        ({"type": "device", "where": {"device": 5}}, "where.device"),
+        ({"export": "groups", "kind": 5}, "kind"),
+        ({"export": "groups", "where": {"list": "vip"}}, "where"),
+        ({"export": "groups", "columns": [{"property": "p"}]}, "columns[0].trait"),
+    ],
+)
+def test_a_bad_export_of_facts_says_where(store: Store, fields: dict[str, Any], path: str) -> None:
+    for export in (store._rows, lambda spec, now_ms: ModelStore.open().export(spec, now_ms=now_ms)):
+        with pytest.raises(BadQuery) as raised:
+            export({"export": "facts", **fields}, END_MS)
+        assert raised.value.path == path
 
 
 @pytest.mark.parametrize("spec", [{}, {"export": "traits"}, {"export": "profiles", "names": ["A"]}, {"export": 1}])

@@ -5,6 +5,7 @@ import errno
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cdpstore.errors import InvalidRequest
@@ -324,3 +325,93 @@ def test_a_closed_store_takes_no_rows() -> None:
     store.close()
     with pytest.raises(Exception, match="closed"):
         store.load(pa.table({"user_id": [1], "event": ["A"]}), now_ms=T)
+
+
+# ---- what looks like rows to Python and is none
+
+
+class Raising:
+    """A source whose producer fails before there is a stream."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        raise self.error
+
+
+class Giving:
+    """A source that gives something else than a stream."""
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+        return self.given
+
+
+_WORDS = np.arange(12, dtype=np.int64)
+NO_ROWS: dict[str, Callable[[], Any]] = {
+    "numpy": lambda: _WORDS,
+    "a numpy array that is not contiguous": lambda: _WORDS[::2],
+    "a byte-swapped numpy array": lambda: _WORDS.astype(">i8"),
+    "numpy records": lambda: np.zeros(3, dtype=[("user_id", "U2"), ("n", ">i4")]),
+    "an array of numpy objects": lambda: np.array([object()], dtype=object),
+    "one Arrow array": lambda: pa.array([1, 2]),
+    "a list of maps": lambda: [{"user_id": "u"}],
+    "a chunked array of numbers": lambda: pa.chunked_array([[1, 2], [3]]),
+    "a chunked array of texts": lambda: pa.chunked_array([["a"], ["b"]]),
+    "a source that raises": lambda: Raising(RuntimeError("no connection")),
+    "a source that knows no rows": lambda: Raising(NotImplementedError()),
+    "a source that gives nothing": lambda: Giving(None),
+    "a source that gives an address": lambda: Giving(0xDEADBEEF),
+    "a source that gives a capsule of bytes": lambda: Giving(memoryview(b"raw")),
+}
+
+
+@pytest.mark.parametrize("source", NO_ROWS)
+def test_what_has_no_rows_is_refused_and_said_to_be_none(store: Store, source: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        store.load(NO_ROWS[source](), {"ids": {"user_id": "user_id"}}, now_ms=T)
+    assert raised.value.code.startswith("load.")
+    assert raised.value.message
+    assert store.append([], now_ms=T) is not None
+
+
+def test_a_reader_that_was_read_has_no_rows_left(store: Store) -> None:
+    reader = pa.RecordBatchReader.from_batches(batch().schema, [batch()])
+    assert reader.read_all().num_rows == 3
+    assert store.load(reader, {"ids": {"user_id": "user_id"}, "name": "event"}, now_ms=T).rows == 0
+
+
+def test_a_frame_whose_numpy_columns_are_strange_loads_or_says_why_not(store: Store) -> None:
+    pandas = pytest.importorskip("pandas")
+    words = np.arange(8, dtype=np.int64)
+    strange = {
+        "not contiguous": words[::2],
+        "backwards": words[3::-1],
+        "read only": np.frombuffer(words[:4].tobytes(), dtype=np.int64),
+        "byte-swapped": words[:4].astype(">i8"),
+        "objects": np.array([1, "a", None, object()], dtype=object),
+        "complex": words[:4].astype(complex),
+        "half": words[:4].astype(np.float16),
+    }
+    for name, column in strange.items():
+        frame = pandas.DataFrame({"user_id": ["u1", "u2", "u3", "u4"], "event": name, "n": column})
+        if name in ("byte-swapped", "objects", "complex", "half"):
+            with pytest.raises(InvalidRequest) as raised:
+                store.load(frame, {"ids": {"user_id": "user_id"}, "name": "event"}, now_ms=T)
+            assert raised.value.code.startswith("load."), name
+            continue
+        report = store.load(frame, {"ids": {"user_id": "user_id"}, "name": "event"}, now_ms=T)
+        assert report.accepted == 4, name
+        total = store.query({"kind": "trend", "event": name, "measures": [{"sum": "n"}]}, now_ms=T).rows()
+        assert total == [(sum(int(each) for each in column),)], name
+
+
+def test_columns_cut_out_of_larger_arrays_keep_their_rows(store: Store) -> None:
+    table = pa.table({"user_id": [f"u{n}" for n in range(50)], "n": list(range(50)), "event": ["A"] * 50})
+    report = store.load(table.slice(17, 20), {"ids": {"user_id": "user_id"}, "name": "event"}, now_ms=T)
+    assert report.accepted == 20
+    trend = {"kind": "trend", "event": "A", "measures": [{"sum": "n"}, {"min": "n"}, {"max": "n"}]}
+    assert store.query(trend, now_ms=T).rows() == [(sum(range(17, 37)), 17, 36)]

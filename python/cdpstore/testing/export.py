@@ -1,4 +1,4 @@
-"""Exports by definition: every visible event, or every profile, as a table of plain values.
+"""Exports by definition: every visible event, every profile, fact of a type, or group, as a table of plain values.
 
 Columns are named by the rule of `docs/architecture.md`, Export: of a key one column if its values have one type, else
 one a type. Lists stay lists here; a real export gives their JSON.
@@ -14,6 +14,7 @@ from cdpstore.testing.calendars import Moment, absolute
 from cdpstore.testing.clause_spec import predicate
 from cdpstore.testing.clauses import holds
 from cdpstore.testing.event_spec import time_range
+from cdpstore.testing.facts import FORMS
 from cdpstore.testing.history import History
 from cdpstore.testing.identity import KINDS
 from cdpstore.testing.population import with_cuts
@@ -34,19 +35,27 @@ Column = tuple[str, Callable[[Mapping[str, Any]], Any]]
 def answer(history: History, spec: Mapping[str, Any], now_ms: int) -> Table:
     """The rows of the export that the spec asks for."""
     fields = Fields(spec, "")
-    what = fields.require("export", choice(("events", "profiles")))
+    what = fields.require("export", choice(("events", "profiles", "facts", "groups")))
+    fact = fields.require("type", choice(tuple(FORMS))) if what == "facts" else ""
     names = fields.take("names", _names) if what == "events" else None
     span = fields.take("range", time_range) if what == "events" else None
-    where = fields.take("where", predicate)
-    columns = fields.take("columns", each(_column("property" if what == "events" else "trait"), 0, 10_000))
+    kind = fields.take("kind", name_of) if what == "groups" else None
+    where = fields.take("where", predicate) if what != "groups" else None
+    columns = None
+    if not fact:
+        columns = fields.take("columns", each(_column("property" if what == "events" else "trait"), 0, 10_000))
     given_ms = fields.take("now_ms", integer(-_CENTURY_MS, _CENTURY_MS))
     fields.done()
     now_ms = now_ms if given_ms is None else given_ms
+    if what == "groups":
+        return _groups(history, kind, columns, now_ms)
     where = at_instant(where, "UTC", now_ms)
     moment = Moment(now_ms)
     everybody = history.people(now_ms, None)
     where = with_cuts(where, everybody, moment)
     people = [person for person in everybody if where is None or holds(where, person, moment)]
+    if fact:
+        return _facts(history, people, fact, now_ms)
     if what == "profiles":
         return _profiles(history, people, columns, now_ms)
     return _events(history, people, names, resolved(span and absolute(span, moment), now_ms), columns, now_ms)
@@ -97,6 +106,34 @@ def _profiles(history: History, people: Iterable[Person], columns: list[dict[str
             ]
         )
     return Table.from_rows([*fixed, *(name for name, _ in chosen)], rows, watermark=history.sequence, now_ms=now_ms)
+
+
+def _facts(history: History, people: Iterable[Person], of: str, now_ms: int) -> Table:
+    form = FORMS[of]
+    rows = [
+        [
+            *(person.profile_id, *fact.subject, fact.state),
+            *map(datetime_of, (fact.first_ms, fact.since_ms, fact.last_ms[fact.state])),
+            *(fact.texts.get(name) for name in form.texts),
+        ]
+        for person in sorted(people, key=lambda each: each.profile_id)
+        for fact in person.facts[of]
+    ]
+    heads = ["profile_id", *form.subjects, "state", "first_time", "since", "time", *form.texts]
+    return Table.from_rows(heads, rows, watermark=history.sequence, now_ms=now_ms)
+
+
+def _groups(history: History, kind: str | None, columns: list[dict[str, Any]] | None, now_ms: int) -> Table:
+    traits = {name: each for name, each in history.groups(now_ms).items() if kind in (None, name[0])}
+    told = [{key: each for key, each in of.items() if each is not None} for of in traits.values()]
+    chosen = _choose(told, columns, "trait", ["kind", "id", "created"])
+    rows = []
+    for name, of in traits.items():
+        created_ms = history.group_created_ms(name)
+        created = None if created_ms is None else datetime_of(created_ms)
+        rows.append([*name, created, *(value(of) for _, value in chosen)])
+    heads = ["kind", "id", "created", *(name for name, _ in chosen)]
+    return Table.from_rows(heads, rows, watermark=history.sequence, now_ms=now_ms)
 
 
 def _choose(
