@@ -161,8 +161,8 @@ class ProfilesAsOf final : public ProfileView {
 };
 
 [[noreturn]] void fail_past_retention(std::string_view name, std::int64_t kept_from_ms, const Path& path) {
-  fail_invalid(path, "events \"" + std::string(name.substr(0, 64)) + "\" are kept since " +
-                         std::to_string(kept_from_ms) + " (retention); expected an instant not before that");
+  fail_invalid(path, "events \"" + std::string(shown(name)) + "\" are kept since " + std::to_string(kept_from_ms) +
+                         " (retention); expected an instant not before that");
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ const Zone& ZoneTable::find(std::string_view name, const Path& path) const {
   const auto found = state_->zones.find(name);
   if (found == state_->zones.end()) {
     throw Error(Family::kBadQuery, code::kQueryZoneUnknown,
-                "unknown zone \"" + std::string(name.substr(0, 64)) + "\"; expected an IANA name", path.text());
+                "unknown zone \"" + std::string(shown(name)) + "\"; expected an IANA name", path.text());
   }
   return found->second;
 }
@@ -132,7 +132,8 @@ std::int64_t Calendar::index_of_local(std::int64_t local_ms) const noexcept {
     return civil.year * 12 + civil.month;
   };
   switch (unit_.type) {
-    case Unit::Type::kHour: return floor_div(local_ms, kHourMs);
+    case Unit::Type::kHour:
+    case Unit::Type::kMinutes: return floor_div(local_ms, unit_.clock_ms());
     case Unit::Type::kDay: return days;
     case Unit::Type::kWeek: return floor_div(days + 3 - week_start_, 7);  // 1970-01-01 was a Thursday
     case Unit::Type::kMonth: return months();
@@ -145,7 +146,8 @@ std::int64_t Calendar::index_of_local(std::int64_t local_ms) const noexcept {
 
 std::int64_t Calendar::local_start(std::int64_t index) const noexcept {
   switch (unit_.type) {
-    case Unit::Type::kHour: return index * kHourMs;
+    case Unit::Type::kHour:
+    case Unit::Type::kMinutes: return index * unit_.clock_ms();
     case Unit::Type::kDay: return index * kDayMs;
     case Unit::Type::kWeek: return (index * 7 - 3 + week_start_) * kDayMs;
     case Unit::Type::kMonth: return days_of_month_start(index) * kDayMs;
@@ -157,31 +159,31 @@ std::int64_t Calendar::local_start(std::int64_t index) const noexcept {
 }
 
 namespace {
-// Hours follow the offset in force, so that a repeated hour is told from the first.
-std::int64_t hour_start(const Zone& zone, std::int64_t time_ms) noexcept {
+// Steps of the clock follow the offset in force, so that a repeated hour is told from the first.
+std::int64_t step_start(const Zone& zone, std::int64_t step_ms, std::int64_t time_ms) noexcept {
   const std::vector<ZoneTransition>& transitions = zone.transitions();
   const std::size_t segment = segment_of(transitions, time_ms);
   const std::int64_t offset = transitions[segment].offset_ms;
-  const std::int64_t start = floor_div(time_ms + offset, kHourMs) * kHourMs - offset;
+  const std::int64_t start = floor_div(time_ms + offset, step_ms) * step_ms - offset;
   return segment == 0 ? start : std::max(start, transitions[segment].utc_ms);
 }
 
-std::int64_t hour_next(const Zone& zone, std::int64_t start_ms) noexcept {
+std::int64_t step_next(const Zone& zone, std::int64_t step_ms, std::int64_t start_ms) noexcept {
   const std::vector<ZoneTransition>& transitions = zone.transitions();
   const std::size_t segment = segment_of(transitions, start_ms);
   const std::int64_t offset = transitions[segment].offset_ms;
-  const std::int64_t next = (floor_div(start_ms + offset, kHourMs) + 1) * kHourMs - offset;
+  const std::int64_t next = (floor_div(start_ms + offset, step_ms) + 1) * step_ms - offset;
   return segment + 1 < transitions.size() ? std::min(next, transitions[segment + 1].utc_ms) : next;
 }
 }  // namespace
 
 std::int64_t Calendar::bucket_start(std::int64_t time_ms) const noexcept {
-  if (unit_.type == Unit::Type::kHour) return hour_start(*zone_, time_ms);
+  if (unit_.is_of_clock()) return step_start(*zone_, unit_.clock_ms(), time_ms);
   return zone_->utc_of_local(local_start(index_of_local(time_ms + zone_->offset_ms(time_ms))));
 }
 
 std::int64_t Calendar::next_start(std::int64_t start_ms) const noexcept {
-  if (unit_.type == Unit::Type::kHour) return hour_next(*zone_, start_ms);
+  if (unit_.is_of_clock()) return step_next(*zone_, unit_.clock_ms(), start_ms);
   std::int64_t index = index_of_local(start_ms + zone_->offset_ms(start_ms));
   std::int64_t next = start_ms;
   while (next <= start_ms) next = zone_->utc_of_local(local_start(++index));
@@ -189,7 +191,7 @@ std::int64_t Calendar::next_start(std::int64_t start_ms) const noexcept {
 }
 
 std::int64_t Calendar::next_border(std::int64_t time_ms) const noexcept {
-  if (unit_.type == Unit::Type::kHour) return hour_next(*zone_, time_ms);
+  if (unit_.is_of_clock()) return step_next(*zone_, unit_.clock_ms(), time_ms);
   const std::vector<ZoneTransition>& transitions = zone_->transitions();
   const std::size_t segment = segment_of(transitions, time_ms);
   const std::int64_t offset = transitions[segment].offset_ms;
@@ -198,11 +200,11 @@ std::int64_t Calendar::next_border(std::int64_t time_ms) const noexcept {
 }
 
 std::int64_t Calendar::start_after(std::int64_t start_ms, std::int64_t steps) const noexcept {
-  if (unit_.type != Unit::Type::kHour)
+  if (!unit_.is_of_clock())
     return zone_->utc_of_local(local_start(index_of_local(start_ms + zone_->offset_ms(start_ms)) + steps));
-  const std::int64_t plain = start_ms + steps * kHourMs;
+  const std::int64_t plain = start_ms + steps * unit_.clock_ms();
   if (segment_of(zone_->transitions(), start_ms) == segment_of(zone_->transitions(), plain) &&
-      hour_start(*zone_, plain) == plain) {
+      step_start(*zone_, unit_.clock_ms(), plain) == plain) {
     return plain;
   }
   for (; steps > 0; --steps) start_ms = next_start(start_ms);
@@ -211,18 +213,19 @@ std::int64_t Calendar::start_after(std::int64_t start_ms, std::int64_t steps) co
 }
 
 std::int64_t Calendar::distance(std::int64_t from_start_ms, std::int64_t to_start_ms) const noexcept {
-  if (unit_.type != Unit::Type::kHour) {
+  if (!unit_.is_of_clock()) {
     const auto index = [&](std::int64_t start) { return index_of_local(start + zone_->offset_ms(start)); };
     return index(to_start_ms) - index(from_start_ms);
   }
   const std::vector<ZoneTransition>& transitions = zone_->transitions();
   const std::size_t first = segment_of(transitions, from_start_ms), last = segment_of(transitions, to_start_ms);
-  bool whole_hours = true;
+  const std::int64_t step_ms = unit_.clock_ms();
+  bool whole_steps = (from_start_ms + transitions[first].offset_ms) % step_ms == 0;  // else a change of offset began it
   for (std::size_t i = first; i < last; ++i) {
-    whole_hours &= (transitions[i + 1].offset_ms - transitions[i].offset_ms) % kHourMs == 0 &&
-                   (transitions[i + 1].utc_ms + transitions[i].offset_ms) % kHourMs == 0;
+    whole_steps &= (transitions[i + 1].offset_ms - transitions[i].offset_ms) % step_ms == 0 &&
+                   (transitions[i + 1].utc_ms + transitions[i].offset_ms) % step_ms == 0;
   }
-  if (whole_hours) return (to_start_ms - from_start_ms) / kHourMs;
+  if (whole_steps) return (to_start_ms - from_start_ms) / step_ms;
   std::int64_t count = 0;
   for (std::int64_t at = from_start_ms; at < to_start_ms; at = next_start(at)) ++count;
   return count;

@@ -5,7 +5,8 @@
 // bucket is named by the UTC time of its start, the first instant at which the wall clock shows it or something later: where
 // a jump skips midnight, the first instant after the jump; of two midnights the earlier. A clock set back across midnight
 // (St. John's at 00:01) shows the day before once more, so a bucket may come back: it is then not one stretch of time. Hours
-// are local hours, and a change of offset begins a new one: each repeated hour is a bucket of its own.
+// are local hours, and a change of offset begins a new one: each repeated hour is a bucket of its own. So are steps of minutes,
+// which are laid from local midnight.
 #pragma once
 
 #include <cstdint>
@@ -78,13 +79,13 @@ class Calendar {
   [[nodiscard]] std::int64_t bucket_start(std::int64_t time_ms) const noexcept;
   // UTC start of the bucket after the one that starts at `start_ms`.
   [[nodiscard]] std::int64_t next_start(std::int64_t start_ms) const noexcept;
-  // UTC start of the bucket so many steps (distance) behind the one that starts at `start_ms`. O(steps) for hours over changes
-  // of offset.
+  // UTC start of the bucket so many steps (distance) behind the one that starts at `start_ms`. O(steps) for hours and minutes over
+  // changes of offset.
   [[nodiscard]] std::int64_t start_after(std::int64_t start_ms, std::int64_t steps) const noexcept;
   // The first instant behind this one that may lie in another bucket.
   [[nodiscard]] std::int64_t next_border(std::int64_t time_ms) const noexcept;
   // Steps of the calendar from the bucket that starts at `from` to the one that starts at `to` (retention periods): a day
-  // that the zone skipped counts. Hours are counted as they passed. REQUIRES: both starts.
+  // that the zone skipped counts. Hours and minutes are counted as they passed. REQUIRES: both starts.
   [[nodiscard]] std::int64_t distance(std::int64_t from_start_ms, std::int64_t to_start_ms) const noexcept;
   [[nodiscard]] const Zone& zone() const noexcept { return *zone_; }
   [[nodiscard]] const Unit& unit() const noexcept { return unit_; }

@@ -5,16 +5,25 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/utf8.hpp"
+
 namespace cdp {
 namespace {
 
 constexpr std::size_t kReserveMost = 1'024;  // lists in lists must not take memory by what they claim alone
 
-[[noreturn]] void fail_bytes(std::string message) {
-  throw Error(Family::kBadQuery, code::kQueryInvalid, std::move(message));
+[[noreturn]] void fail_bytes(std::string message, std::string path = {}) {
+  throw Error(Family::kBadQuery, code::kQueryInvalid, std::move(message), std::move(path));
 }
 
-// One pass over the bytes; every read is checked.
+void append_field(std::string& path, std::string_view name) {
+  if (!path.empty()) path += '.';
+  path.append(shown(name));
+}
+
+void append_item(std::string& path, std::size_t index) { path.append("[").append(std::to_string(index)).append("]"); }
+
+// One pass over the bytes; every read is checked, and what is wrong is told with its place.
 class Parser {
  public:
   explicit Parser(std::span<const std::uint8_t> bytes, bool is_ours = false)
@@ -22,13 +31,13 @@ class Parser {
 
   Node parse_all() {
     Node node = parse(0);
-    if (at_ != end_) fail_bytes("bytes behind the end of the query");
+    if (at_ != end_) fail("bytes behind the end of the query");
     return node;
   }
 
  private:
   const std::uint8_t* need(std::size_t count) {
-    if (static_cast<std::size_t>(end_ - at_) < count) fail_bytes("the query ends in the middle of a value");
+    if (static_cast<std::size_t>(end_ - at_) < count) fail("the query ends in the middle of a value");
     const std::uint8_t* at = at_;
     at_ += count;
     return at;
@@ -42,8 +51,8 @@ class Parser {
   }
 
   Node parse(std::size_t depth) {
-    if (depth > kDocumentDepth) fail_bytes("nested over 64 levels");
-    if (++nodes_ > kDocumentNodes && !is_ours_) fail_bytes("over 100,000 values");
+    if (depth > kDocumentDepth) fail("nested over 64 levels");
+    if (++nodes_ > kDocumentNodes && !is_ours_) fail("over 100,000 values");
     const std::uint8_t tag = *need(1);
     if (tag <= 0x7F) return integer(tag);
     if (tag >= 0xE0) return integer(static_cast<std::int8_t>(tag));
@@ -80,7 +89,7 @@ class Parser {
       case 0xDD: return array(big_endian<std::uint32_t>(), depth);
       case 0xDE: return map(big_endian<std::uint16_t>(), depth);
       case 0xDF: return map(big_endian<std::uint32_t>(), depth);
-      default: fail_bytes("a query holds maps, lists, strings, numbers, booleans, nil and timestamps only");
+      default: fail("a query holds maps, lists, strings, numbers, booleans, nil and timestamps only");
     }
   }
 
@@ -96,12 +105,13 @@ class Parser {
     node.integer = value;
     return node;
   }
-  static Node unsigned_integer(std::uint64_t value) {
-    if (value > INT64_MAX) fail_bytes("an integer beyond 2^63-1: " + std::to_string(value));
+  [[nodiscard]] Node unsigned_integer(std::uint64_t value) const {
+    if (value > INT64_MAX) fail("an integer beyond 2^63-1: " + std::to_string(value));
     return integer(static_cast<std::int64_t>(value));
   }
-  static Node floating(double value) {
-    if (!std::isfinite(value)) fail_bytes("a number that is not finite");
+  [[nodiscard]] Node floating(double value) const {
+    if (!std::isfinite(value))
+      fail("expected a finite number, got " + std::string(std::isnan(value) ? "NaN" : "infinity"));
     Node node;
     node.type = Node::Type::kFloat;
     node.number = value == 0 ? 0.0 : value;
@@ -112,80 +122,75 @@ class Parser {
   Node map(std::size_t count, std::size_t depth);
   Node extension(std::size_t length);
 
+  // Where a value lies that is being read: a field of a map, else a place in a list.
+  struct Step {
+    std::string_view name;
+    std::size_t index;
+  };
+  void enter(const Step& step) {
+    if (!is_ours_) steps_.push_back(step);
+  }
+  void leave() noexcept {
+    if (!is_ours_) steps_.pop_back();
+  }
+  [[noreturn]] void fail(std::string message) const {
+    std::string path;
+    for (const Step& step : steps_)
+      step.name.data() == nullptr ? append_item(path, step.index) : append_field(path, step.name);
+    fail_bytes(std::move(message), std::move(path));
+  }
+
   const std::uint8_t* at_;
   const std::uint8_t* end_;
   std::size_t nodes_ = 0;
   bool is_ours_;  // checked when it came in
+  std::vector<Step> steps_;
 };
-
-bool is_continuation(std::uint8_t byte) { return (byte & 0xC0) == 0x80; }
-
-// Length of the well-formed UTF-8 sequence at `at`, 0 when it is none (RFC 3629: no overlong forms, no surrogates).
-std::size_t sequence_length(const std::uint8_t* at, std::size_t left) {
-  const std::uint8_t first = at[0];
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return left >= 2 && is_continuation(at[1]) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (left < 3 || !is_continuation(at[1]) || !is_continuation(at[2])) return 0;
-    if (first == 0xE0 && at[1] < 0xA0) return 0;
-    return first == 0xED && at[1] > 0x9F ? 0 : 3;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (left < 4 || !is_continuation(at[1]) || !is_continuation(at[2]) || !is_continuation(at[3])) return 0;
-    if (first == 0xF0 && at[1] < 0x90) return 0;
-    return first == 0xF4 && at[1] > 0x8F ? 0 : 4;
-  }
-  return 0;
-}
-
-bool is_utf8(std::string_view text) {
-  const auto* at = reinterpret_cast<const std::uint8_t*>(text.data());
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = sequence_length(at + i, text.size() - i);
-    if (length == 0) return false;
-    i += length;
-  }
-  return true;
-}
 
 Node Parser::string(std::size_t length) {
   Node node;
   node.type = Node::Type::kString;
   node.text = {reinterpret_cast<const char*>(need(length)), length};
-  if (!is_ours_ && !is_utf8(node.text)) fail_bytes("a string that is not UTF-8");
+  if (!is_ours_ && !is_utf8(node.text)) fail("a string that is not UTF-8");
   return node;
 }
 
 Node Parser::array(std::size_t count, std::size_t depth) {
-  if (count > static_cast<std::size_t>(end_ - at_)) fail_bytes("the query ends in the middle of a list");
+  if (count > static_cast<std::size_t>(end_ - at_)) fail("the query ends in the middle of a list");
   Node node;
   node.type = Node::Type::kArray;
   node.items.reserve(std::min(count, kReserveMost));
-  for (std::size_t i = 0; i < count; ++i) node.items.push_back(parse(depth + 1));
+  for (std::size_t i = 0; i < count; ++i) {
+    enter({{}, i});
+    node.items.push_back(parse(depth + 1));
+    leave();
+  }
   return node;
 }
 
 Node Parser::map(std::size_t count, std::size_t depth) {
-  if (count > static_cast<std::size_t>(end_ - at_) / 2) fail_bytes("the query ends in the middle of a map");
-  if (count > 64 && !is_ours_) fail_bytes("a map of over 64 fields");  // the largest map of the grammar has about 20
+  if (count > static_cast<std::size_t>(end_ - at_) / 2) fail("the query ends in the middle of a map");
+  if (count > 64 && !is_ours_) fail("a map of over 64 fields");  // the largest map of the grammar has about 20
   Node node;
   node.type = Node::Type::kMap;
   node.fields.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const Node key = parse(depth + 1);
-    if (key.type != Node::Type::kString) fail_bytes("a key that is " + describe(key) + ", expected a string");
+    if (key.type != Node::Type::kString) fail("a key that is " + describe(key) + ", expected a string");
     for (const auto& [known, value] : node.fields) {
       if (is_ours_) break;
-      if (known == key.text) fail_bytes("the key \"" + std::string(key.text.substr(0, 64)) + "\" twice");
+      if (known == key.text) fail("the key \"" + std::string(shown(key.text)) + "\" twice");
     }
+    enter({key.text, 0});
     node.fields.emplace_back(key.text, parse(depth + 1));
+    leave();
   }
   return node;
 }
 
 // Timestamp, type −1: 32 bits of seconds; 30 bits of nanoseconds and 34 of seconds; 32 of nanoseconds and 64 of seconds.
 Node Parser::extension(std::size_t length) {
-  if (static_cast<std::int8_t>(*need(1)) != -1) fail_bytes("an extension type that is no timestamp");
+  if (static_cast<std::int8_t>(*need(1)) != -1) fail("an extension type that is no timestamp");
   std::int64_t seconds = 0;
   std::uint64_t nanoseconds = 0;
   if (length == 4) {
@@ -198,12 +203,11 @@ Node Parser::extension(std::size_t length) {
     nanoseconds = big_endian<std::uint32_t>();
     seconds = static_cast<std::int64_t>(big_endian<std::uint64_t>());
   } else {
-    fail_bytes("a timestamp of a length that does not exist");
+    fail("a timestamp of a length that does not exist");
   }
   // Years 1 to 9999: what every language can hold that the document may be given back to.
   constexpr std::int64_t kSecondsMin = -62'135'596'800, kSecondsMax = 253'402'300'799;
-  if (nanoseconds > 999'999'999 || seconds > kSecondsMax || seconds < kSecondsMin)
-    fail_bytes("a timestamp out of range");
+  if (nanoseconds > 999'999'999 || seconds > kSecondsMax || seconds < kSecondsMin) fail("a timestamp out of range");
   Node node;
   node.type = Node::Type::kDatetime;
   node.integer = seconds * 1'000 + static_cast<std::int64_t>(nanoseconds / 1'000'000);
@@ -221,13 +225,18 @@ Node parse_stored(std::string_view bytes) {
   return Parser({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, true).parse_all();
 }
 
+std::string_view shown(std::string_view text) noexcept {
+  constexpr std::size_t kShownBytes = 64;
+  return text.substr(0, utf8_prefix(text.substr(0, kShownBytes)));
+}
+
 std::string describe(const Node& node) {
   switch (node.type) {
     case Node::Type::kNull: return "nil";
     case Node::Type::kBool: return node.integer != 0 ? "true" : "false";
     case Node::Type::kInt: return "the integer " + std::to_string(node.integer);
     case Node::Type::kFloat: return "the number " + std::to_string(node.number);
-    case Node::Type::kString: return "the string \"" + std::string(node.text.substr(0, 64)) + "\"";
+    case Node::Type::kString: return "the string \"" + std::string(shown(node.text)) + "\"";
     case Node::Type::kDatetime: return "a timestamp";
     case Node::Type::kArray: return "a list of " + std::to_string(node.items.size());
     case Node::Type::kMap: return "a map";
@@ -238,9 +247,8 @@ std::string describe(const Node& node) {
 std::string Path::text() const {
   if (parent_ == nullptr) return {};
   std::string out = parent_->text();
-  if (name_.data() == nullptr) return out + "[" + std::to_string(index_) + "]";
-  if (!out.empty()) out += '.';
-  return out.append(name_.substr(0, 64));
+  name_.data() == nullptr ? append_item(out, index_) : append_field(out, name_);
+  return out;
 }
 
 void Path::spend(std::size_t size_bytes) const {
@@ -290,6 +298,7 @@ Fields::Fields(const Node& node, const Path& path) : node_(&node), path_(&path) 
 }
 
 const Node* Fields::take_nil(std::string_view name) {
+  asked_.push_back(name);
   for (std::size_t i = 0; i < node_->fields.size(); ++i) {
     if (node_->fields[i].first != name) continue;
     taken_[i] = true;
@@ -338,11 +347,48 @@ std::optional<std::int64_t> Fields::integer(std::string_view name, std::int64_t 
   return read_int(*node, path(name), min, max);
 }
 
+namespace {
+
+// How many letters differ, changed, lost, added or exchanged with the next, as far as it is below `most`.
+std::size_t distance(std::string_view left, std::string_view right, std::size_t most) {
+  if (std::max(left.size(), right.size()) > 64) return most;
+  std::vector<std::size_t> before(right.size() + 1), last(right.size() + 1), row(right.size() + 1);
+  for (std::size_t j = 0; j <= right.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= left.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= right.size(); ++j) {
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (left[i - 1] == right[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+    before.swap(last);
+    last.swap(row);
+  }
+  return std::min(last.back(), most);
+}
+
+std::string unknown_field(std::string_view name, const std::vector<std::string_view>& known) {
+  std::string closest, all;
+  std::size_t least = name.size() < 3 ? 2 : std::max<std::size_t>(3, name.size() / 2);
+  std::vector<std::string_view> listed;
+  for (const std::string_view each : known) {
+    if (std::ranges::find(listed, each) != listed.end()) continue;
+    listed.push_back(each);
+    all.append(all.empty() ? "" : ", ").append(each);
+    if (const std::size_t far = distance(name, each, least); far < least) least = far, closest = each;
+  }
+  std::string out = "unknown field";
+  if (!closest.empty()) out.append(", did you mean \"").append(closest).append("\"?");
+  return all.empty() ? out : out.append("; known here: ").append(all);
+}
+
+}  // namespace
+
 void Fields::done() const {
   for (std::size_t i = 0; i < taken_.size(); ++i) {
     if (taken_[i]) continue;
-    throw Error(Family::kBadQuery, code::kQueryFieldUnknown, "unknown field",
-                path_->field(node_->fields[i].first).text());
+    const std::string_view name = node_->fields[i].first;
+    throw Error(Family::kBadQuery, code::kQueryFieldUnknown, unknown_field(name, asked_), path_->field(name).text());
   }
 }
 

@@ -37,6 +37,9 @@ struct Node {
 // The same of what the store wrote itself (lists, items): not bounded or checked again as a client's is.
 [[nodiscard]] Node parse_stored(std::string_view bytes);
 
+// The text as far as messages and paths show it: at most 64 bytes, whole characters.
+[[nodiscard]] std::string_view shown(std::string_view text) noexcept;
+
 // "a map", "the string \"abc\"", "the integer 7": what was found, for messages.
 [[nodiscard]] std::string describe(const Node& node);
 
@@ -69,7 +72,8 @@ class Path {
 [[nodiscard]] std::int64_t read_int(const Node& node, const Path& path, std::int64_t min, std::int64_t max);
 [[nodiscard]] const std::vector<Node>& read_array(const Node& node, const Path& path, std::size_t min, std::size_t max);
 
-// The fields of a map: each is taken by name; `done` refuses those that nobody took (query.field.unknown).
+// The fields of a map: each is taken by name; `done` refuses those that nobody took (query.field.unknown), and says which names
+// were asked for. REQUIRES: names outlive this.
 class Fields {
  public:
   Fields(const Node& node, const Path& path);            // throws when the node is no map
@@ -88,12 +92,15 @@ class Fields {
   [[nodiscard]] std::size_t choice(std::string_view name, std::span<const std::string_view> choices,
                                    std::optional<std::size_t> fallback);
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view name, std::int64_t min, std::int64_t max);
+  // Fields that somebody else has taken out of the map, for `done` to say.
+  void also(std::span<const std::string_view> names) { asked_.insert(asked_.end(), names.begin(), names.end()); }
   void done() const;
 
  private:
   const Node* node_;
   const Path* path_;
   std::vector<bool> taken_;
+  std::vector<std::string_view> asked_;
 };
 
 }  // namespace cdp

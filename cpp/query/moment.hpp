@@ -16,6 +16,7 @@ class Zone;    // query/calendar.hpp
 struct Mentions {
   // What the store has never seen: it selects nothing, and the answer says so.
   std::set<std::string> unknown_events, unknown_properties, unknown_traits;
+  std::set<std::string> unknown_channels, unknown_topics, unknown_lists;
   // Events whose rows it reads; every event but the system's own.
   std::set<NameId> events;
   bool any_event = false;

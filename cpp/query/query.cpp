@@ -74,6 +74,9 @@ void add_unknown(const Mentions& mentions, Table& table) {
   add("unknown_events", mentions.unknown_events);
   add("unknown_properties", mentions.unknown_properties);
   add("unknown_traits", mentions.unknown_traits);
+  add("unknown_channels", mentions.unknown_channels);
+  add("unknown_topics", mentions.unknown_topics);
+  add("unknown_lists", mentions.unknown_lists);
 }
 
 // One query after binding. Shared by the workers: task i writes only its own words of `where_`.

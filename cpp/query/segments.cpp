@@ -85,7 +85,7 @@ const PredicateSpec& find_segment(const PredicateSpec& reference, const NamedSeg
     }
   }
   throw Error(Family::kBadQuery, code::kQueryInvalid,
-              "no live segment is named \"" + reference.segment.substr(0, 64) + "\"", reference.segment_path);
+              "no live segment is named \"" + std::string(shown(reference.segment)) + "\"", reference.segment_path);
 }
 
 std::shared_ptr<const PredicateSpec> write_out(std::shared_ptr<const PredicateSpec> spec,

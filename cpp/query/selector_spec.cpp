@@ -149,7 +149,8 @@ std::vector<Condition> parse_conditions(const Node& node, const Path& path, cons
   return ConditionParser(operands, check).parse_list(node, path, 0, 0);
 }
 
-Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* operands) {
+Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* operands,
+                        std::span<const std::string_view> also) {
   Selector out;
   if (node.type != Node::Type::kMap) {
     parse_names(node, path, out);
@@ -157,6 +158,7 @@ Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* 
   }
   Fields fields(node, path);
   out = parse_selector(fields, operands);
+  fields.also(also);
   fields.done();
   return out;
 }

@@ -372,7 +372,7 @@ const KindEntry& find_kind(const std::string& name, const Path& path) {
   if (std::find(kPlanned.begin(), kPlanned.end(), name) != kPlanned.end()) {
     fail_unsupported(path, "the kind \"" + name + "\" is not built yet; " + expected);
   }
-  fail_invalid(path, expected + ", got \"" + name.substr(0, 64) + "\"");
+  fail_invalid(path, expected + ", got \"" + std::string(shown(name)) + "\"");
 }
 
 }  // namespace
@@ -467,7 +467,7 @@ Test parse_count(const Node& node, const Path& path) {
 Unit parse_unit(const Node& node, const Path& path) {
   if (node.type == Node::Type::kMap) {
     Fields fields(node, path);
-    Unit out{Unit::Type::kDays, 0};
+    Unit out{.type = Unit::Type::kDays};
     out.days = read_int(fields.require("days", "a number of days"), fields.path("days"), 1, 36'600);
     fields.done();
     return out;
@@ -477,7 +477,26 @@ Unit parse_unit(const Node& node, const Path& path) {
   if (found == kUnits.end()) {
     fail_expected(path, "\"hour\", \"day\", \"week\", \"month\", \"quarter\", \"year\" or {\"days\": n}", node);
   }
-  return {static_cast<Unit::Type>(found - kUnits.begin()), 0};
+  return {.type = static_cast<Unit::Type>(found - kUnits.begin())};
+}
+
+Unit parse_interval(const Node& node, const Path& path) {
+  constexpr std::int64_t kDayMinutes = 1'440;
+  if (node.type == Node::Type::kString && node.text == "minute") return {.type = Unit::Type::kMinutes, .minutes = 1};
+  if (node.type != Node::Type::kMap || node.fields.size() != 1 || node.fields.front().first != "minutes") {
+    const bool is_unit = node.type == Node::Type::kMap ||
+                         (node.type == Node::Type::kString && std::ranges::find(kUnits, node.text) != kUnits.end());
+    if (is_unit) return parse_unit(node, path);
+    fail_expected(path,
+                  "\"minute\", \"hour\", \"day\", \"week\", \"month\", \"quarter\", \"year\", {\"minutes\": n} or "
+                  "{\"days\": n}",
+                  node);
+  }
+  const Path minutes = path.field("minutes");
+  Unit out{.type = Unit::Type::kMinutes};
+  out.minutes = read_int(node.fields.front().second, minutes, 1, kDayMinutes / 2);
+  if (kDayMinutes % out.minutes != 0) fail_invalid(minutes, "expected minutes that divide a day: 1, 5, 10, 15, 30, ..");
+  return out;
 }
 
 std::string parse_name(const Node& node, const Path& path, std::string_view what) {
@@ -538,7 +557,7 @@ ProfileSpec parse_profile_spec(std::span<const std::uint8_t> bytes) {
   Fields fields(node, root);
   const CommonSpec common = parse_common(fields, false);
   if (common.kind != "profile")
-    fail_invalid(fields.path("kind"), "expected \"profile\", got \"" + common.kind.substr(0, 64) + "\"");
+    fail_invalid(fields.path("kind"), "expected \"profile\", got \"" + std::string(shown(common.kind)) + "\"");
   ProfileSpec out = parse_profile(fields, common);
   fields.done();
   return out;

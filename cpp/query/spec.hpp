@@ -100,9 +100,15 @@ struct Operand {
 };
 
 struct Unit {
-  enum class Type : std::uint8_t { kHour, kDay, kWeek, kMonth, kQuarter, kYear, kDays };
+  enum class Type : std::uint8_t { kHour, kDay, kWeek, kMonth, kQuarter, kYear, kDays, kMinutes };
   Type type = Type::kDay;
   std::int64_t days = 0;  // kDays: steps of so many local days from the range's start
+  std::int64_t minutes =
+      0;  // kMinutes: steps of so many minutes from local midnight on; a divisor of the minutes of a day
+  // Steps of the clock, of which a change of offset begins a new one; those of days are of the calendar.
+  [[nodiscard]] bool is_of_clock() const noexcept { return type == Type::kHour || type == Type::kMinutes; }
+  // REQUIRES: is_of_clock.
+  [[nodiscard]] std::int64_t clock_ms() const noexcept { return type == Type::kHour ? 3'600'000 : minutes * 60'000; }
   friend bool operator==(const Unit&, const Unit&) = default;
 };
 
@@ -196,7 +202,9 @@ using ConditionCheck = void (*)(const Condition&, const Path&);
                                                       const CalendarSpec* operands = nullptr,
                                                       ConditionCheck check = nullptr);  // selector_spec.cpp
 // `operands`: as for parse_conditions. selector_spec.cpp
-[[nodiscard]] Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* operands = nullptr);
+// `also`: fields that the map may have beside, for the error that names those it knows.
+[[nodiscard]] Selector parse_selector(const Node& node, const Path& path, const CalendarSpec* operands = nullptr,
+                                      std::span<const std::string_view> also = {});
 // Takes event (or any_of) and where.
 [[nodiscard]] Selector parse_selector(Fields& fields, const CalendarSpec* operands = nullptr);
 // Takes the clause's own field, the names (null: any event) or any_of, and where.
@@ -207,6 +215,8 @@ using ConditionCheck = void (*)(const Condition&, const Path&);
 [[nodiscard]] Operand parse_operand(const Node& node, const Path& path,
                                     const CalendarSpec& calendar);  // kinds/operand.cpp
 [[nodiscard]] Unit parse_unit(const Node& node, const Path& path);
+// The same, or minutes: of what counts in buckets of time.
+[[nodiscard]] Unit parse_interval(const Node& node, const Path& path);
 // A range is one for all profiles; a window (of a clause) may depend on the profile. range_spec.cpp
 [[nodiscard]] RangeSpec parse_range(const Node& node, const Path& path, const CalendarSpec& calendar);
 [[nodiscard]] RangeSpec parse_window(const Node& node, const Path& path, const CalendarSpec& calendar);

@@ -168,6 +168,15 @@ void FactStore::apply(const StoredFact& fact) {
       history_->append(count, before, latest_ms, fact.time_ms, fact.order, body);
   ++count_;
   pinned_ = nullptr;
+  if (keeps_subjects_) keep_subject(fact.subject);
+}
+
+void FactStore::keep_subject(std::uint64_t subject) {
+  if (!subjects_.insert(subject).second) return;
+  subjects_view_ = nullptr;
+  if (subjects_.size() <= limits::kFactSubjectsKept) return;
+  keeps_subjects_ = false;
+  subjects_ = {};
 }
 
 FactView::Seen FactStore::state_at(std::span<const Origin> members, std::uint64_t subject, std::int64_t until_ms) {
@@ -176,7 +185,13 @@ FactView::Seen FactStore::state_at(std::span<const Origin> members, std::uint64_
 
 std::shared_ptr<const FactView> FactStore::view() {
   long_chains_.clear();
-  if (pinned_ == nullptr) pinned_ = std::make_shared<FactView>(type_, pages_.picture(), history_);
+  if (keeps_subjects_ && subjects_view_ == nullptr) {
+    auto subjects = std::make_shared<std::vector<std::uint64_t>>(subjects_.begin(), subjects_.end());
+    std::ranges::sort(*subjects);
+    subjects_view_ = std::move(subjects);
+  }
+  if (pinned_ == nullptr)
+    pinned_ = std::make_shared<FactView>(type_, pages_.picture(), history_, keeps_subjects_ ? subjects_view_ : nullptr);
   return pinned_;
 }
 

@@ -7,6 +7,7 @@
 // has a fact of the type, 25 to 35 an entry, and the texts, each once in the store's dictionary.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,10 @@
 namespace cdp {
 
 struct Version;
+
+namespace limits {
+inline constexpr std::size_t kFactSubjectsKept = 65'536;  // of a type, to tell names that nobody has: sorted a view
+}  // namespace limits
 
 // Two numbers of the store (StringIds) as one subject; kNone where the second is left out. What a membership's subject is:
 // the group's number.
@@ -56,10 +61,21 @@ struct FactPage {
   std::array<std::uint32_t, kOrigins> newest{};  // place in the history, 0 = none
 };
 
+// Subjects that anybody was ever told of, ascending: channels with topics, lists. Null where they are not kept: of types whose
+// subjects are as many as profiles, and over limits::kFactSubjectsKept.
+using FactSubjects = std::shared_ptr<const std::vector<std::uint64_t>>;
+
 class FactView {
  public:
-  FactView(FactType type, CowPages<FactPage>::Picture pages, std::shared_ptr<const FactHistory> history)
-      : type_(type), pages_(std::move(pages)), history_(std::move(history)) {}
+  FactView(FactType type, CowPages<FactPage>::Picture pages, std::shared_ptr<const FactHistory> history,
+           FactSubjects subjects)
+      : type_(type), pages_(std::move(pages)), history_(std::move(history)), subjects_(std::move(subjects)) {}
+
+  // Whether somebody was ever told of such a subject; true where subjects are not kept. Cost: one pass over them.
+  template <class Is>
+  [[nodiscard]] bool knows(Is&& is) const {
+    return subjects_ == nullptr || std::ranges::any_of(*subjects_, is);
+  }
 
   // Whether the origin ever had one. ~2 ns.
   [[nodiscard]] bool has(Origin origin) const noexcept { return newest(origin) != 0; }
@@ -87,6 +103,7 @@ class FactView {
   FactType type_;
   CowPages<FactPage>::Picture pages_;
   std::shared_ptr<const FactHistory> history_;
+  FactSubjects subjects_;
 };
 
 // What a subject is called: its texts, empty where there is none. Views into the version's dictionaries.
@@ -98,7 +115,8 @@ class FactView {
 
 class FactStore {
  public:
-  explicit FactStore(FactType type) : type_(type) {}
+  explicit FactStore(FactType type)
+      : type_(type), keeps_subjects_(type == FactType::kConsent || type == FactType::kList) {}
 
   // Whether `apply` would take it.
   [[nodiscard]] bool accepts(const StoredFact& fact);
@@ -109,7 +127,8 @@ class FactStore {
   // The picture for the next version.
   [[nodiscard]] std::shared_ptr<const FactView> view();
   [[nodiscard]] std::size_t size_bytes() const noexcept {
-    return page_count_ * sizeof(FactPage) + history_->size_bytes();
+    constexpr std::size_t kSubjectBytes = 40;  // a node of the set, and its place in the view
+    return page_count_ * sizeof(FactPage) + history_->size_bytes() + subjects_.size() * kSubjectBytes;
   }
   [[nodiscard]] std::uint64_t size() const noexcept { return count_; }
 
@@ -119,8 +138,12 @@ class FactStore {
   [[nodiscard]] std::uint32_t newest(Origin origin) const noexcept;
   [[nodiscard]] bool is_repeat(const StoredFact& fact, std::uint32_t newest, const FactEntry& last,
                                std::string_view body);
+  void keep_subject(std::uint64_t subject);
 
   FactType type_;
+  bool keeps_subjects_;
+  std::unordered_set<std::uint64_t> subjects_;
+  FactSubjects subjects_view_;  // null: some have come since, or they are not kept
   CowPages<FactPage> pages_;
   std::shared_ptr<FactHistory> history_ = std::make_shared<FactHistory>();
   std::unordered_map<std::uint32_t, Bodies> long_chains_;  // by origin: chains that were walked far since the last view

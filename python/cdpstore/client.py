@@ -20,11 +20,12 @@ from typing import Any, Final, Self, TypeVar
 import msgpack
 import msgspec
 
-from cdpstore.errors import BadQuery, CDPError, InvalidRequest, Unavailable
+from cdpstore.errors import CDPError, InvalidRequest, Unavailable
 from cdpstore.model import Ack, Record, Reject, StoreStats, Transition, encode_batch
 from cdpstore.rules import Rules
 from cdpstore.schema import Schema, SchemaPage, joined
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
+from cdpstore.unpackable import refused
 from cdpstore.wire import (
     PROTOCOL_VERSION,
     Append,
@@ -463,7 +464,7 @@ def _raw(spec: Mapping[str, Any] | None) -> msgspec.Raw:
     try:
         return msgspec.Raw(msgpack.packb(None if spec is None else dict(spec), datetime=True))
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadQuery("query.invalid", f"the map holds a value that msgpack cannot carry: {error}") from None
+        raise refused(spec, error) from None
 
 
 def _ack(value: Mapping[str, Any]) -> Ack:

@@ -19,7 +19,7 @@ import msgpack
 
 from cdpstore import _core, zones
 from cdpstore.errors import BadFrame, BadQuery, CDPError, InvalidRequest, from_core
-from cdpstore.export import ArrowRows, ColumnSpec, events_spec, profiles_spec
+from cdpstore.export import ArrowRows, ColumnSpec, events_spec, facts_spec, groups_spec, profiles_spec
 from cdpstore.load import ArrowSource, load_rows, translated
 from cdpstore.model import (
     Ack,
@@ -42,6 +42,7 @@ from cdpstore.query import Predicate, Question, to_spec
 from cdpstore.rules import Rules
 from cdpstore.schema import Schema, schema_from_core
 from cdpstore.table import GroupAnswer, ProfileAnswer, Table
+from cdpstore.unpackable import refused
 from cdpstore.writes import Writes
 
 __all__ = ["Producer", "Store"]
@@ -382,6 +383,39 @@ class Store(Writes[Ack], Rules[int]):
         """
         return self._rows(profiles_spec(where, columns), now_ms)
 
+    def facts(
+        self, type: str, *, where: Predicate | Mapping[str, Any] | None = None, now_ms: int | None = None
+    ) -> ArrowRows:
+        """What holds of profiles, as rows for any Arrow reader: a row a profile and subject, in order of profiles' ids.
+
+        `type`: "device", "consent", "membership", "list" or "suppress". Columns `profile_id`, the subject's (`id`;
+        `channel` and `topic`; `kind` and `id` of the group; `name`; none), `state`, `first_time` (when the profile was
+        first told of it), `since` (in this state), `time` (the latest operation of this state: a device's last sight),
+        then its texts (`platform`, `source`, `role`, ..). Also what was left, removed or is dead: ask by its `state`.
+        `where`: only of these profiles. Otherwise as `events`. Cost: 0.3 µs a row.
+
+        >>> store = Store.open()
+        >>> _ = store.set_consent({"user_id": "u1"}, "email", "subscribed", source="form")
+        >>> store.facts("consent").names
+        ['profile_id', 'channel', 'topic', 'state', 'first_time', 'since', 'time', 'source']
+        """
+        return self._rows(facts_spec(type, where), now_ms)
+
+    def groups(
+        self, kind: str | None = None, *, columns: Sequence[ColumnSpec] | None = None, now_ms: int | None = None
+    ) -> ArrowRows:
+        """Groups as rows for any Arrow reader, in the order that they were first told of.
+
+        Columns `kind`, `id`, `created`, then one a trait and type. `kind`: only these; `columns`: only these traits.
+        Who is in them: `facts("membership")`. Otherwise as `profiles`.
+
+        >>> store = Store.open()
+        >>> _ = store.set_group("company", "acme", {"plan": "pro"})
+        >>> store.groups("company").names
+        ['kind', 'id', 'created', 'plan']
+        """
+        return self._rows(groups_spec(kind, columns), now_ms)
+
     def _rows(self, spec: Mapping[str, Any], now_ms: int | None) -> ArrowRows:
         packed, at_ms = _pack_spec(spec), _instant(now_ms)
         return self._with_zones(packed, lambda: ArrowRows(self._engine.bind_export(packed, at_ms)))
@@ -603,7 +637,7 @@ def _pack_spec(spec: Mapping[str, Any]) -> bytes:
     try:
         packed: bytes = _packers.spec.pack(spec)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadQuery("query.invalid", f"the spec holds a value that msgpack cannot carry: {error}") from None
+        raise refused(spec, error) from None
     return packed
 
 

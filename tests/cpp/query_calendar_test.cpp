@@ -56,7 +56,8 @@ std::int64_t naive_index(Unit unit, int week_start, std::int64_t origin_day, std
   const year_month_day date(day);
   const std::int64_t month = int(date.year()) * 12 + static_cast<int>(unsigned(date.month())) - 1;
   switch (unit.type) {
-    case Unit::Type::kHour: return -1;
+    case Unit::Type::kHour:
+    case Unit::Type::kMinutes: return -1;
     case Unit::Type::kDay: return number;
     case Unit::Type::kWeek: {
       const int since = (static_cast<int>(weekday(day).iso_encoding()) - 1 - week_start + 7) % 7;
@@ -139,10 +140,32 @@ TEST("a repeated hour is a bucket of its own, and days have 23 and 25 of them") 
   CHECK_EQ(nepal.bucket_start(utc(2024, 4, 6, 15, 20)), utc(2024, 4, 6, 15, 15));
 }
 
+TEST("minutes are laid from local midnight on, and a change of offset begins new ones") {
+  const auto minutes = [](const Zone& zone, std::int64_t count) {
+    return Calendar(zone, {.type = Unit::Type::kMinutes, .minutes = count}, 0);
+  };
+  const Calendar nepal = minutes(kathmandu(), 30);
+  CHECK_EQ(nepal.bucket_start(utc(2024, 4, 6, 15, 20)), utc(2024, 4, 6, 15, 15));  // 21:05 there
+  CHECK_EQ(nepal.next_start(utc(2024, 4, 6, 15, 15)), utc(2024, 4, 6, 15, 45));
+  const Calendar halves = minutes(new_york(), 720);
+  CHECK_EQ(halves.bucket_start(utc(2024, 3, 10, 15)), utc(2024, 3, 10, 7));  // 11:00; before noon since the jump
+  CHECK_EQ(halves.next_start(utc(2024, 3, 10, 7)), utc(2024, 3, 10, 16));
+  const Calendar single = minutes(Zone::utc(), 1);
+  CHECK_EQ(single.bucket_start(utc(2024, 3, 10, 7, 5) + 59'999), utc(2024, 3, 10, 7, 5));
+  CHECK_EQ(single.distance(utc(2024, 3, 10), utc(2024, 3, 11)), 1'440);
+  const Calendar howe = minutes(lord_howe(), 60);
+  const std::int64_t before = utc(2024, 4, 6, 15), after = utc(2024, 4, 6, 17, 30);
+  CHECK_EQ(howe.distance(before, after), 3);  // 01:30 to 02:00 comes again, by itself
+  CHECK_EQ(howe.start_after(before, 3), after);
+  CHECK_EQ(Calendar(lord_howe(), {Unit::Type::kHour, 0}, 0).distance(before, after), 3);
+}
+
 TEST("buckets of a range agree with the calendar at every instant, also where a day comes back") {
   std::mt19937_64 random(test::seed());
   for (const Zone* zone : {&Zone::utc(), &new_york(), &lord_howe(), &kathmandu(), &freak()}) {
-    for (const Unit unit : {Unit{Unit::Type::kHour, 0}, Unit{Unit::Type::kDay, 0}, Unit{Unit::Type::kWeek, 0}}) {
+    for (const Unit unit :
+         {Unit{Unit::Type::kHour, 0}, Unit{Unit::Type::kDay, 0}, Unit{Unit::Type::kWeek, 0},
+          Unit{.type = Unit::Type::kMinutes, .minutes = 20}, Unit{.type = Unit::Type::kMinutes, .minutes = 720}}) {
       const std::int64_t first_ms = utc(2024, 1, 20), last_ms = utc(2024, 4, 20);
       const Buckets buckets(Calendar(*zone, unit, 0), first_ms, last_ms);
       for (int i = 0; i < 2'000; ++i) {

@@ -75,7 +75,7 @@ TEST("predicates nest to a bound and no further") {
   };
   CHECK_EQ(nested(30), "accepted");
   CHECK(nested(40).starts_with("query.invalid where.not"));
-  CHECK_EQ(nested(100), "query.invalid ");
+  CHECK(nested(100).starts_with("query.invalid where.not.not"));
 }
 
 TEST("durations are read in every unit") {

@@ -121,6 +121,20 @@ TEST("an origin keeps so many and no more, repeats aside") {
   CHECK(store.accepts(told_of(4, 1, 1, 1'000, 99'999)));
 }
 
+TEST("a picture knows the subjects that anybody was told of, as long as they are few") {
+  FactStore lists(FactType::kList), devices(FactType::kDevice);
+  const auto is = [](std::uint64_t subject) { return [subject](std::uint64_t each) { return each == subject; }; };
+  lists.apply(told_of(1, 5, 0, 1'000, 1));
+  const auto before = lists.view();
+  lists.apply(told_of(2, 6, 1, 1'000, 2));
+  CHECK(before->knows(is(5)) && !before->knows(is(6)));
+  CHECK(lists.view()->knows(is(6)) && !lists.view()->knows(is(7)));
+  CHECK(devices.view()->knows(is(7)));  // as many as profiles: not kept
+  for (std::uint64_t at = 0; at < limits::kFactSubjectsKept; ++at)
+    lists.apply(told_of(static_cast<std::uint32_t>(at / 1'000), 100 + at, 0, 1'000, 3 + at));
+  CHECK(lists.view()->knows(is(7)));
+}
+
 TEST("a picture does not see what comes after it") {
   FactStore store(FactType::kDevice);
   store.apply(told_of(1, 5, 0, 1'000, 1, {text(0, 3)}));

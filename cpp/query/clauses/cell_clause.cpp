@@ -29,6 +29,7 @@
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/profile_clock.hpp"
 #include "query/kinds/retention.hpp"
+#include "query/kinds/trend_spec.hpp"
 #include "query/predicate.hpp"
 #include "query/query.hpp"
 #include "query/segments.hpp"
@@ -43,6 +44,7 @@ struct CellPlace {
   std::optional<std::string> series;
   bool returned = true;  // false, of a retention: those of the cohort who are not in the cell
   std::optional<std::vector<std::optional<Literal>>> group;
+  std::string path, question_path;  // where these and the question stand
 };
 
 struct CellSpec final : RowClauseSpec {
@@ -267,7 +269,7 @@ class Cell final : public RowClause {
     const auto require = [&](const std::string& name, std::string_view field) {
       if (table.find(name) != nullptr) return;
       throw Error(Family::kBadQuery, code::kQueryInvalid, "the question's answer has no column " + name,
-                  "at." + std::string(field));
+                  at_.path + "." + std::string(field));
     };
     if (at_.reached) require("step_" + std::to_string(*at_.reached), "reached");
     if (at_.lost) require("step_" + std::to_string(*at_.lost), "lost");
@@ -280,7 +282,7 @@ class Cell final : public RowClause {
     }
     if (counted_.empty()) {
       throw Error(Family::kBadQuery, code::kQueryInvalid, "a trend's cell needs total or unique among the measures",
-                  "cell.measures");
+                  at_.question_path + ".measures");
     }
   }
 
@@ -297,6 +299,18 @@ class Cell final : public RowClause {
 
 std::unique_ptr<const RowClause> CellSpec::bind(const Version& version, const Moment& at) const {
   return std::make_unique<Cell>(*this, version, at);
+}
+
+std::string parse_series(const Node& node, const Path& path, const Spec& question) {
+  const auto& trend = dynamic_cast<const TrendSpec&>(*question.kind);
+  const std::string_view name = read_string(node, path);
+  if (!trend.lists_series) fail_invalid(path, "the trend has one event, so no series");
+  std::string known;
+  for (const TrendSeries& each : trend.series) {
+    if (each.name == name) return std::string(name);
+    known.append(" \"").append(each.name).append("\"");
+  }
+  fail_expected(path, "a series of the trend:" + known, node);
 }
 
 void parse_place(Fields& fields, const Spec& question, CellPlace& out) {
@@ -325,7 +339,7 @@ void parse_place(Fields& fields, const Spec& question, CellPlace& out) {
     if (const auto value = fields.integer("start_ms", INT64_MIN, INT64_MAX))
       out.numbers.emplace_back("start_ms", *value);
     const Path path = fields.path("series");
-    if (const Node* node = fields.take("series")) out.series = std::string(read_string(*node, path));
+    if (const Node* node = fields.take("series")) out.series = parse_series(*node, path, question);
   }
   const Path path = fields.path("group");
   if (const Node* node = fields.take("group")) {
@@ -354,6 +368,8 @@ std::shared_ptr<const RowClauseSpec> parse_cell(Fields& fields) {
   question->kind->check_cells(question_path);
   Fields at(fields.require("at", "which cell"), at_path);
   parse_place(at, *question, out->at);
+  out->at.path = at_path.text();
+  out->at.question_path = question_path.text();
   out->question = std::move(question);
   return out;
 }

@@ -226,6 +226,8 @@ void parse_first_ever(Fields& fields, DidRowsSpec& out) {
 }
 
 void parse_not_followed(Fields& fields, const CalendarSpec& calendar, DidRowsSpec& out) {
+  constexpr std::array<std::string_view, 3> kFields = {"not_followed_by", "within", "by"};
+  fields.also(kFields);
   if (!fields.has("not_followed_by")) return;
   const Path path = fields.path("not_followed_by");
   const Node* node = fields.take_nil("not_followed_by");  // null: any event

@@ -36,9 +36,13 @@ FactClauseSpec parse_list_clause(Fields& fields) {
   return out;
 }
 
-std::unique_ptr<const FactClause> bind_list_clause(const FactClauseSpec& spec, const Version& version, const Moment&) {
+std::unique_ptr<const FactClause> bind_list_clause(const FactClauseSpec& spec, const Version& version,
+                                                   const Moment& at) {
   const std::optional<std::uint32_t> name = version.strings->find(spec.name);
   const std::optional<std::uint64_t> subject = name ? std::optional(subject_of(*name)) : std::nullopt;
+  const FactView& lists = *version.facts[static_cast<std::size_t>(FactType::kList)];
+  if (at.mentions != nullptr && (!subject || !lists.knows([&](std::uint64_t each) { return each == *subject; })))
+    at.mentions->unknown_lists.insert(spec.name);
   return std::make_unique<StateClause>(FactType::kList, subject, true);
 }
 

@@ -135,7 +135,7 @@ BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start,
     starts_ = buckets.starts();
     pieces_ = buckets.pieces();
     for (const std::int64_t start : starts_) ends_.push_back(calendar.start_after(start, 1));
-    if (!zone.is_fixed() && unit->type != Unit::Type::kHour) {
+    if (!zone.is_fixed() && !unit->is_of_clock()) {
       for (const std::int64_t start : starts_) steps_.push_back(calendar.distance(starts_.front(), start));
     }
   } else {

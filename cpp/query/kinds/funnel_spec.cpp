@@ -39,7 +39,8 @@ void parse_steps(Fields& fields, const CalendarSpec& calendar, FunnelSpec& out) 
     const Extended own = take_field(steps[i], "first");
     const Extended placed = take_field(own.rest, "anchored");
     const Extended step = take_field(placed.rest, "optional");
-    out.steps.push_back(parse_selector(step.rest, item, &calendar));
+    constexpr std::array<std::string_view, 3> kAlso = {"optional", "anchored", "first"};
+    out.steps.push_back(parse_selector(step.rest, item, &calendar, kAlso));
     out.first.push_back(StepFirst::kNo);
     if (own.extra != nullptr && own.extra->type != Node::Type::kNull) {
       const Path first = item.field("first");
@@ -113,7 +114,8 @@ void parse_exclusions(Fields& fields, const CalendarSpec& calendar, FunnelSpec& 
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Path item = path.item(i);
     const Extended each = take_field(items[i], "between");
-    out.excluded.push_back(parse_selector(each.rest, item, &calendar));
+    constexpr std::array<std::string_view, 1> kAlso = {"between"};
+    out.excluded.push_back(parse_selector(each.rest, item, &calendar, kAlso));
     FunnelExclusion exclusion{0, out.rules.steps - 1};
     if (each.extra != nullptr && each.extra->type != Node::Type::kNull) {
       const Path between = item.field("between");
@@ -244,7 +246,7 @@ void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& o
   constexpr std::array<std::string_view, 2> kFills = {"one_step", "several_steps"};
   out.rules.several = fields.choice("event_fills", kFills, 0) == 1;
   const Path interval = fields.path("interval");
-  if (const Node* node = fields.take("interval")) out.interval = parse_unit(*node, interval);
+  if (const Node* node = fields.take("interval")) out.interval = parse_interval(*node, interval);
   parse_exclusions(fields, common.calendar, out);
   parse_hold(fields, out);
   parse_times(fields, out);

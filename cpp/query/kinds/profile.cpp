@@ -209,7 +209,9 @@ AnswerValue answer_value(const Version& version, const Value& value) {
 ProfileSpec parse_profile(Fields& fields, const CommonSpec& common) {
   refuse_profile_zone(fields, common);
   if (common.where != nullptr) fail_invalid(fields.path("where"), "profile names one profile: it has no where");
-  if (common.range.type != RangeSpec::Type::kAll) fail_unsupported(fields.path("range"), "profile has no range yet");
+  if (common.range.type != RangeSpec::Type::kAll) {
+    fail_invalid(fields.path("range"), "profile has no range: it tells all events up to now, or events.limit of them");
+  }
   if (!common.breakdown.empty()) fail_invalid(fields.path("breakdown"), "profile has no breakdown");
   if (common.limit) fail_invalid(fields.path("limit"), "expected the limit inside events");
   ProfileSpec out;

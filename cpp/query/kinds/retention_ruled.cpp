@@ -50,6 +50,7 @@ std::int64_t rolling_ms(const Unit& unit) {
     case Unit::Type::kQuarter: return 90 * kDayMs;
     case Unit::Type::kYear: return 365 * kDayMs;
     case Unit::Type::kDays: return unit.days * kDayMs;
+    case Unit::Type::kMinutes: return unit.clock_ms();
   }
   return kDayMs;
 }

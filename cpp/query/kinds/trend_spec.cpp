@@ -83,9 +83,9 @@ void parse_intervals(Fields& fields, TrendSpec& out) {
   const Node* node = fields.take("interval");
   if (node == nullptr) return;
   out.lists_intervals = node->type == Node::Type::kArray;
-  if (!out.lists_intervals) return out.intervals.push_back(parse_unit(*node, path));
+  if (!out.lists_intervals) return out.intervals.push_back(parse_interval(*node, path));
   const std::vector<Node>& items = read_array(*node, path, 1, kIntervalsMax);
-  for (std::size_t i = 0; i < items.size(); ++i) out.intervals.push_back(parse_unit(items[i], path.item(i)));
+  for (std::size_t i = 0; i < items.size(); ++i) out.intervals.push_back(parse_interval(items[i], path.item(i)));
 }
 
 TrendSeries parse_series(const Node& node, const Path& path, bool may_be_named, char letter,
@@ -93,7 +93,9 @@ TrendSeries parse_series(const Node& node, const Path& path, bool may_be_named, 
   constexpr std::array<std::string_view, 2> kFirsts = {"event", "matching"};
   const Extended named = may_be_named ? take_field(node, "name") : Extended{node, nullptr};
   const Extended first = take_field(named.rest, "first");
-  TrendSeries out{parse_selector(first.rest, path, &calendar), std::string(1, letter)};
+  constexpr std::array<std::string_view, 2> kAlso = {"first", "name"};
+  TrendSeries out{parse_selector(first.rest, path, &calendar, std::span(kAlso).first(may_be_named ? 2 : 1)),
+                  std::string(1, letter)};
   if (named.extra != nullptr && named.extra->type != Node::Type::kNull)
     out.name = parse_key(*named.extra, path.field("name"));
   if (first.extra != nullptr && first.extra->type != Node::Type::kNull) {

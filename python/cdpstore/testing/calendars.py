@@ -11,6 +11,7 @@ from cdpstore.zones import zone_info
 __all__ = ["WEEKDAYS", "Calendar", "Moment", "absolute", "local_of", "shown_ms", "utc_of_local", "utc_of_local_time"]
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000
 _DAY: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1)
@@ -21,52 +22,56 @@ class Calendar:
 
     def __init__(self, unit: Any, *, zone: str = "UTC", week_start: str = "monday", origin_ms: int = 0) -> None:
         self._unit = unit
+        self._step = _step_ms(unit)
         self._zone = zone
         self._week_start = WEEKDAYS.index(week_start)
         self._origin = self._local_day(origin_ms)
 
     def start(self, time_ms: int) -> int:
         """UTC start of the bucket that holds the instant."""
-        if self._unit == "hour":
-            return self._hour(time_ms)
+        if self._step:
+            return self._start_of_step(time_ms)
         return utc_of_local(self._zone, self._first_day(self.index(time_ms)).toordinal() - _EPOCH.toordinal())
 
     def periods(self, from_ms: int, to_ms: int) -> int:
-        """Steps of the calendar from the bucket of one instant to that of a later one; hours as they passed."""
-        if self._unit != "hour":
+        """Steps from the bucket of one instant to that of a later one; those of the clock as they passed."""
+        if not self._step:
             return self.index(to_ms) - self.index(from_ms)
         if self._zone == "UTC":
-            return to_ms // _HOUR - from_ms // _HOUR
-        count, at, last = 0, self._hour(from_ms), self._hour(to_ms)
+            return to_ms // self._step - from_ms // self._step
+        count, at, last = 0, self._start_of_step(from_ms), self._start_of_step(to_ms)
         while at < last:
             if at + _DAY <= last and _offset_ms(self._zone, at) == _offset_ms(self._zone, at + _DAY):
-                count, at = count + 24, at + _DAY  # no zone changes its offset twice a day
+                count, at = count + _DAY // self._step, at + _DAY  # no zone changes its offset twice a day
                 continue
-            quarters = (self._hour(at + step * _HOUR // 4) for step in range(1, 5))
-            count, at = count + 1, next(hour for hour in quarters if hour > at)
+            count, at = count + 1, self._next_step(at)
         return count
 
     def start_before(self, time_ms: int, steps: int) -> int:
         """UTC start of the bucket so many steps before that of the instant."""
-        if self._unit != "hour":
+        if not self._step:
             first = self._first_day(self.index(time_ms) - steps)
             return utc_of_local(self._zone, first.toordinal() - _EPOCH.toordinal())
-        start_ms = self._hour(time_ms)
+        start_ms = self._start_of_step(time_ms)
         for _ in range(steps):
-            start_ms = self._hour(start_ms - 1)
+            start_ms = self._start_of_step(start_ms - 1)
         return start_ms
 
     def next_start(self, start_ms: int) -> int:
         """UTC start of the bucket behind the one that starts here; what a zone skipped is none."""
-        if self._unit == "hour":
-            quarters = (self._hour(start_ms + step * _HOUR // 4) for step in range(1, 6))
-            return next(hour for hour in quarters if hour > start_ms)
+        if self._step:
+            return self._next_step(start_ms)
         return next(start for steps in range(1, 4) if (start := self.start_before(start_ms, -steps)) > start_ms)
 
-    def _hour(self, time_ms: int) -> int:
-        """An hour begins with the local hour, or with the offset that is in force."""
+    def _next_step(self, start_ms: int) -> int:
+        grain = min(self._step, _HOUR) // 4 if self._step % _HOUR == 0 else _MINUTE  # offsets change on these
+        starts = (self._start_of_step(time) for time in range(start_ms + grain, start_ms + 2 * self._step, grain))
+        return next(start for start in starts if start > start_ms)
+
+    def _start_of_step(self, time_ms: int) -> int:
+        """An hour begins with the local hour, or with the offset that is in force; so do minutes."""
         offset = _offset_ms(self._zone, time_ms)
-        start = time_ms - (time_ms + offset) % _HOUR
+        start = time_ms - (time_ms + offset) % self._step
         if _offset_ms(self._zone, start) == offset:
             return start
         low, high = start, time_ms
@@ -111,6 +116,19 @@ class Calendar:
 
     def _local_day(self, time_ms: int) -> date:
         return datetime_of(time_ms + _offset_ms(self._zone, time_ms)).date()
+
+
+def _step_ms(unit: Any) -> int:
+    """The length of steps of the clock; 0 of those of the calendar."""
+    match unit:
+        case "minute":
+            return _MINUTE
+        case "hour":
+            return _HOUR
+        case {"minutes": count}:
+            return int(count) * _MINUTE
+        case _:
+            return 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,11 +116,23 @@ def _clause(form: str, fields: Fields, depth: int) -> dict[str, Any]:
         case "device":
             return {form: fields.require(form, conditions(check=_of_device))}
         case "consent":
-            return {form: fields.require(form, name_of), "topic": fields.take("topic", name_of), **parse_test(fields)}
+            return {form: fields.require(form, name_of), "topic": fields.take("topic", name_of), **_state_test(fields)}
         case "did" | "did_not":
             return event_spec.did(form, fields)
         case _:
             return event_spec.clause(form, fields)
+
+
+def _state_test(fields: Fields) -> dict[str, Any]:
+    path = fields.path("value")
+    test = parse_test(fields)
+    if test["op"] in ("eq", "ne", "in", "not_in", "any", "none", "all"):
+        several = isinstance(test["value"], list)
+        for index, state in enumerate(test["value"] if several else [test["value"]]):
+            told = state.lower() if test["ignore_case"] and isinstance(state, str) else state
+            if told not in ("unsubscribed", "pending", "subscribed", "opted_in"):
+                bad(f"{path}[{index}]" if several else path, "expected a state of a consent")
+    return test
 
 
 def _quantile(fields: Fields) -> dict[str, Any]:

@@ -2,16 +2,27 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from hypothesis import strategies as st
 
 from cdpstore.testing.calendars import WEEKDAYS
 
-__all__ = ["Blocks", "alternatives_of", "event_clauses_of", "windows_of"]
+__all__ = ["Blocks", "alternatives_of", "briefly", "event_clauses_of", "windows_of"]
 
+Value = TypeVar("Value")
 Drawn: TypeAlias = st.SearchStrategy[dict[str, Any]]
 DURATIONS: Final = (1, "1h", "1d", "30d", "12w", "100d")
+
+
+def briefly(strategy: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
+    """The same, told by its name alone: whatever holds it recursively is written out, megabytes of it."""
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Value:
+        return draw(strategy)
+
+    return drawn()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +109,7 @@ def alternatives_of(names: Sequence[str], wheres: st.SearchStrategy[list[dict[st
 
 
 def _alternatives(blocks: Blocks) -> Drawn:
-    return alternatives_of(blocks.names, blocks.wheres)
+    return briefly(alternatives_of(blocks.names, blocks.wheres))
 
 
 def _heads(blocks: Blocks) -> st.SearchStrategy[Any]:
@@ -134,8 +145,9 @@ def _dids(blocks: Blocks) -> Drawn:
         "first_ever": st.sampled_from(["event", "matching"]),
         **{name: numbers for name in ("sum", "mean", "min", "max")},
     }
+    heads = _heads(blocks)
     few = st.lists(st.sampled_from(sorted(optional)), max_size=3, unique=True).flatmap(  # what is asked must all hold
-        lambda names: st.fixed_dictionaries({"did": _heads(blocks), **{name: optional[name] for name in names}})
+        lambda names: st.fixed_dictionaries({"did": heads, **{name: optional[name] for name in names}})
     )
     did_not = st.fixed_dictionaries(
         {"did_not": _heads(blocks)}, optional={**_narrowed(blocks), "window": windows_of(blocks)}
@@ -164,9 +176,10 @@ def _habits(blocks: Blocks) -> Drawn:
     )
     forms = {"stopped": stopped, "restarted": restarted, "regularly": regularly}
     where = st.fixed_dictionaries({}, optional={"where": blocks.wheres})
+    heads = _heads(blocks)
 
     def of(form: str) -> Drawn:
-        event = _heads(blocks).map(lambda event: {form: event})
+        event = heads.map(lambda event: {form: event})
         return st.builds(_with, st.builds(_with, event, forms[form]), where)
 
     return st.sampled_from(sorted(forms)).flatmap(of)

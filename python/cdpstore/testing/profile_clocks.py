@@ -31,7 +31,7 @@ def check_clock(kind: str, spec: dict[str, Any], common: dict[str, Any]) -> None
         if kind == "trend" and spec.get(name):
             unsupported(name, "its buckets are those that hold events")
     units = spec.get("interval") or []
-    if any(isinstance(unit, dict) for unit in (units if isinstance(units, list) else [units])):
+    if any(isinstance(unit, dict) and "days" in unit for unit in (units if isinstance(units, list) else [units])):
         unsupported("interval", "days from a range's start are not the same on every clock")
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "clause_zone",
     "conditions",
     "duration",
+    "interval",
     "operand_test",
     "parse_test",
     "selector",
@@ -192,6 +193,16 @@ def unit(node: Any, path: str) -> Any:
         fields.done()
         return parsed
     return choice(UNITS)(node, path)
+
+
+def interval(node: Any, path: str) -> Any:
+    """The same, or minutes that divide a day."""
+    if node == "minute":
+        return node
+    if not isinstance(node, Mapping) or list(node) != ["minutes"]:
+        return unit(node, path)
+    count = integer(1, 720)(node["minutes"], f"{path}.minutes")
+    return {"minutes": count} if 1_440 % count == 0 else bad(f"{path}.minutes", "expected minutes that divide a day")
 
 
 def selector(node: Any, path: str, own: Parse | None = None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from cdpstore.model import datetime_of, encode_batch
-from cdpstore.testing.event_strategies import Blocks, alternatives_of, event_clauses_of, windows_of
+from cdpstore.testing.event_strategies import Blocks, alternatives_of, briefly, event_clauses_of, windows_of
 
 __all__ = [
     "END_MS",
@@ -375,10 +375,11 @@ def selectors() -> st.SearchStrategy[Any]:
     return names | names | with_where | alternatives()
 
 
+@cache
 def alternatives() -> st.SearchStrategy[dict[str, Any]]:
     """Events that one of several selectors means, some of which overlap, and what all of them must meet."""
     any_of = alternatives_of((*NAMES, "Never", SYSTEM_NAME), _wheres())
-    return st.builds(lambda left, right: {**left, **right}, any_of, st.just({}) | _wheres().map(_as_where))
+    return briefly(st.builds(lambda left, right: {**left, **right}, any_of, st.just({}) | _wheres().map(_as_where)))
 
 
 def _as_where(conditions: list[dict[str, Any]]) -> dict[str, Any]:
@@ -634,7 +635,7 @@ def queries() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def exports() -> st.SearchStrategy[dict[str, Any]]:
-    """Specs of rows out: events by names, range and profiles; profiles; some columns or all."""
+    """Specs of rows out: events by names, range and profiles; profiles; some columns or all; facts of each type."""
     types = st.sampled_from(["null", "bool", "int", "float", "string", "datetime", "list", "items"])
 
     def columns(field: str, keys: tuple[str, ...]) -> st.SearchStrategy[list[Any]]:
@@ -658,7 +659,18 @@ def exports() -> st.SearchStrategy[dict[str, Any]]:
         {"export": st.just("profiles")},
         optional={"where": predicates(2), "columns": columns("trait", TRAITS)},
     )
-    return of_events | of_events | of_profiles
+    of_facts = st.fixed_dictionaries(
+        {
+            "export": st.just("facts"),
+            "type": st.sampled_from(["device", "consent", "suppress", "membership", "list"]),
+        },
+        optional={"where": predicates(2)},
+    )
+    of_groups = st.fixed_dictionaries(
+        {"export": st.just("groups")},
+        optional={"kind": st.sampled_from(["company", "family", "never"]), "columns": columns("trait", TRAITS)},
+    )
+    return of_events | of_events | of_profiles | of_facts | of_groups
 
 
 def _with_common(own: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
@@ -697,24 +709,28 @@ def _lasts() -> st.SearchStrategy[dict[str, Any]]:
     return st.sampled_from([1, "1h", "1d", "30d", "12w", "100d"]).map(lambda duration: {"last": duration})
 
 
+@cache
 def _wheres() -> st.SearchStrategy[list[dict[str, Any]]]:
     keys = st.sampled_from((*KEYS, "never"))
     condition = st.builds(lambda key, test: {"property": key, **test}, keys, _tests() | _any_elements())
     leaf = condition | condition | condition | _places(KEYS)
-    return st.lists(leaf | leaf | leaf | joined(leaf), min_size=1, max_size=2)
+    return briefly(st.lists(leaf | leaf | leaf | joined(leaf), min_size=1, max_size=2))
 
 
 def joined(leaves: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Conditions joined by and, or, not."""
-    return st.recursive(
-        leaves,
-        lambda inner: (
-            st.builds(lambda parts: {"and": parts}, st.lists(inner, min_size=1, max_size=3))
-            | st.builds(lambda parts: {"or": parts}, st.lists(inner, min_size=1, max_size=3))
-            | st.builds(lambda part: {"not": part}, inner)
-        ),
-        max_leaves=4,
+    """Conditions joined by and, or, not, up to three deep."""
+    some = st.lists(leaves, min_size=1, max_size=2)
+    inner = st.builds(_join, st.sampled_from(["and", "or", "not"]), some)
+    return briefly(
+        st.builds(
+            lambda word, parts, joined, more: _join(word, [*parts, joined] if more else parts),
+            *(st.sampled_from(["and", "or", "or", "not"]), some, inner, st.booleans()),
+        )
     )
+
+
+def _join(word: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"not": parts[-1]} if word == "not" else {word: parts}
 
 
 def event_clauses() -> st.SearchStrategy[dict[str, Any]]:
@@ -864,7 +880,7 @@ def fact_clauses() -> st.SearchStrategy[dict[str, Any]]:
     texts = st.builds(lambda op, value: {"op": op, "value": value}, st.sampled_from(["eq", "ne"]), told)
     condition = st.builds(lambda key, test: {"property": key, **test}, st.sampled_from(of_device), texts | _tests())
     devices = st.lists(condition | condition | joined(condition), max_size=2).map(lambda some: {"device": some})
-    state = st.sampled_from(["unsubscribed", "pending", "subscribed", "opted_in", "no such state"])
+    state = st.sampled_from(["unsubscribed", "pending", "subscribed", "opted_in"])
     among = st.builds(
         lambda op, value: {"op": op, "value": value},
         st.sampled_from(["in", "not_in"]),
@@ -875,7 +891,7 @@ def fact_clauses() -> st.SearchStrategy[dict[str, Any]]:
         lambda channel, topic, test: {"consent": channel, **topic, **test},
         st.sampled_from((*CHANNELS, "never")),
         st.fixed_dictionaries({}, optional={"topic": st.sampled_from((*TOPICS, "never"))}),
-        states | _tests(),
+        states | _tests_of_states(),
     )
     kinds = st.none() | st.sampled_from(["company", "family", "never"])
     of_group = st.sampled_from((*TRAITS, "$id", "$role", "never"))
@@ -886,6 +902,15 @@ def fact_clauses() -> st.SearchStrategy[dict[str, Any]]:
     lists = st.sampled_from((*LISTS, "never")).map(lambda name: {"list": name})
     suppressed = st.booleans().map(lambda wanted: {"suppressed": wanted})
     return devices | consents | groups | lists | suppressed
+
+
+def _tests_of_states() -> st.SearchStrategy[dict[str, Any]]:
+    """Tests of what is one of few texts, but those that name a text that is none of them."""
+    exact = ("eq", "ne", "in", "not_in", "any", "none", "all")
+    folded = st.sampled_from(["Subscribed", "PENDING", "opted_in"]).map(
+        lambda state: {"op": "eq", "value": state, "ignore_case": True}
+    )
+    return folded | _tests().filter(lambda test: test["op"] not in exact)
 
 
 def _tests() -> st.SearchStrategy[dict[str, Any]]:

@@ -176,6 +176,21 @@ def _cell_of(kind: str) -> Schema:
     return {"properties": {"cell": {"properties": {"kind": {"const": kind}}}}}
 
 
+_STATE: Final[Schema] = {"enum": ["unsubscribed", "pending", "subscribed", "opted_in"]}
+_FOLDS: Final[Schema] = {"required": ["ignore_case"], "properties": {"ignore_case": {"const": True}}}
+# Of tests for equal values, when they do not fold letters.
+_STATES: Final = chosen(
+    [
+        (_FOLDS, {}),
+        ({"properties": {"op": {"enum": ["eq", "ne"]}}}, {"properties": {"value": _STATE}}),
+        (
+            {"properties": {"op": {"enum": ["in", "not_in", "any", "none", "all"]}}},
+            {"properties": {"value": {"items": _STATE}}},
+        ),
+    ],
+    {},
+)
+
 _STATE_CLAUSES: Final[dict[str, Schema]] = {
     "trait": {
         "title": "Trait",
@@ -216,12 +231,15 @@ _STATE_CLAUSES: Final[dict[str, Schema]] = {
     ),
     "list": closed("List", {"list": ref("name", "The profile is on the list of this name.")}),
     "suppressed": closed("Suppressed", {"suppressed": may("Whether the profile is suppressed.")}),
-    "consent": _tested(
-        "Consent",
-        {"consent": ref("name", "Of which channel.")},
-        {"topic": ref("name", "Of which topic; left out, of the whole channel.")},
-        description="Its state: unsubscribed, pending, subscribed or opted_in.",
-    ),
+    "consent": {
+        **_tested(
+            "Consent",
+            {"consent": ref("name", "Of which channel.")},
+            {"topic": ref("name", "Of which topic; left out, of the whole channel.")},
+            description="Its state: unsubscribed, pending, subscribed or opted_in.",
+        ),
+        "allOf": [ref("test"), _STATES],
+    },
     "identity": _tested(
         "Identity",
         {"identity": enum("Some identity of this kind passes.", "user_id", "anonymous_id", "email", "phone")},

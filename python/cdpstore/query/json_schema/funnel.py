@@ -88,7 +88,7 @@ FUNNEL: Final = kind(
             ),
         },
         "event_fills": enum("Whether one event may take several steps.", "one_step", "several_steps"),
-        "interval": ref("unit", "A row for each bucket of entries."),
+        "interval": ref("interval", "A row for each bucket of entries."),
         "order": enum(
             "What may come between steps: anything, no event of another step, no event at all; or steps in any order.",
             *("in_order", "strict_steps", "strict_all", "any_order"),

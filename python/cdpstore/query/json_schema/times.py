@@ -128,6 +128,23 @@ TIMES: Final[dict[str, Schema]] = {
             {"enum": list(UNITS)},
         ),
     },
+    "interval": {
+        "title": "Interval",
+        "description": "A unit of the calendar, a minute, or so many minutes from local midnight on.",
+        **chosen(
+            [
+                (
+                    {"type": "object", "required": ["minutes"]},
+                    closed(
+                        "Minutes",
+                        {"minutes": integer(1, 720, "How many: 1, 5, 15, .. that divide a day.")},
+                    ),
+                ),
+                ({"const": "minute"}, enum("Each minute.", "minute")),
+            ],
+            ref("unit"),
+        ),
+    },
     "zone": {
         "title": "Zone",
         "description": "The name of an IANA zone, or its table; in questions also the trait that profiles keep it in.",

@@ -28,6 +28,7 @@ from cdpstore.query.json_schema.question import (
 
 __all__ = ["TREND"]
 
+_OF_DAYS: Final[Schema] = {"type": "object", "required": ["days"]}
 _SERIES: Final = {
     "first": enum(
         "Only a profile's first event ever of these names, if it meets where; or its first ever that meets it.",
@@ -92,7 +93,7 @@ TREND: Final = kind(
         "measures": array(_MEASURE, 1, 64, "What is measured of them, a column each; default total."),
         "interval": {
             "description": "A row a unit; a list gives several series; left out or null, one row over the range.",
-            **chosen([({"type": "array"}, array(ref("unit"), 1, 8)), ({"type": "null"}, {})], ref("unit")),
+            **chosen([({"type": "array"}, array(ref("interval"), 1, 8)), ({"type": "null"}, {})], ref("interval")),
         },
         "order": integer(0, 63, "Index of the measure that ranks the breakdown; default 0, the first."),
         "cumulative": may("A row measures everything from the start of the range on. Needs an interval."),
@@ -130,7 +131,7 @@ TREND: Final = kind(
         by_clocks(
             **{name: {"const": False} for name in ("cumulative", "fill")},
             **{name: NEVER for name in ("rolling", "moving_mean", "previous")},
-            interval={"not": {"type": "object"}, "items": {"not": {"type": "object"}}},
+            interval={"not": _OF_DAYS, "items": {"not": _OF_DAYS}},
         ),
     ],
 )

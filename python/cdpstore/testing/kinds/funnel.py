@@ -17,6 +17,7 @@ from cdpstore.testing.spec import (
     duration,
     each,
     integer,
+    interval,
     name_of,
     unit,
 )
@@ -63,7 +64,7 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
         "count": count,
         "same_time": same_time,
         "event_fills": fields.take("event_fills", choice(["one_step", "several_steps"])) or "one_step",
-        "interval": fields.take("interval", unit),
+        "interval": fields.take("interval", interval),
         "exclude": exclude or [],
         "exclude_mode": mode,
         "hold": fields.take("hold", each(name_of, 1, 3)) or [],

@@ -14,7 +14,7 @@ from cdpstore.testing.kinds.trend_formula import formula
 from cdpstore.testing.predicates import selects
 from cdpstore.testing.quantiles import is_quantile, quantile
 from cdpstore.testing.rows import Person, Row
-from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, name_of, unit
+from cdpstore.testing.spec import Fields, bad, boolean, choice, each, integer, interval, name_of
 from cdpstore.testing.values import Typed, exact_mean, exact_sum, is_number, typed
 from cdpstore.testing.view import View, operand_names, row_groups
 
@@ -206,7 +206,7 @@ def _measure(node: Any, path: str) -> Any:
 
 
 def _interval(node: Any, path: str) -> Any:
-    return each(unit, 1, 8)(node, path) if isinstance(node, list) else unit(node, path)
+    return each(interval, 1, 8)(node, path) if isinstance(node, list) else interval(node, path)
 
 
 def _title(measure: Any) -> str:
