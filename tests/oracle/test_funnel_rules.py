@@ -179,7 +179,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"window": {"step": "1h"}, "same_time": {"grace": 1}}, "query.invalid", "window.step"),
     ({"event_fills": "two"}, "query.invalid", "event_fills"),
     ({"event_fills": "several_steps", "same_time": "later"}, "query.invalid", "event_fills"),
-    ({"interval": "minute"}, "query.invalid", "interval"),
+    ({"interval": "second"}, "query.invalid", "interval"),
     ({"steps": []}, "query.invalid", "steps"),
     ({"steps": ["A", {"event": "B", "anchored": True}]}, "query.invalid", "steps"),
     ({"steps": ["A", {"event": "B", "anchored": 1}], "order": "any_order"}, "query.invalid", "steps[1].anchored"),
