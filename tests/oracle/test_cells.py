@@ -154,10 +154,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cell": {**FUNNEL, "limit": 1}, "at": {"reached": 1}}, "where.cell.limit"),
     ({"cell": {**FUNNEL, "steps": []}, "at": {"reached": 1}}, "where.cell.steps"),
     ({"cell": {"kind": "profiles", "where": {"did": "A"}}, "at": {}}, "where.cell.kind"),
-    ({"cell": TREND, "at": {"series": "A"}}, "at.series"),
+    ({"cell": TREND, "at": {"series": "A"}}, "where.at.series"),
     ({"cell": TREND, "at": {"returned": False}}, "where.at.returned"),
     ({"cell": {"kind": "retention", "start": "A", "interval": "day"}, "at": {"returned": 0}}, "where.at.returned"),
-    ({"cell": {**TREND, "measures": [{"sum": "x"}]}, "at": {}}, "cell.measures"),
+    ({"cell": {**TREND, "measures": [{"sum": "x"}]}, "at": {}}, "where.cell.measures"),
 ]
 
 
