@@ -388,7 +388,8 @@ std::vector<BoundCondition> bind_conditions(std::span<const Condition> condition
     out.push_back({key, BoundTest(condition.test, *version.strings, at)});
     out.back().resolved = key.has_value() && out.back().test.resolved();
     if (condition.test.operand == nullptr || condition.test.value_test != nullptr) continue;
-    out.back().operand = std::make_shared<const ProfileOperand>(*condition.test.operand, version, at);
+    out.back().operand =
+        std::make_shared<const ProfileOperand>(*condition.test.operand, condition.test.missing, version, at);
     out.back().resolved &= out.back().operand->resolved();
   }
   return out;

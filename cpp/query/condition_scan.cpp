@@ -5,6 +5,7 @@
 #include "column/dictionary.hpp"
 #include "query/codes.hpp"
 #include "query/condition.hpp"
+#include "query/kinds/breakdown.hpp"
 #include "query/place.hpp"
 #include "query/profile_operand.hpp"
 #include "simd/primitives.hpp"
@@ -254,9 +255,19 @@ Value value_at(const Slice& slice, KeyId key, std::uint32_t row) {
   return {};
 }
 
-std::uint32_t filter_by_operand(const SliceView& view, KeyId key, const ProfileOperand& operand, std::uint32_t* rows,
-                                std::uint32_t count) {
+std::uint32_t filter_by_operand(const SliceView& view, KeyId key, const ProfileOperand& operand, Scratch& scratch,
+                                std::uint32_t* rows, std::uint32_t count) {
   std::uint32_t kept = 0;
+  if (const auto values = operand.of_task(*view.task, scratch)) {
+    const auto left = scratch.lease<Value>(count);
+    read_property(view, key, rows, count, left.data());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t row = rows[i];
+      rows[kept] = row;
+      kept += operand.passes(left[i], (*values)[view.profile[row] + view.id_offset]) ? 1 : 0;
+    }
+    return kept;
+  }
   std::optional<Origin> of;
   Value right;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -334,7 +345,7 @@ std::uint32_t filter_rows(const SliceView& view, std::span<const BoundCondition>
       continue;
     }
     if (condition.operand != nullptr) {
-      count = filter_by_operand(view, *condition.key, *condition.operand, rows, count);
+      count = filter_by_operand(view, *condition.key, *condition.operand, scratch, rows, count);
       continue;
     }
     count = condition.test.filter(view, *condition.key, scratch, rows, count);

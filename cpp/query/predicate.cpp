@@ -105,7 +105,7 @@ class TaskEvaluation {
         return;
       case PredicateSpec::Type::kTrait: return clause.trait->evaluate_task(task_, now_ms_, candidates, out);
       case PredicateSpec::Type::kDid: return clause.did->evaluate_task(task_, now_ms_, scratch_, candidates, out);
-      case PredicateSpec::Type::kFact: return clause.fact->evaluate_task(task_, now_ms_, candidates, out);
+      case PredicateSpec::Type::kFact: return clause.fact->evaluate_task(task_, now_ms_, scratch_, candidates, out);
       case PredicateSpec::Type::kRows: return clause.rows->evaluate_task(task_, now_ms_, scratch_, candidates, out);
       default: break;  // bound as one of these
     }

@@ -9,6 +9,7 @@
 #include "query/clauses/own_aggregate.hpp"
 #include "query/exact_product.hpp"
 #include "query/named_keys.hpp"
+#include "query/scan.hpp"
 #include "query/value_test.hpp"
 
 namespace cdp {
@@ -84,6 +85,23 @@ ProfileView::Seen BoundOperandTest::operand(const Version& version, Origin home,
   return version.profiles->trait_at(home, *key_, now_ms, *version.links);
 }
 
+void BoundOperandTest::operands(const Task& task, std::int64_t now_ms, Scratch& scratch,
+                                std::span<const std::uint64_t> candidates, std::span<Value> values) const {
+  if (own_ == nullptr && !key_) return std::fill(values.begin(), values.end(), Value{});
+  const bool scanned = own_ != nullptr && own_->scan(task, now_ms, scratch, values);
+  const bool is_plain = own_ == nullptr && task.version->profiles->latest_ms(*key_) <= now_ms;
+  for (std::uint32_t word = 0; word < candidates.size(); ++word) {
+    std::uint64_t bits = candidates[word];
+    if (scanned) bits &= task.slow.empty() ? 0 : task.slow[word];
+    for (; bits != 0; bits &= bits - 1) {
+      const std::uint32_t profile = word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits));
+      const Origin home = task.origin(profile);
+      values[profile] =
+          is_plain ? task.version->profiles->trait(home, *key_) : operand(*task.version, home, now_ms).value;
+    }
+  }
+}
+
 bool BoundOperandTest::resolved() const noexcept { return own_ != nullptr ? own_->resolved() : key_.has_value(); }
 
 bool BoundOperandTest::passes_order(int order) const noexcept {
@@ -102,8 +120,24 @@ bool BoundOperandTest::passes_scalar(const Node& left, const Value& right) const
   return passes_order(*order);
 }
 
+namespace {
+// -1, 0, 1 of left against right · factor where doubles are enough to tell; 2 where they may not be.
+int compare_roughly(const Value& left, const Value& right, const Value& factor) noexcept {
+  const auto real = [](const Value& value) {
+    return value.type == ValueType::kInt ? static_cast<double>(value.as_int()) : value.as_float();
+  };
+  const double product = real(right) * real(factor), one = real(left);
+  const double difference = one - product;
+  const double most_wrong = (std::abs(one) + std::abs(product)) * 0x1p-50 + 0x1p-1000;  // each rounded a few times
+  return difference > most_wrong ? 1 : (difference < -most_wrong ? -1 : 2);             // what is not finite is neither
+}
+}  // namespace
+
 bool BoundOperandTest::passes(const Value& left, const Value& right) const {
-  return passes(node_of(left, *strings_), right);
+  if (!is_number(left.type) || !is_number(right.type)) return passes(node_of(left, *strings_), right);
+  const Value factor = times_.value_or(kOne);
+  const int rough = compare_roughly(left, right, factor);
+  return passes_order(rough != 2 ? rough : compare_product(left, right, factor)) != (op_ == Op::kNe);
 }
 
 bool BoundOperandTest::passes(const Node& left, const Value& right) const {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/ids.hpp"
@@ -22,6 +23,8 @@
 
 namespace cdp {
 
+struct Task;         // query/scan.hpp
+class Scratch;       // query/scratch.hpp
 struct OwnSpec;      // clauses/own_aggregate.hpp
 class OwnAggregate;  // the same
 
@@ -42,6 +45,12 @@ class BoundOperandTest {
   [[nodiscard]] bool resolved() const noexcept;
   // The right side as a query at `now_ms` sees it.
   [[nodiscard]] ProfileView::Seen operand(const Version& version, Origin home, std::int64_t now_ms) const;
+  // The same of each profile of a task that is in `candidates` (words), by its index, as `operand` tells it; slow ones too.
+  // REQUIRES: values.size() == task.size().
+  void operands(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+                std::span<Value> values) const;
+  // An aggregate over own events: one profile costs as much as many of a task.
+  [[nodiscard]] const OwnAggregate* own() const noexcept { return own_.get(); }
   // REQUIRES: left is not null.
   [[nodiscard]] bool passes(const Value& left, const Value& right) const;
   // The test that remains when the right side is this.

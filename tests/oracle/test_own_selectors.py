@@ -148,3 +148,12 @@ def test_a_bad_operand_says_where(store: Any, question: dict[str, Any], path: st
     with pytest.raises(BadQuery) as raised:
         store.query(question, now_ms=NOW)
     assert raised.value.path == path
+
+
+def test_an_event_without_the_property_is_counted_where_the_condition_says_so(store: Any) -> None:
+    records = [_limit("u", 3), _event("u", 1, price=5), _event("u", 2), _event("u", 3, price=1), _event("v", 1)]
+    for value in ({"trait": "limit"}, {"own": {"did": "Charged", "measure": {"mean": "price"}}}):
+        condition = {"property": "price", "op": "gt", "value": value, "missing": True}
+        spec = {"kind": "trend", "event": {"event": "Charged", "where": [condition]}}
+        assert _rows(store, spec, *records) == [(3,)]
+        records = []

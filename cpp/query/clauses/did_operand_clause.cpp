@@ -1,11 +1,15 @@
 #include "query/clauses/did_operand_clause.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "query/clauses/did_clause.hpp"
+#include "query/clauses/found_rows.hpp"
 #include "query/clauses/kept_rows.hpp"
+#include "query/clauses/operand_measures.hpp"
 #include "query/clauses/operand_tests.hpp"
 #include "query/predicate.hpp"
+#include "query/profile_mask.hpp"
 
 namespace cdp {
 namespace {
@@ -16,7 +20,13 @@ class DidOperandClause final : public FactClause {
       : did_(did),
         at_{at.now_ms, at.zone},
         selector_(bind_selector({did.selector.names, {}}, version, at)),
-        operands_(did.selector.where, did.measures, version, at) {
+        operands_(did.selector.where, did.measures, version, at),
+        measures_(did.measures, version, at_) {
+    if (at.now_ms != Moment::kUnset) {
+      PredicateSpec scanned = did;
+      take_out_operands(scanned.measures);
+      scanned_.emplace(scanned, version, at_);
+    }
     if (at.mentions == nullptr) return;
     PredicateSpec rest = did;
     take_out_operands(rest.selector.where, rest.measures);
@@ -32,6 +42,23 @@ class DidOperandClause final : public FactClause {
     const Truth truth = clause.evaluate(rows, now_ms);
     return {truth.value, std::min(truth.valid_until_ms, until_ms)};
   }
+  // Where the question has an instant: `did` with conditions that find each row's own, then thresholds.
+  void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+                     std::span<std::uint64_t> out) const override {
+    if (!scanned_ || now_ms != at_.now_ms) return FactClause::evaluate_task(task, now_ms, scratch, candidates, out);
+    std::array<std::uint64_t, kStripeWords> fast, found;
+    evaluate_slow(task, now_ms, scratch, candidates, fast, out);
+    scanned_->evaluate_task(task, now_ms, scratch, fast, found);
+    if (!measures_.empty()) {
+      OperandMeasures::OfTask measures(measures_, task, scratch);
+      for_each_found(scanned_->selector, nullptr, resolve_range(scanned_->window, now_ms), task, scratch,
+                     [&](const FoundIn&, const SliceView& view, const std::uint32_t* rows, std::uint32_t count) {
+                       measures.add(view, rows, count);
+                     });
+      measures.decide(task, now_ms, scratch, found);
+    }
+    for (std::uint32_t word = 0; word < kStripeWords; ++word) out[word] |= found[word];
+  }
   // What is bound for each profile anew resolves itself; names do not.
   [[nodiscard]] bool resolved() const noexcept override { return selector_.resolved && operands_.resolved(); }
 
@@ -40,6 +67,8 @@ class DidOperandClause final : public FactClause {
   Moment at_;               // without mentions: threads of a question bind by it
   BoundSelector selector_;  // by names alone: whose rows are read
   OperandTests operands_;
+  OperandMeasures measures_;
+  std::optional<DidClause> scanned_;  // all but those; none without an instant
 };
 
 struct DidOperandSpec final : LocalClauseSpec {

@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "query/clauses/did_rows_scan.hpp"
 #include "query/clauses/kept_rows.hpp"
 #include "query/clauses/local_times.hpp"
 #include "query/clauses/measure.hpp"
@@ -14,11 +15,10 @@
 #include "query/held_values.hpp"
 #include "query/named_keys.hpp"
 #include "query/predicate.hpp"
+#include "query/profile_mask.hpp"
 
 namespace cdp {
 namespace {
-
-enum class FirstEver : std::uint8_t { kNo, kEvent, kMatching };
 
 struct DidRowsSpec final : RowClauseSpec {
   TimedSelector events;
@@ -42,7 +42,8 @@ class DidRows final : public RowClause {
         window_(spec.window, version, at),
         first_ever_(spec.first_ever),
         within_ms_(spec.within_ms),
-        is_keyed_(!spec.by.empty()) {
+        is_keyed_(!spec.by.empty()),
+        bound_ms_(at.now_ms) {
     read_.add(events_.selector, true);
     read_.resolved &= window_.resolved();
     if (window_.trait()) read_.traits.push_back(*window_.trait());
@@ -80,6 +81,16 @@ class DidRows final : public RowClause {
                                                  std::int64_t now_ms) const override {
     std::int64_t until_ms = INT64_MAX;
     return find(version, home, rows, now_ms, until_ms);
+  }
+
+ protected:
+  bool scan(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+            std::span<std::uint64_t> out, std::span<std::uint64_t> left) const override {
+    const bool truth_of_none = evaluate(*task.version, task.origin(0), {}, now_ms).value;
+    const DidRowsParts parts{events_,       window_,     measures_,
+                             row_measures_, first_ever_, ended_by_ ? &*ended_by_ : nullptr,
+                             within_ms_,    is_keyed_,   by_};
+    return scan_did_rows(parts, bound_ms_, truth_of_none, task, now_ms, scratch, candidates, out, left);
   }
 
  private:
@@ -158,6 +169,7 @@ class DidRows final : public RowClause {
   std::int64_t within_ms_;
   bool is_keyed_;
   std::optional<KeyId> by_;
+  std::int64_t bound_ms_;
 };
 
 std::unique_ptr<const RowClause> DidRowsSpec::bind(const Version& version, const Moment& at) const {
@@ -172,6 +184,10 @@ class DidRowsOperandClause final : public FactClause {
         names_(bind_selector({did.events.selector.names, {}}, version, at)),
         operands_(did.events.selector.where, did.measures, version, at) {
     if (did_.ended_by) ended_by_ = bind_selector({did_.ended_by->selector.names, {}}, version, at);
+    // Without thresholds of a profile's own (what finds their rows is not seen from here), and with an instant.
+    const bool own_threshold =
+        std::ranges::any_of(did.measures, [](const MeasureSpec& each) { return each.test.operand != nullptr; });
+    if (at.now_ms != Moment::kUnset && !own_threshold) scanned_.emplace(did, version, at_);
     if (at.mentions == nullptr) return;
     DidRowsSpec rest = did;
     take_out_operands(rest.events.selector.where, rest.measures);
@@ -186,6 +202,14 @@ class DidRowsOperandClause final : public FactClause {
     const std::vector<Row> rows = kept_rows(version, home, all_names(), now_ms, until_ms);
     const Truth truth = clause.evaluate(version, home, rows, now_ms);
     return {truth.value, std::min(truth.valid_until_ms, until_ms)};
+  }
+  void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+                     std::span<std::uint64_t> out) const override {
+    if (!scanned_ || now_ms != at_.now_ms) return FactClause::evaluate_task(task, now_ms, scratch, candidates, out);
+    std::array<std::uint64_t, kStripeWords> fast, found;
+    evaluate_slow(task, now_ms, scratch, candidates, fast, out);
+    scanned_->evaluate_task(task, now_ms, scratch, fast, found);
+    for (std::uint32_t word = 0; word < kStripeWords; ++word) out[word] |= found[word];
   }
   [[nodiscard]] bool resolved() const noexcept override {
     return names_.resolved && (!ended_by_ || ended_by_->resolved) && operands_.resolved();
@@ -206,6 +230,7 @@ class DidRowsOperandClause final : public FactClause {
   Moment at_;            // without mentions: threads of a question bind by it
   BoundSelector names_;  // by names alone: whose rows are read
   std::optional<BoundSelector> ended_by_;
+  std::optional<DidRows> scanned_;  // with conditions that find each row's own; none where it can not be
   OperandTests operands_;
 };
 

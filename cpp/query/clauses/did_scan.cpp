@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "query/clauses/did_clause.hpp"
-#include "query/codes.hpp"
+#include "query/clauses/measure_scan.hpp"
 #include "query/profile_mask.hpp"
 
 #if defined(__x86_64__)
@@ -12,146 +12,6 @@
 
 namespace cdp {
 namespace {
-
-// Sums of integers per profile: 64 bits while no sum can overflow (bounded by rows · largest magnitude), then 128.
-class IntegerSums {
- public:
-  IntegerSums(std::uint32_t size, Scratch& scratch)
-      : size_(size),
-        scratch_(scratch),
-        narrow_(scratch.zeroed<std::int64_t>(size)),
-        counts_(scratch.zeroed<std::uint32_t>(size)) {}
-
-  // Adds the values of the selected rows. REQUIRES: an integer column.
-  void add(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count) {
-    reserve_bits(column, count);
-    if (column.dense() && wide_.size() == 0) {
-      add_dense(view, column, rows, count);
-      return;
-    }
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint32_t row = view.first_row + rows[i];
-      if (!column.has(row)) continue;
-      const std::uint32_t index = view.profile[rows[i]] + view.id_offset;
-      const auto value = static_cast<std::int64_t>(column.bits_at(row));
-      if (wide_.size() == 0) {
-        narrow_[index] += value;
-      } else {
-        wide_[index] += value;
-      }
-      ++counts_[index];
-    }
-  }
-  [[nodiscard]] __int128 sum(std::uint32_t index) const noexcept {
-    return wide_.size() == 0 ? __int128{narrow_[index]} : wide_[index];
-  }
-  [[nodiscard]] std::uint32_t count(std::uint32_t index) const noexcept { return counts_[index]; }
-
- private:
-  void add_dense(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count) {
-    with_width(column.width, [&]<Width width>() {
-      const std::uint8_t* codes = column.codes.data();
-      for (std::uint32_t i = 0; i < count; ++i) {
-        const std::uint32_t row = rows[i], index = view.profile[row] + view.id_offset;
-        narrow_[index] += static_cast<std::int64_t>(column.base + code_of<width>(codes, view.first_row + row));
-        ++counts_[index];
-      }
-      return count;
-    });
-  }
-  // Largest magnitude of a value of the column: from its base and width.
-  static unsigned __int128 magnitude(const Column& column) noexcept {
-    if (column.width == Width::k64) return static_cast<unsigned __int128>(1) << 63;
-    const auto base = static_cast<std::int64_t>(column.base);
-    const unsigned __int128 top = static_cast<unsigned __int128>(1) << width_bits(column.width);
-    return (base < 0 ? -static_cast<unsigned __int128>(base) : static_cast<unsigned __int128>(base)) + top;
-  }
-  void reserve_bits(const Column& column, std::uint32_t count) {
-    if (wide_.size() != 0) return;
-    bound_ += magnitude(column) * count;
-    if (bound_ < (static_cast<unsigned __int128>(1) << 63)) return;
-    wide_ = scratch_.lease<__int128>(size_);
-    for (std::uint32_t i = 0; i < size_; ++i) wide_[i] = narrow_[i];
-  }
-
-  std::uint32_t size_;
-  Scratch& scratch_;
-  Scratch::Lease<std::int64_t> narrow_;
-  Scratch::Lease<std::uint32_t> counts_;
-  Scratch::Lease<__int128> wide_;
-  unsigned __int128 bound_ = 0;
-};
-
-struct Gathered {
-  std::uint32_t index = 0;
-  Value value;
-};
-
-// One measure over the task: integer sums as long as only integers come, everything else as pairs.
-class MeasureScan {
- public:
-  MeasureScan(const BoundMeasure& measure, std::uint32_t size, Scratch& scratch) : measure_(measure) {
-    if (measure.key && (measure.measure == Measure::kSum || measure.measure == Measure::kMean))
-      sums_.emplace(size, scratch);
-  }
-
-  void add(const SliceView& view, const std::uint32_t* rows, std::uint32_t count) {
-    if (!measure_.key) return;
-    const auto columns =
-        std::equal_range(view.slice->columns.begin(), view.slice->columns.end(), *measure_.key, ByKey());
-    for (auto column = columns.first; column != columns.second; ++column) {
-      if (column->type == ValueType::kNull) continue;
-      if (!sums_) {
-        gather(view, *column, rows, count);
-      } else if (column->type == ValueType::kInt) {
-        sums_->add(view, *column, rows, count);
-      } else if (column->type == ValueType::kFloat) {
-        gather(view, *column, rows, count);
-      }
-    }
-  }
-
-  // To be called once, before the first `holds`: groups the pairs by profile.
-  void group(std::uint32_t size) {
-    if (pairs_.empty()) return;
-    first_.assign(size + 1, 0);
-    for (const Gathered& pair : pairs_) ++first_[pair.index + 1];
-    for (std::uint32_t i = 0; i < size; ++i) first_[i + 1] += first_[i];
-    std::vector<std::uint32_t> at(first_.begin(), first_.end() - 1);
-    values_.resize(pairs_.size());
-    for (const Gathered& pair : pairs_) values_[at[pair.index]++] = pair.value;
-    pairs_ = {};
-  }
-
-  [[nodiscard]] bool holds(std::uint32_t index, std::uint32_t row_count) {
-    std::span<const Value> values;
-    if (!first_.empty()) values = std::span(values_).subspan(first_[index], first_[index + 1] - first_[index]);
-    if (!sums_) return measure_holds(measure_, row_count, values);
-    const std::uint64_t integers = measure_.missing_zero ? row_count - values.size() : sums_->count(index);
-    if (values.empty()) return integer_sum_holds(measure_, sums_->sum(index), integers);
-    return mixed_sum_holds(measure_, sums_->sum(index), integers, values);
-  }
-
- private:
-  struct ByKey {
-    bool operator()(const Column& column, KeyId key) const noexcept { return column.key < key; }
-    bool operator()(KeyId key, const Column& column) const noexcept { return key < column.key; }
-  };
-
-  void gather(const SliceView& view, const Column& column, const std::uint32_t* rows, std::uint32_t count) {
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint32_t row = view.first_row + rows[i];
-      if (!column.has(row)) continue;
-      pairs_.push_back({view.profile[rows[i]] + view.id_offset, Value{column.type, column.bits_at(row)}});
-    }
-  }
-
-  const BoundMeasure& measure_;
-  std::optional<IntegerSums> sums_;
-  std::vector<Gathered> pairs_;
-  std::vector<std::uint32_t> first_;  // of each profile's values; empty when nothing was gathered
-  std::vector<Value> values_;
-};
 
 // Bits of the counts in [low, low + span].
 void counts_in(const std::uint32_t* counts, std::uint32_t low, std::uint32_t span, std::uint64_t* words) {
@@ -198,7 +58,8 @@ class DidScan {
         scratch_(scratch),
         counts_(scratch.zeroed<std::uint32_t>(limits::kStripeIds)) {
     for (const BoundMeasure& measure : clause.measures) {
-      if (measure.measure != Measure::kCount) measures_.emplace_back(measure, limits::kStripeIds, scratch);
+      if (measure.measure != Measure::kCount)
+        measures_.emplace_back(measure.measure, measure.key, limits::kStripeIds, scratch);
     }
   }
 
@@ -292,11 +153,11 @@ class DidScan {
   }
 
   [[nodiscard]] bool holds(std::uint32_t index) {
-    for (const BoundMeasure& measure : clause_.measures) {
-      if (measure.measure == Measure::kCount && !measure_holds(measure, counts_[index], {})) return false;
-    }
-    return std::all_of(measures_.begin(), measures_.end(),
-                       [&](MeasureScan& measure) { return measure.holds(index, counts_[index]); });
+    auto scan = measures_.begin();  // one a measure that is no count
+    return std::ranges::all_of(clause_.measures, [&](const BoundMeasure& measure) {
+      return measure.measure == Measure::kCount ? measure_holds(measure, counts_[index], {})
+                                                : (scan++)->holds(measure, index, counts_[index]);
+    });
   }
 
   const DidClause& clause_;

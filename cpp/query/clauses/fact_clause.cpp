@@ -13,8 +13,8 @@ namespace {
 constexpr std::uint32_t kProfilesACheck = 256;  // some of these clauses take a while for one
 }
 
-void FactClause::evaluate_task(const Task& task, std::int64_t now_ms, std::span<const std::uint64_t> candidates,
-                               std::span<std::uint64_t> out) const {
+void FactClause::evaluate_task(const Task& task, std::int64_t now_ms, Scratch&,
+                               std::span<const std::uint64_t> candidates, std::span<std::uint64_t> out) const {
   std::uint32_t asked = 0;
   for (std::uint32_t word = 0; word < kStripeWords; ++word) {
     std::uint64_t found = 0;
@@ -25,6 +25,17 @@ void FactClause::evaluate_task(const Task& task, std::int64_t now_ms, std::span<
     }
     out[word] = found;
   }
+}
+
+void FactClause::evaluate_slow(const Task& task, std::int64_t now_ms, Scratch& scratch,
+                               std::span<const std::uint64_t> candidates, std::span<std::uint64_t> fast,
+                               std::span<std::uint64_t> out) const {
+  std::array<std::uint64_t, kStripeWords> slow{};
+  for (std::uint32_t word = 0; word < kStripeWords; ++word) {
+    slow[word] = task.slow.empty() ? 0 : candidates[word] & task.slow[word];
+    fast[word] = candidates[word] & ~slow[word];
+  }
+  FactClause::evaluate_task(task, now_ms, scratch, slow, out);
 }
 
 namespace {

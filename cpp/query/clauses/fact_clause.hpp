@@ -38,9 +38,14 @@ class FactClause {
   [[nodiscard]] virtual Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const = 0;
   // False when it names a string that the store had not seen.
   [[nodiscard]] virtual bool resolved() const noexcept = 0;
-  // Candidates for which it holds. Cost: `evaluate` a candidate, unless the clause knows better.
-  virtual void evaluate_task(const Task& task, std::int64_t now_ms, std::span<const std::uint64_t> candidates,
-                             std::span<std::uint64_t> out) const;
+  // Candidates for which it holds, slow ones too. Cost: `evaluate` a candidate, unless the clause knows better.
+  virtual void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch,
+                             std::span<const std::uint64_t> candidates, std::span<std::uint64_t> out) const;
+
+ protected:
+  // Candidates apart from the slow ones into `fast` (words), and the truth of those into `out`, one by one.
+  void evaluate_slow(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+                     std::span<std::uint64_t> fast, std::span<std::uint64_t> out) const;
 };
 
 [[nodiscard]] std::shared_ptr<const FactClauseSpec> parse_fact_clause(Fields& fields, std::string_view form);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "query/clauses/slot_tables.hpp"
 #include "query/local_date.hpp"
 
 namespace cdp {
@@ -46,6 +47,15 @@ bool LocalTimes::matches(std::int64_t time_ms) const noexcept {
   const unsigned last = static_cast<unsigned>(year_month_day_last{date.year(), month_day_last{date.month()}}.day());
   const bool is_day = ((days_ >> (day - 1)) & 1) != 0 || ((days_from_end_ >> (last - day)) & 1) != 0;
   return is_day && ((months_ >> (static_cast<unsigned>(date.month()) - 1)) & 1) != 0;
+}
+
+bool LocalTimes::is_steady(std::int64_t from_ms, std::int64_t to_ms) const noexcept {
+  if (next_transition_ms(*zone_, from_ms) < to_ms) return false;
+  const LocalInstant first = local_instant(*zone_, from_ms);
+  const std::int64_t end_ms = first.ms + (to_ms - from_ms);  // of the local day, exclusive
+  if (end_ms > kDayMs) return false;
+  const auto cuts = [&](int minute) { return minute * 60'000LL > first.ms && minute * 60'000LL < end_ms; };
+  return std::ranges::none_of(hours_, [&](const auto& span) { return cuts(span.first) || cuts(span.second); });
 }
 
 class LocalTimesParser {
@@ -144,7 +154,10 @@ TimedSelector parse_timed(const Node& node, const Path& path, const CalendarSpec
 }
 
 BoundTimed::BoundTimed(const TimedSelector& spec, const Version& version, const Moment& moment)
-    : selector(bind_selector(spec.selector, version, moment)), at(spec.at), is_timed(selector.is_timed()) {}
+    : selector(bind_selector(spec.selector, version, moment)),
+      at(spec.at),
+      slots(spec.at == nullptr ? nullptr : std::make_shared<const SlotTimes>(spec.at)),
+      is_timed(selector.is_timed()) {}
 
 bool BoundTimed::matches(const Row& row, std::int64_t now_ms, std::int64_t& until_ms) const {
   if (at != nullptr && !at->matches(row.time_ms)) return false;

@@ -21,6 +21,8 @@ class LocalTimes {
  public:
   // Cost ~20 ns.
   [[nodiscard]] bool matches(std::int64_t time_ms) const noexcept;
+  // All times of [from_ms, to_ms) match or none does: for sure, where it says so. REQUIRES: less than a day.
+  [[nodiscard]] bool is_steady(std::int64_t from_ms, std::int64_t to_ms) const noexcept;
 
  private:
   friend class LocalTimesParser;
@@ -55,10 +57,13 @@ struct TimedSelector {
 // Takes event, where and at.
 [[nodiscard]] TimedSelector parse_timed(Fields& fields, const CalendarSpec& calendar);
 
+class SlotTimes;  // slot_tables.hpp
+
 struct BoundTimed {
   BoundSelector selector;
   LocalTimesPtr at;
-  bool is_timed;  // conditions relative to now
+  std::shared_ptr<const SlotTimes> slots;  // of `at`, for scans
+  bool is_timed;                           // conditions relative to now
 
   BoundTimed(const TimedSelector& spec, const Version& version, const Moment& moment);
   [[nodiscard]] bool by_name_alone() const noexcept { return at == nullptr && selector.where.empty(); }

@@ -17,10 +17,13 @@ namespace cdp {
   return any_leaf(conditions, [](const Condition& each) { return each.test.operand != nullptr; });
 }
 
+inline void take_out_operands(std::vector<MeasureSpec>& measures) {
+  std::erase_if(measures, [](const MeasureSpec& each) { return each.test.operand != nullptr; });
+}
 // Takes out of a spec's conditions and measures those with an operand: what is left can be bound for all profiles.
 inline void take_out_operands(std::vector<Condition>& conditions, std::vector<MeasureSpec>& measures) {
   std::erase_if(conditions, [](const Condition& each) { return has_operand({&each, 1}); });
-  std::erase_if(measures, [](const MeasureSpec& each) { return each.test.operand != nullptr; });
+  take_out_operands(measures);
 }
 
 class OperandTests {

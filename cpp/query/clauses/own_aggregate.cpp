@@ -7,9 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "query/clauses/found_rows.hpp"
 #include "query/clauses/kept_rows.hpp"
+#include "query/clauses/measure_scan.hpp"
 #include "query/exact_sum.hpp"
 #include "query/named_keys.hpp"
+#include "query/scan_plan.hpp"
 
 namespace cdp {
 namespace {
@@ -29,26 +32,53 @@ bool less(const Value& left, const Value& right) noexcept {
                                       : compare_exact(right.as_int(), left.as_float()) > 0;
 }
 
-Value sum_of(const std::vector<Value>& numbers) {
+Value sum_of(__int128 integer) {
+  if (integer >= INT64_MIN && integer <= INT64_MAX) return of_int(static_cast<std::int64_t>(integer));
   ExactSum sum;
+  sum.add_int(integer);
+  return of_float(sum.rounded());
+}
+
+Value mean_of(__int128 integer, std::uint64_t count) {
+  constexpr __int128 kExact = __int128{1} << 53;
+  if (integer > -kExact && integer < kExact && count < static_cast<std::uint64_t>(kExact))
+    return of_float(static_cast<double>(integer) / static_cast<double>(count));  // rounded once
+  ExactSum sum;
+  sum.add_int(integer);
+  return of_float(sum.mean(count));
+}
+
+// Of integers that are summed already, and other numbers.
+Value sum_of(__int128 integer, std::span<const Value> numbers) {
+  ExactSum sum;
+  sum.add_int(integer);
   for (const Value& each : numbers)
     each.type == ValueType::kInt ? sum.add_int(each.as_int()) : sum.add_float(each.as_float());
-  const __int128 integer = sum.integer();
-  if (!sum.has_float() && integer >= INT64_MIN && integer <= INT64_MAX)
-    return of_int(static_cast<std::int64_t>(integer));
+  if (!sum.has_float()) return sum_of(sum.integer());
   const double rounded = sum.rounded();
   return std::isfinite(rounded) ? of_float(rounded) : Value{};
 }
 
-Value mean_of(const std::vector<Value>& numbers) {
-  if (numbers.empty()) return {};
+Value mean_of(__int128 integer, std::uint64_t integers, std::span<const Value> numbers) {
+  if (integers + numbers.size() == 0) return {};
   ExactSum sum;
+  sum.add_int(integer);
   for (const Value& each : numbers)
     each.type == ValueType::kInt ? sum.add_int(each.as_int()) : sum.add_float(each.as_float());
-  return of_float(sum.mean(numbers.size()));
+  return of_float(sum.mean(integers + numbers.size()));
 }
 
-Value distinct_of(std::vector<Value> values) {
+// The least number, or with `turned` the greatest, of values of any type.
+Value extreme_of(std::span<const Value> values, bool turned) {
+  Value out;
+  for (const Value& each : values) {
+    if (!is_number(each)) continue;
+    if (out.type == ValueType::kNull || (turned ? less(out, each) : less(each, out))) out = each;
+  }
+  return out;
+}
+
+Value distinct_of(std::span<Value> values) {
   const auto order = [](const Value& left, const Value& right) {
     return std::pair(left.type, left.bits) < std::pair(right.type, right.bits);
   };
@@ -83,7 +113,10 @@ OwnSpec parse_own(const Node& node, const Path& path, const CalendarSpec& calend
 }
 
 OwnAggregate::OwnAggregate(const OwnSpec& spec, const Version& version, const Moment& at)
-    : events_(spec.events, version, at), window_(spec.window, version, at), measure_(spec.measure) {
+    : events_(spec.events, version, at),
+      window_(spec.window, version, at),
+      measure_(spec.measure),
+      bound_ms_(at.now_ms) {
   if (spec.property.empty()) return;
   key_ = find_property(spec.property, version, at);
 }
@@ -110,17 +143,46 @@ ProfileView::Seen OwnAggregate::seen(const Version& version, Origin home, std::i
   out.next_ms = until_ms;
   switch (measure_) {
     case Measure::kCount: out.value = of_int(count); break;
-    case Measure::kSum: out.value = sum_of(values); break;
-    case Measure::kMean: out.value = mean_of(values); break;
-    case Measure::kMin:
-      if (!values.empty()) out.value = *std::min_element(values.begin(), values.end(), less);
-      break;
-    case Measure::kMax:
-      if (!values.empty()) out.value = *std::max_element(values.begin(), values.end(), less);
-      break;
-    case Measure::kDistinct: out.value = distinct_of(std::move(values)); break;
+    case Measure::kSum: out.value = sum_of(0, values); break;
+    case Measure::kMean: out.value = mean_of(0, 0, values); break;
+    case Measure::kMin: out.value = extreme_of(values, false); break;
+    case Measure::kMax: out.value = extreme_of(values, true); break;
+    case Measure::kDistinct: out.value = distinct_of(values); break;
   }
   return out;
+}
+
+bool OwnAggregate::scan(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<Value> values) const {
+  if (!can_scan(events_, bound_ms_, now_ms)) return false;
+  if (task.plan->horizon && task.plan->horizon != horizon_of(*task.version, now_ms)) return false;
+  const auto counts = scratch.zeroed<std::uint32_t>(measure_ == Measure::kCount ? task.size() : 0);
+  MeasureScan measure(measure_, key_, task.size(), scratch);
+  for_each_found(events_, window_, now_ms, task, scratch,
+                 [&](const FoundIn&, const SliceView& view, const std::uint32_t* rows, std::uint32_t count) {
+                   if (measure_ != Measure::kCount) return measure.add(view, rows, count);
+                   for (std::uint32_t i = 0; i < count; ++i) ++counts[view.profile[rows[i]] + view.id_offset];
+                 });
+  measure.group(task.size());
+  const IntegerSums* sums = measure.sums();
+  for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
+    const std::span<Value> held = measure.values(profile);
+    const __int128 integer = sums == nullptr ? 0 : sums->sum(profile);
+    const std::uint32_t integers = sums == nullptr ? 0 : sums->count(profile);
+    Value& value = values[profile];
+    switch (measure_) {
+      case Measure::kCount: value = of_int(counts[profile]); break;
+      case Measure::kSum: value = held.empty() ? sum_of(integer) : sum_of(integer, held); break;
+      case Measure::kMean:
+        value = integers == 0  ? mean_of(0, 0, held)
+                : held.empty() ? mean_of(integer, integers)
+                               : mean_of(integer, integers, held);
+        break;
+      case Measure::kMin: value = extreme_of(held, false); break;
+      case Measure::kMax: value = extreme_of(held, true); break;
+      case Measure::kDistinct: value = distinct_of(held); break;
+    }
+  }
+  return true;
 }
 
 }  // namespace cdp

@@ -31,14 +31,14 @@ class ProfileTimeClause final : public FactClause {
     return {test_.matches(value, now_ms), std::min(seen.next_ms, test_.valid_until(value, now_ms))};
   }
   // Where many are asked, their times come from the spines, ~1 ns an event, in place of ~1 us a profile and partition.
-  void evaluate_task(const Task& task, std::int64_t now_ms, std::span<const std::uint64_t> candidates,
+  void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
                      std::span<std::uint64_t> out) const override {
     std::uint64_t count = 0;
     for (const std::uint64_t word : candidates) count += static_cast<std::uint64_t>(__builtin_popcountll(word));
     if (asked_ == Asked::kCreated || count < kFewCandidates) {
-      return FactClause::evaluate_task(task, now_ms, candidates, out);
+      return FactClause::evaluate_task(task, now_ms, scratch, candidates, out);
     }
-    const std::vector<std::int64_t> times = event_times(task, now_ms);
+    const std::vector<std::int64_t> times = event_times(task, now_ms, scratch);
     for (std::uint32_t word = 0; word < kStripeWords; ++word) {
       std::uint64_t found = 0;
       for (std::uint64_t left = candidates[word]; left != 0; left &= left - 1) {
@@ -67,10 +67,9 @@ class ProfileTimeClause final : public FactClause {
   }
 
   // The first (latest) visible event of each profile of the task; of slow ones nonsense.
-  [[nodiscard]] std::vector<std::int64_t> event_times(const Task& task, std::int64_t now_ms) const {
+  [[nodiscard]] std::vector<std::int64_t> event_times(const Task& task, std::int64_t now_ms, Scratch& scratch) const {
     std::vector<std::int64_t> times(limits::kStripeIds, kNone);
     const bool is_last = asked_ == Asked::kLastSeen;
-    Scratch scratch;
     for (const Chunk* chunk : task.chunks) {
       ChunkView view(*chunk, task, scratch);
       std::vector<bool> skipped;

@@ -65,10 +65,10 @@ class QuantileClause final : public FactClause {
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::int64_t now_ms) const override {
     return {passes(version, home, now_ms, nullptr), now_ms + 1};
   }
-  void evaluate_task(const Task& task, std::int64_t now_ms, std::span<const std::uint64_t> candidates,
+  void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
                      std::span<std::uint64_t> out) const override {
     find_cuts(*task.version, now_ms, task.budget);
-    FactClause::evaluate_task(task, now_ms, candidates, out);
+    FactClause::evaluate_task(task, now_ms, scratch, candidates, out);
   }
   [[nodiscard]] bool resolved() const noexcept override { return true; }  // of one question: nothing is bound again
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "column/dictionary.hpp"
+#include "query/clauses/slot_tables.hpp"
 #include "query/local_date.hpp"
 #include "query/named_keys.hpp"
 
@@ -55,6 +56,7 @@ std::vector<RowMeasureSpec> parse_row_measures(Fields& fields, const CalendarSpe
 RowMeasure::RowMeasure(const RowMeasureSpec& spec, const Version& version, const Moment& at) : spec_(spec) {
   if (!spec.property.empty()) key_ = find_property(spec.property, version, at);
   if (spec.type != Type::kFirstTime && spec.type != Type::kLastTime) test_.emplace(spec.test, *version.strings, at);
+  if (spec.type == Type::kDistinctDays) days_ = std::make_shared<const SlotDays>(spec.zone);
 }
 
 bool RowMeasure::resolved() const noexcept {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,8 @@
 #include "query/spec.hpp"
 
 namespace cdp {
+
+class SlotDays;  // slot_tables.hpp
 
 struct RowMeasureSpec {
   enum class Type : std::uint8_t { kFirst, kLast, kFirstTime, kLastTime, kDistinctDays };
@@ -37,13 +40,27 @@ class RowMeasure {
   // Of the rows found, in event order; `until_ms` is lowered to when time alone may change it.
   [[nodiscard]] bool holds(std::span<const Row* const> found, std::int64_t now_ms, std::int64_t& until_ms) const;
   [[nodiscard]] bool resolved() const noexcept;
+  // Of the first (last) row's time, for those that are of a time.
+  [[nodiscard]] bool time_holds(std::int64_t time_ms, std::int64_t now_ms, std::int64_t& until_ms) const noexcept;
+
+  [[nodiscard]] RowMeasureSpec::Type type() const noexcept { return spec_.type; }
+  // Of the property of a row; `key` none: never seen.
+  [[nodiscard]] bool of_value() const noexcept {
+    return spec_.type == RowMeasureSpec::Type::kFirst || spec_.type == RowMeasureSpec::Type::kLast;
+  }
+  [[nodiscard]] const std::optional<KeyId>& key() const noexcept { return key_; }
+  // REQUIRES: not of a time.
+  [[nodiscard]] const BoundTest& test() const noexcept { return *test_; }
+  [[nodiscard]] bool is_timed() const noexcept { return test_ && test_->is_timed(); }
+  // REQUIRES: of days.
+  [[nodiscard]] const SlotDays& days() const noexcept { return *days_; }
 
  private:
-  [[nodiscard]] bool time_holds(std::int64_t time_ms, std::int64_t now_ms, std::int64_t& until_ms) const noexcept;
   [[nodiscard]] std::uint64_t count_days(std::span<const Row* const> found) const;
   RowMeasureSpec spec_;
   std::optional<KeyId> key_;
   std::optional<BoundTest> test_;
+  std::shared_ptr<const SlotDays> days_;  // of kDistinctDays
 };
 
 }  // namespace cdp

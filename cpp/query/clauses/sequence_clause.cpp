@@ -7,10 +7,12 @@
 #include <map>
 #include <vector>
 
+#include "query/clauses/found_rows.hpp"
 #include "query/clauses/local_times.hpp"
 #include "query/clauses/measure.hpp"
 #include "query/clauses/row_clauses.hpp"
 #include "query/clauses/sequence_scan.hpp"
+#include "query/clauses/sequence_walk.hpp"
 #include "query/clauses/window.hpp"
 #include "query/held_values.hpp"
 #include "query/named_keys.hpp"
@@ -168,7 +170,8 @@ class Sequence final : public RowClause {
         within_ms_(spec.within_ms),
         window_(spec.window, version, at),
         count_(bind_measure(spec.count, version)),
-        is_held_(!spec.hold.empty()) {
+        is_held_(!spec.hold.empty()),
+        bound_ms_(at.now_ms) {
     for (const TimedSelector& step : spec.steps) {
       steps_.emplace_back(step, version, at);
       read_.add(steps_.back().selector, steps_.size() == 1);
@@ -185,10 +188,11 @@ class Sequence final : public RowClause {
     }
     read_.resolved &= window_.resolved();
     if (window_.trait()) read_.traits.push_back(*window_.trait());
-    find_plain();
-    if (!is_held_) return;
-    hold_ = find_property(spec.hold, version, at);
-    read_.resolved &= hold_.has_value();
+    if (is_held_) {
+      hold_ = find_property(spec.hold, version, at);
+      read_.resolved &= hold_.has_value();
+    }
+    find_scan();
   }
 
   [[nodiscard]] Truth evaluate(const Version& version, Origin home, std::span<const Row> rows,
@@ -202,10 +206,15 @@ class Sequence final : public RowClause {
 
   bool scan(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
             std::span<std::uint64_t> out, std::span<std::uint64_t> left) const override {
-    if (!plain_) return false;
+    if (!plain_ && (!walked_ || !scans_at(now_ms))) return false;
     const auto matches = scratch.zeroed<std::uint32_t>(task.size());
     const TimeRange range = window_.at(*task.version, task.origin(0), now_ms).inside();
-    count_matches(*plain_, task, range, scratch, std::span(matches.data(), task.size()), left);
+    const std::span<std::uint32_t> counts(matches.data(), task.size());
+    if (plain_) {
+      count_matches(*plain_, task, range, scratch, counts, left);
+    } else {
+      count_walked(*walked_, task, range, scratch, candidates, counts, left);
+    }
     const auto interval = count_.test.int_interval();
     for (std::uint32_t word = 0; word < kStripeWords; ++word) {
       left[word] &= candidates[word];
@@ -232,23 +241,34 @@ class Sequence final : public RowClause {
   }
 
  private:
-  void find_plain() {
-    if (is_held_ || !between_.empty() || window_.of_each_profile() || steps_.size() > PlainSequence::kStepsMax) return;
-    PlainSequence plain;
-    plain.within_ms = within_ms_;
+  // Where the newest chain at each step is always the best one.
+  void find_scan() {
+    if (!between_.empty() || window_.of_each_profile() || steps_.size() > PlainSequence::kStepsMax) return;
+    WalkedSequence walked;
+    walked.within_ms = within_ms_;
     for (const Gap& gap : gaps_) {
       if (gap.least_ms > 0) return;
-      plain.gap_most_ms.push_back(gap.most_ms);
+      walked.gap_most_ms.push_back(gap.most_ms);
     }
-    for (const BoundTimed& step : steps_) {
-      if (!step.by_name_alone()) return;
-      plain.steps.push_back(&step.selector);
+    for (const BoundTimed& step : steps_) walked.steps.push_back(&step);
+    if (without_) walked.without = &*without_;
+    walked.is_held = is_held_;
+    walked.hold = hold_;
+    const bool by_names =
+        (!without_ || without_->by_name_alone()) && std::ranges::all_of(steps_, &BoundTimed::by_name_alone);
+    if (is_held_ || !by_names) {
+      walked_ = std::move(walked);
+      return;
     }
-    if (without_) {
-      if (!without_->by_name_alone()) return;
-      plain.without = &without_->selector;
-    }
-    plain_ = std::move(plain);
+    PlainSequence& plain = plain_.emplace();
+    for (const BoundTimed& step : steps_) plain.steps.push_back(&step.selector);
+    if (without_) plain.without = &without_->selector;
+    plain.gap_most_ms = std::move(walked.gap_most_ms);
+    plain.within_ms = within_ms_;
+  }
+  [[nodiscard]] bool scans_at(std::int64_t now_ms) const noexcept {
+    return (!without_ || can_scan(*without_, bound_ms_, now_ms)) &&
+           std::ranges::all_of(steps_, [&](const BoundTimed& step) { return can_scan(step, bound_ms_, now_ms); });
   }
 
   std::uint64_t count(const Version& version, Origin home, std::span<const Row> rows, std::int64_t now_ms,
@@ -289,8 +309,10 @@ class Sequence final : public RowClause {
   BoundWindow window_;
   BoundMeasure count_;
   bool is_held_;
+  std::int64_t bound_ms_;
   std::optional<KeyId> hold_;
-  std::optional<PlainSequence> plain_;  // refers to the steps
+  std::optional<PlainSequence> plain_;    // refers to the steps
+  std::optional<WalkedSequence> walked_;  // the same
 };
 
 std::unique_ptr<const RowClause> SequenceSpec::bind(const Version& version, const Moment& at) const {

@@ -2,11 +2,15 @@
 #include <algorithm>
 #include <map>
 
+#include "query/clauses/found_rows.hpp"
 #include "query/clauses/local_times.hpp"
+#include "query/clauses/measure_scan.hpp"
 #include "query/clauses/row_clauses.hpp"
 #include "query/clauses/window.hpp"
+#include "query/kinds/breakdown.hpp"
 #include "query/named_keys.hpp"
 #include "query/predicate.hpp"
+#include "query/profile_mask.hpp"
 
 namespace cdp {
 namespace {
@@ -34,7 +38,9 @@ class Share final : public RowClause {
         by_(spec.by),
         values_(spec.values, *version.strings, at),
         times_(spec.times),
-        zone_(spec.zone) {
+        slots_(spec.times == nullptr ? nullptr : std::make_shared<const SlotTimes>(spec.times)),
+        zone_(spec.zone),
+        bound_ms_(at.now_ms) {
     read_.add(events_.selector, true);
     read_.resolved &= window_.resolved();
     if (window_.trait()) read_.traits.push_back(*window_.trait());
@@ -67,7 +73,65 @@ class Share final : public RowClause {
     return out;
   }
 
+ protected:
+  bool scan(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+            std::span<std::uint64_t> out, std::span<std::uint64_t>) const override {
+    if (!can_scan(events_, bound_ms_, now_ms)) return false;
+    const auto all = scratch.zeroed<std::uint32_t>(task.size()), hits = scratch.zeroed<std::uint32_t>(task.size());
+    GroupedValues others;
+    for_each_found(events_, window_, now_ms, task, scratch,
+                   [&](const FoundIn& in, const SliceView& view, std::uint32_t* rows, std::uint32_t count) {
+                     for (std::uint32_t i = 0; i < count; ++i) ++all[view.profile[rows[i]] + view.id_offset];
+                     add_hits(in, view, rows, count, scratch, hits.data(), others);
+                   });
+    others.group(task.size());
+    for (std::uint32_t word = 0; word < kStripeWords; ++word) {
+      for (std::uint64_t bits = candidates[word]; bits != 0; bits &= bits - 1) {
+        const auto bit = static_cast<std::uint32_t>(__builtin_ctzll(bits));
+        const std::uint32_t profile = word * 64 + bit;
+        if (all[profile] == 0) continue;
+        const bool truth = share_ ? share_->matches_number(static_cast<double>(hits[profile]) / all[profile])
+                                  : hits[profile] > 0 && most_of(others.of(profile)) <= hits[profile];
+        out[word] |= std::uint64_t{truth} << bit;
+      }
+    }
+    return true;
+  }
+
  private:
+  // Rows with one of the values; of the others what they have, where that is asked for.
+  void add_hits(const FoundIn& in, const SliceView& view, const std::uint32_t* rows, std::uint32_t count,
+                Scratch& scratch, std::uint32_t* hits, GroupedValues& others) const {
+    if (by_ == SplitBy::kProperty && !key_) return;
+    const auto kept = scratch.lease<std::uint32_t>(count + simd::kSlack);
+    std::copy_n(rows, count, kept.data());
+    const std::uint32_t found = by_ == SplitBy::kProperty ? values_.filter(view, *key_, scratch, kept.data(), count)
+                                                          : slots_->filter(in.view.chunk(), view, kept.data(), count);
+    for (std::uint32_t i = 0; i < found; ++i) ++hits[view.profile[kept[i]] + view.id_offset];
+    if (share_ || found == count) return;
+    const auto values = scratch.lease<Value>(count);
+    if (by_ == SplitBy::kProperty) read_property(view, *key_, rows, count, values.data());
+    for (std::uint32_t i = 0, hit = 0; i < count; ++i) {
+      if (hit < found && kept[hit] == rows[i]) {
+        ++hit;
+        continue;
+      }
+      const Value value = by_ == SplitBy::kProperty ? values[i] : local_value(in.time_ms(view, rows[i]));
+      if (value.type != ValueType::kNull) others.add(view.profile[rows[i]] + view.id_offset, value);
+    }
+  }
+
+  // How often the most frequent comes.
+  [[nodiscard]] static std::uint64_t most_of(std::span<Value> values) {
+    std::ranges::sort(values, {}, [](const Value& value) { return std::pair(value.type, value.bits); });
+    std::uint64_t most = 0, run = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      run = i != 0 && values[i] == values[i - 1] ? run + 1 : 1;
+      most = std::max(most, run);
+    }
+    return most;
+  }
+
   using Group = std::pair<ValueType, std::uint64_t>;
   struct Counts {
     std::uint64_t all = 0, hits = 0;
@@ -93,7 +157,10 @@ class Share final : public RowClause {
 
   [[nodiscard]] Value value_of(const Row& row) const {
     if (by_ == SplitBy::kProperty) return key_ ? cdp::property(row, *key_) : Value();
-    const LocalInstant local = local_instant(*zone_, row.time_ms);
+    return local_value(row.time_ms);
+  }
+  [[nodiscard]] Value local_value(std::int64_t time_ms) const {
+    const LocalInstant local = local_instant(*zone_, time_ms);
     return {ValueType::kInt, static_cast<std::uint64_t>(by_ == SplitBy::kHour ? local.hour() : local.weekday())};
   }
 
@@ -103,7 +170,9 @@ class Share final : public RowClause {
   std::optional<KeyId> key_;
   BoundTest values_;
   LocalTimesPtr times_;
+  std::shared_ptr<const SlotTimes> slots_;  // of those
   ZonePtr zone_;
+  std::int64_t bound_ms_;
   std::optional<BoundTest> share_;
 };
 

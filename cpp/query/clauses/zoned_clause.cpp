@@ -10,6 +10,7 @@
 
 #include "column/dictionary.hpp"
 #include "query/predicate.hpp"
+#include "query/profile_mask.hpp"
 #include "query/zone_field.hpp"
 #include "query/zone_names.hpp"
 #include "store/links.hpp"
@@ -160,17 +161,105 @@ class ZonedClause final : public FactClause {
     const Truth truth = evaluate_profile(version, compiled(names), home, now_ms);
     return {truth.value, std::min(truth.valid_until_ms, until_ms)};
   }
+  // Profiles of the same zones at once, where they are more than a few.
+  void evaluate_task(const Task& task, std::int64_t now_ms, Scratch& scratch, std::span<const std::uint64_t> candidates,
+                     std::span<std::uint64_t> out) const override {
+    std::ranges::fill(out, 0);
+    std::array<std::uint64_t, kStripeWords> asked, found;
+    for (const auto& [names, profiles] : by_zones(task, now_ms, scratch, candidates)) {
+      const Predicate& predicate = compiled(names);
+      if (profiles.size() < kManyOfZones) {
+        for (const std::uint32_t profile : profiles) {
+          if (evaluate_profile(*task.version, predicate, task.origin(profile), now_ms).value)
+            out[profile >> 6] |= std::uint64_t{1} << (profile & 63);
+        }
+        continue;
+      }
+      asked.fill(0);
+      for (const std::uint32_t profile : profiles) asked[profile >> 6] |= std::uint64_t{1} << (profile & 63);
+      predicate.evaluate_task(task, now_ms, scratch, asked, found);
+      for (std::uint32_t word = 0; word < kStripeWords; ++word) out[word] |= found[word];
+    }
+  }
   [[nodiscard]] bool resolved() const noexcept override { return true; }  // of one question: nothing is bound again
 
  private:
+  static constexpr std::uint32_t kManyOfZones = 32;  // one by one a scan costs more
+  struct ByTraits {
+    bool operator()(const std::vector<Value>& left, const std::vector<Value>& right) const noexcept {
+      return std::ranges::lexicographical_compare(left, right, [](const Value& one, const Value& other) {
+        return std::pair(one.type, one.bits) < std::pair(other.type, other.bits);
+      });
+    }
+  };
+  template <class Visit>
+  static void for_each_bit(std::span<const std::uint64_t> words, Visit&& visit) {
+    for (std::uint32_t word = 0; word < words.size(); ++word) {
+      for (std::uint64_t left = words[word]; left != 0; left &= left - 1)
+        visit(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(left)));
+    }
+  }
+
+  using Profiles = std::vector<std::uint32_t>;
+
+  // Candidates by the zones that their traits name.
+  [[nodiscard]] std::map<ZoneNames, Profiles> by_zones(const Task& task, std::int64_t now_ms, Scratch& scratch,
+                                                       std::span<const std::uint64_t> candidates) const {
+    std::vector<Scratch::Lease<Value>> held;
+    for (const std::optional<KeyId>& key : traits_) {
+      held.push_back(scratch.zeroed<Value>(task.size()));
+      if (key) read_traits(task, *key, now_ms, candidates, held.back().span());
+    }
+    std::map<ZoneNames, Profiles> out;
+    std::map<std::vector<Value>, Profiles*, ByTraits> known;  // by texts; null is what is none
+    std::vector<Value> values(held.size());
+    Profiles* last = nullptr;
+    for_each_bit(candidates, [&](std::uint32_t profile) {
+      bool same = last != nullptr;
+      for (std::size_t i = 0; i < held.size(); ++i) {
+        const Value value = held[i][profile].type == ValueType::kString ? held[i][profile] : Value{};
+        same &= value == values[i];
+        values[i] = value;
+      }
+      if (!same) {
+        const auto [found, is_new] = known.try_emplace(values, nullptr);
+        if (is_new) found->second = &out[names_of(values)];
+        last = found->second;
+      }
+      last->push_back(profile);
+    });
+    return out;
+  }
+  [[nodiscard]] ZoneNames names_of(const std::vector<Value>& values) const {
+    ZoneNames out;
+    for (std::size_t i = 0; i < zones_.size(); ++i) out.push_back(zone_named(version_, values[i], i));
+    return out;
+  }
+  static void read_traits(const Task& task, KeyId key, std::int64_t now_ms, std::span<const std::uint64_t> candidates,
+                          std::span<Value> out) {
+    const ProfileView& profiles = *task.version->profiles;
+    const bool is_plain = profiles.latest_ms(key) <= now_ms;
+    const std::uint32_t origins = task.version->origin_count;
+    if (is_plain && task.version->placement.shard_count == 1 && task.first_id < origins)
+      return profiles.traits(task.origin(0), key, out.first(std::min(task.size(), origins - task.first_id)));
+    for_each_bit(candidates, [&](std::uint32_t profile) {
+      const Origin home = task.origin(profile);
+      out[profile] =
+          is_plain ? profiles.trait(home, key) : profiles.trait_at(home, key, now_ms, *task.version->links).value;
+    });
+  }
+
   [[nodiscard]] std::string zone_of(const Version& version, Origin home, std::int64_t now_ms, std::size_t index,
                                     std::int64_t& until_ms) const {
-    const std::string& otherwise = zones_[index].otherwise;
-    if (!traits_[index]) return otherwise;
+    if (!traits_[index]) return zones_[index].otherwise;
     const ProfileView::Seen seen = version.profiles->trait_at(home, *traits_[index], now_ms, *version.links);
     until_ms = std::min(until_ms, seen.next_ms);
-    if (seen.value.type != ValueType::kString) return otherwise;
-    const std::string_view name = version.strings->at(static_cast<std::uint32_t>(seen.value.bits));
+    return zone_named(version, seen.value, index);
+  }
+  [[nodiscard]] std::string zone_named(const Version& version, const Value& value, std::size_t index) const {
+    const std::string& otherwise = zones_[index].otherwise;
+    if (value.type != ValueType::kString) return otherwise;
+    const std::string_view name = version.strings->at(static_cast<std::uint32_t>(value.bits));
     if (zones().has(name)) return std::string(name);
     if (!is_zone_name(name)) return otherwise;
     fail_zone_needed(std::string(name));

@@ -6,7 +6,8 @@
 // where the trait is missing or names none. So a day, a month, nine o'clock are the profile's own. In questions and exports: a live
 // segment's log would have to hold the tables of all zones.
 //
-// How: the clause is compiled once a zone that profiles turn out to have. ~1 us a profile more than the clause costs for one.
+// How: the clause is compiled once a zone that profiles turn out to have, and asked of all that are in it, a task at a time. Over a
+// task: ~5 ns a profile, and once a zone that many are in what the clause costs.
 #pragma once
 
 #include <cstdint>
