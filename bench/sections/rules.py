@@ -31,6 +31,11 @@ def members(*clauses: Spec) -> Spec:
     return {"kind": "profiles", "where": clauses[0] if len(clauses) == 1 else {"and": list(clauses)}, "limit": 1}
 
 
+def by(operand: Spec) -> Spec:
+    """Over the whole range, broken down."""
+    return {"interval": None, "breakdown": [operand]}
+
+
 def conditions(count: int) -> Spec:
     """So many different clauses, of which each leaves most."""
     clauses = [did(schema.EVENTS[at % 20], 30 + at, 1 + at % 3) for at in range(count)]
@@ -78,6 +83,8 @@ RULES: dict[str, tuple[Spec, dict[str, Spec]]] = {
             "three times": {"min_count": 3},
             "whole grid": {"fill": True},
             "by a trait": {"breakdown": [{"trait": "country"}]},
+            "by a trait at the event": {"breakdown": [{"trait": "country", "at": "event"}]},
+            "on each profile's clock": {"zone": LOCAL},
         },
     ),
     "daily sum": (
@@ -97,6 +104,14 @@ RULES: dict[str, tuple[Spec, dict[str, Spec]]] = {
             "by category": {"interval": None, "breakdown": [{"property": "category"}]},
             "by a trait": {"interval": None, "breakdown": [{"trait": "country"}]},
             "by 200,000 products": {"interval": None, "breakdown": [{"property": "product_id"}], "limit": 20},
+            "by ten borders": by({"property": "price", "borders": [*range(500, 5_500, 500)]}),
+            "by ten buckets of equal count": by({"property": "price", "buckets": 10}),
+            "by hours of the event": by({"time": "hour"}),
+            "by months of New York": {**by({"time": "month"}), "zone": "America/New_York"},
+            "by elements, of no lists": by({"property": "category", "elements": True}),
+            "by a trait at the event": by({"trait": "country", "at": "event"}),
+            "medians by category": {**by({"property": "category"}), "measures": [{"median": "price"}]},
+            "on each profile's clock": {"zone": LOCAL},
         },
     ),
     "did within 30 days": (

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "column/dictionary.hpp"
@@ -211,22 +212,16 @@ class ZonedClause final : public FactClause {
       if (key) read_traits(task, *key, now_ms, candidates, held.back().span());
     }
     std::map<ZoneNames, Profiles> out;
-    std::map<std::vector<Value>, Profiles*, ByTraits> known;  // by texts; null is what is none
+    std::map<std::vector<Value>, Profiles*, ByTraits> known;       // by texts; null is what is none
+    std::unordered_map<std::uint64_t, Profiles*> known_of_single;  // the same where there is one
     std::vector<Value> values(held.size());
-    Profiles* last = nullptr;
     for_each_bit(candidates, [&](std::uint32_t profile) {
-      bool same = last != nullptr;
-      for (std::size_t i = 0; i < held.size(); ++i) {
-        const Value value = held[i][profile].type == ValueType::kString ? held[i][profile] : Value{};
-        same &= value == values[i];
-        values[i] = value;
-      }
-      if (!same) {
-        const auto [found, is_new] = known.try_emplace(values, nullptr);
-        if (is_new) found->second = &out[names_of(values)];
-        last = found->second;
-      }
-      last->push_back(profile);
+      for (std::size_t i = 0; i < held.size(); ++i)
+        values[i] = held[i][profile].type == ValueType::kString ? held[i][profile] : Value{};
+      const std::uint64_t single = values[0].type == ValueType::kNull ? UINT64_MAX : values[0].bits;
+      Profiles*& of = values.size() == 1 ? known_of_single[single] : known[values];
+      if (of == nullptr) of = &out[names_of(values)];
+      of->push_back(profile);
     });
     return out;
   }
