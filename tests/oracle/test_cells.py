@@ -26,7 +26,7 @@ def _behind(twins: Twins, question: Any, at: Any) -> int:
 
 def _plain(spec: dict[str, Any]) -> dict[str, Any]:
     """Without what a cell cannot have: the rest of a limit, lists as the values of a group."""
-    dropped = ("limit", "fill", "count", "formula", "moving_mean", "previous")
+    dropped = ("limit", "fill", "count", "formula", "moving_mean", "previous", "frequency")
     kept = {key: value for key, value in spec.items() if key not in dropped}
     if "breakdown" in kept:
         kept["breakdown"] = [each for each in kept["breakdown"] if "tags" not in each.values()]

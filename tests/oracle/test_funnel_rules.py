@@ -123,6 +123,7 @@ def _dense_specs() -> st.SearchStrategy[dict[str, Any]]:
             "times": st.just(["mean", "p25", "max", {"within": 20}]),
             "event_fills": st.just("several_steps"),
             "interval": st.sampled_from(["hour", "day"]),
+            "frequency": _excluded,
             "attribution": st.sampled_from(["entry", "first_touch", "last_touch", "every_step", {"step": 2}]),
             "breakdown": st.sampled_from([[{"property": "s"}], [{"property": "s"}, {"property": "t"}]]),
             "limit": st.integers(0, 3),
@@ -208,7 +209,34 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"attribution": {"step": 4}, "breakdown": [{"property": "p"}]}, "query.invalid", "attribution.step"),
     ({"attribution": "last", "breakdown": [{"property": "p"}]}, "query.invalid", "attribution"),
     ({"attempt": "first_entry", "count": "totals"}, "query.invalid", "attempt"),
+    ({"frequency": {"event": "X", "between": [2, 2]}}, "query.invalid", "frequency.between[1]"),
+    ({"frequency": {"event": "X", "between": [0, 2]}}, "query.invalid", "frequency.between[0]"),
+    ({"frequency": {"event": "X", "between": [1, 4]}}, "query.invalid", "frequency.between[1]"),
+    ({"frequency": {"event": "X", "between": [1]}}, "query.invalid", "frequency.between"),
+    ({"frequency": {"event": "X", "more": 1}}, "query.field.unknown", "frequency.more"),
+    ({"frequency": "X", "steps": ["A"]}, "query.invalid", "frequency"),
+    ({"frequency": "X", "interval": "day"}, "query.invalid", "frequency"),
 ]
+
+
+def test_how_often_an_event_was_done_between_two_steps_is_a_row_each(store: Any) -> None:
+    story = {"u": "AXXB", "v": "AXB", "w": "XAB", "x": "AXX", "y": "AXXBX"}
+    store.append(
+        _records([[name, at, {"who": who}] for who, names in story.items() for at, name in enumerate(names)]),
+        now_ms=NOW,
+    )
+    asked = funnel("A", "B", window="1h").frequency("X")
+    answer = store.query(asked, now_ms=NOW)
+    assert answer.names == ("frequency", "step_1", "step_2")
+    assert answer.rows() == [(None, 1, 0), (0, 1, 1), (1, 1, 1), (2, 2, 2)]
+    assert store.query(asked.strict_all(), now_ms=NOW).rows() == [(None, 4, 0), (0, 1, 1)]
+
+
+def test_a_cell_is_not_told_by_how_often() -> None:
+    cell = {"cell": funnel("A", "B").frequency("X").spec(), "at": {"reached": 2}}
+    with Store.open(background=False) as store, pytest.raises(BadQuery) as caught:
+        store.query({"kind": "profiles", "where": cell}, now_ms=NOW)
+    assert (caught.value.code, caught.value.path) == ("query.invalid", "where.cell.frequency")
 
 
 @pytest.mark.parametrize(("fields", "code", "path"), REFUSED, ids=lambda value: str(value)[:60])

@@ -25,7 +25,7 @@ def _live(spec: dict[str, Any]) -> dict[str, Any]:
     """Without most of what a live segment refuses, so that few are left out."""
     unsound = (
         *("breakdown", "limit", "fill", "order", "exclude", "exclude_mode", "hold", "attribution", "as_of_ms"),
-        *("share_value", "measures", "times", "interval" if spec["kind"] == "funnel" else ""),
+        *("share_value", "measures", "times", "frequency", "interval" if spec["kind"] == "funnel" else ""),
     )
     kept = {name: each for name, each in spec.items() if name not in unsound}
     if kept["kind"] == "funnel":

@@ -1,4 +1,4 @@
-"""Trends and retention on each profile's own clock, in the zone that a trait of it names."""
+"""Trends, funnels and retention on each profile's own clock, in the zone that a trait of it names."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdpstore.errors import BadQuery
-from cdpstore.query import retention, trend
+from cdpstore.query import funnel, retention, trend
 from cdpstore.store import Store
 from cdpstore.testing import breakdown_strategies, strategies
 from tests.oracle.scale import examples
@@ -34,6 +34,11 @@ def _on_clocks(spec: dict[str, Any], zone: Any) -> dict[str, Any]:
         kept.pop("share_value", None)
     if not any("property" in each or "time" in each for each in kept["breakdown"]):
         kept.pop("share_value", None)
+    window = kept.get("window")
+    if kept["kind"] == "funnel" and isinstance(window, dict) and isinstance(window.get("calendar"), dict):
+        kept["window"] = {"calendar": "week"}
+    if kept["kind"] == "funnel" and not any(each.keys() & {"property", "time"} for each in kept["breakdown"]):
+        kept.pop("attribution", None)
     return {**kept, "zone": zone}
 
 
@@ -42,9 +47,10 @@ questions = st.builds(
     strategies.trends()
     | strategies.ruled_trends()
     | strategies.retentions()
+    | strategies.funnels()
     | breakdown_strategies.grouped_questions(),
     st.sampled_from(SIDES),
-).filter(lambda spec: spec["kind"] != "funnel")
+)
 
 
 @pytest.mark.timeout(900)
@@ -122,6 +128,21 @@ def test_a_range_of_the_calendar_begins_with_each_profiles_own_day(store: Any) -
     assert _rows(store, trend("A").last("8h").in_zone_kept_in("tz")) == [(0,)]
 
 
+def test_a_range_of_whole_units_that_are_over_ends_with_them_on_every_clock(store: Any) -> None:
+    _people(store, ("A", "2024-03-10T03:00"))  # 17:00 of the 10th in Kiritimati, where it is the 11th by now
+    yesterday = {"kind": "trend", "event": "A", "range": {"previous": "day"}, "zone": OWN}
+    assert _rows(store, yesterday) == [(2,)]  # and 22:00 of the 9th in New York; the third is of today
+
+
+def test_a_funnel_of_one_day_is_of_the_day_of_each_profile(store: Any) -> None:
+    # In New York 22:30 of the 8th and 00:30 of the 9th; in Kiritimati both lie on the 9th, elsewhere too.
+    _people(store, ("A", "2024-03-09T03:30"), ("B", "2024-03-09T05:30"))
+    asked = funnel("A", "B", window={"calendar": "day"}).in_zone_kept_in("tz")
+    assert _rows(store, asked) == [(3, 2)]
+    assert _rows(store, asked.every("day")) == [(_at("2024-03-08"), 1, 0), (_at("2024-03-09"), 2, 2)]
+    assert _rows(store, asked.between(_at("2024-03-08"), _at("2024-03-09"))) == [(1, 0)]
+
+
 def test_what_lies_behind_now_is_hidden_whatever_clocks_show(store: Any) -> None:
     _people(store, ("A", "2024-03-10T11:59"), ("A", "2024-03-10T12:05"))
     assert _rows(store, trend("A").every("day").in_zone_kept_in("tz")) == [
@@ -170,7 +191,12 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"zone": OWN, "kind": "retention", "start": "A", "interval": {"days": 3}}, "interval", "query.unsupported"),
     ({"zone": OWN, "range": {"last": "7d"}, "previous": "week"}, "previous", "query.unsupported"),
     ({"zone": OWN, "breakdown": [{"property": "p", "unit": "day"}]}, "breakdown[0].unit", "query.unsupported"),
-    ({"zone": OWN, "kind": "funnel", "steps": ["A", "B"]}, "zone", "query.unsupported"),
+    ({"zone": OWN, "kind": "funnel", "steps": ["A"], "interval": {"days": 3}}, "interval", "query.unsupported"),
+    (
+        {"zone": OWN, "kind": "funnel", "steps": ["A"], "window": {"calendar": {"days": 3}}},
+        "window.calendar",
+        "query.unsupported",
+    ),
 ]
 
 

@@ -173,6 +173,9 @@ _FUNNELS: Final = [
     *(_funnel(steps=[{"event": "A", "first": first}, "B"]) for first in ("event", "matching")),
     _funnel(steps=["A", {"event": "B", "anchored": True}, "C"], order="any_order"),
     _funnel(steps=["A"], times=["mean", {"within": "1h"}]),
+    _funnel(frequency="A"),
+    _funnel(steps=["A", "B", "C"], frequency={"event": ["B", "X"], "where": [], "between": [2, 3]}, count="totals"),
+    _funnel(zone={"trait": "tz"}, interval="day", window={"calendar": "week"}),
     {"kind": "funnel", "steps": ["A", "B"]},
 ]
 _RETENTIONS: Final = [

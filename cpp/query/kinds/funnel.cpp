@@ -25,7 +25,6 @@
 #include "query/kinds/event_names.hpp"
 #include "query/kinds/kinds.hpp"
 #include "query/kinds/late_rows.hpp"
-#include "query/kinds/profile_clock.hpp"
 #include "query/kinds/profile_filter.hpp"
 #include "query/kinds/step_chain.hpp"
 #include "simd/primitives.hpp"
@@ -551,7 +550,6 @@ class FunnelKind final : public Kind {
 }  // namespace
 
 std::unique_ptr<KindSpec> parse_funnel(Fields& fields, const CommonSpec& common) {
-  refuse_profile_zone(fields, common);
   auto spec = std::make_unique<FunnelSpec>();
   parse_funnel_fields(fields, common, *spec);
   return spec;
@@ -561,11 +559,13 @@ CountedKind FunnelSpec::counted() const {
   auto out = std::make_unique<FunnelSpec>(*this);
   out->times.clear();
   out->interval.reset();
+  out->frequency.reset();
   return {std::move(out), "step_1"};
 }
 
 std::unique_ptr<Kind> FunnelSpec::bind(const Binding& binding) const {
-  if (!is_plain() || has_members(binding.common.breakdown)) return make_attempts_funnel(*this, binding);
+  const bool on_clocks = !binding.common.zone_trait.empty();
+  if (!is_plain() || has_members(binding.common.breakdown) || on_clocks) return make_attempts_funnel(*this, binding);
   return std::make_unique<FunnelKind>(binding, steps, rules.window, rules.strictly_later);
 }
 

@@ -32,6 +32,13 @@ struct Attribution {
 // conditions.
 enum class StepFirst : std::uint8_t { kNo, kEvent, kMatching };
 
+// Of each attempt how many of some events lie between the rows of two of its steps.
+struct FunnelFrequency {
+  Selector selector;
+  std::uint32_t from = 0;  // steps, from 0
+  std::uint32_t to = 0;
+};
+
 struct FunnelSpec final : KindSpec {
   std::vector<Selector> steps;
   std::vector<StepFirst> first;     // of each step
@@ -41,7 +48,8 @@ struct FunnelSpec final : KindSpec {
   std::vector<std::string> hold;    // properties whose values an attempt must share
   std::vector<TimeStatistic> times;
   Attribution attribution;
-  std::optional<Unit> interval;  // lines by the bucket of the entry
+  std::optional<Unit> interval;              // lines by the bucket of the entry,
+  std::optional<FunnelFrequency> frequency;  // or by how often
 
   // In order, the deepest attempt of each profile, and nothing else to know: the fast kind answers.
   [[nodiscard]] bool is_plain() const noexcept;
@@ -50,6 +58,7 @@ struct FunnelSpec final : KindSpec {
   [[nodiscard]] std::unique_ptr<Kind> bind_for_rows(const Binding& binding) const override;
   [[nodiscard]] std::string_view needs_question(const CommonSpec& common) const override;
   [[nodiscard]] bool reads_any_event() const override;
+  void check_cells(const Path& question) const override;
 };
 
 void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& out);

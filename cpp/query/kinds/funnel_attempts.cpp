@@ -8,6 +8,7 @@
 #include "query/budget.hpp"
 #include "query/kinds/entry_search.hpp"
 #include "query/kinds/partition_calendar.hpp"
+#include "query/kinds/profile_clock.hpp"
 
 namespace cdp {
 namespace {
@@ -67,8 +68,9 @@ class FunnelWalker::Walk {
     if (rules.calendar) calendar_.emplace(*rules.calendar);
   }
 
-  [[nodiscard]] std::span<const FunnelAttempt> run(std::span<const MatchedRow> rows) {
+  [[nodiscard]] std::span<const FunnelAttempt> run(std::span<const MatchedRow> rows, const ProfileClock* clock) {
     rows_ = rows;
+    clock_ = clock;
     found_.clear();
     if (!begin()) return {};
     if (is_chain_) {
@@ -124,12 +126,13 @@ class FunnelWalker::Walk {
     }
     days_.clear();
     for (std::size_t i = 0; rules_.calendar && i < rows_.size(); ++i)
-      days_.push_back(calendar_->bucket_start(rows_[i].time_ms));
+      days_.push_back(calendar_->bucket_start(clock_ == nullptr ? rows_[i].time_ms : clock_->shown(rows_[i].time_ms)));
     return true;
   }
   void find_places() {
     if (std::exchange(knows_places_, true)) return;
     for (std::vector<std::uint32_t>& places : places_) places.clear();
+    std::fill_n(cursors_.begin(), rules_.steps, 0);
     for (std::uint32_t i = 0; i < rows_.size(); ++i) {
       for (std::uint64_t mask = steps_at(i); mask != 0; mask &= mask - 1)
         places_[static_cast<std::size_t>(std::countr_zero(mask))].push_back(i);
@@ -148,8 +151,11 @@ class FunnelWalker::Walk {
     }
     return mask;
   }
+  [[nodiscard]] bool counts(std::int64_t time_ms) const noexcept {
+    return clock_ == nullptr ? rules_.range.contains(time_ms) : clock_->counts(time_ms);
+  }
   [[nodiscard]] bool enters(std::size_t row) const noexcept {
-    return (rows_[row].selectors & entry_steps_) != 0 && rules_.range.contains(rows_[row].time_ms);
+    return (rows_[row].selectors & entry_steps_) != 0 && counts(rows_[row].time_ms);
   }
   [[nodiscard]] bool removes(const FunnelAttempt& attempt) const noexcept {
     return attempt.excluded && rules_.exclusion_mode == Mode::kRemove;
@@ -171,6 +177,7 @@ class FunnelWalker::Walk {
     if (rules_.calendar) {
       // A day that comes back does so within the day after.
       last = rules_.calendar->next_start(rules_.calendar->next_start(days_[entry])) - 1;
+      if (clock_ != nullptr) last += kClockMostMs;
     }
     const auto later = [](std::int64_t time, const MatchedRow& row) { return time < row.time_ms; };
     auto end = std::upper_bound(rows_.begin() + static_cast<std::ptrdiff_t>(entry), rows_.end(), last, later);
@@ -205,7 +212,7 @@ class FunnelWalker::Walk {
     std::fill_n(chains_.begin(), rules_.steps, StepChain{});
     step_rows_.clear();
     for (std::size_t i = 0; i < rows_.size(); ++i) {
-      const bool inside = rules_.range.contains(rows_[i].time_ms);
+      const bool inside = counts(rows_[i].time_ms);
       const auto steps = static_cast<std::uint32_t>(steps_at(i));
       step_rows_.push_back({rows_[i].time_ms, steps, inside});
       advance(chains_.data(), steps, rows_[i].time_ms, inside, rules_.window, rules_.strictly_later);
@@ -320,12 +327,15 @@ class FunnelWalker::Walk {
     for (std::uint32_t step = 1; step < rules_.steps; ++step) {
       const std::uint32_t before = out.row[step - 1];
       const std::vector<std::uint32_t>& places = places_[step];
-      auto next = rules_.several ? std::lower_bound(places.begin(), places.end(), before)
-                                 : std::upper_bound(places.begin(), places.end(), before);
-      if (rules_.strictly_later) {
-        const auto at_or_before = [&](std::uint32_t row) { return rows_[row].time_ms <= rows_[before].time_ms; };
-        next = std::partition_point(next, places.end(), at_or_before);
-      }
+      // Entries ascend, so their next rows do as well, but where a local day comes back.
+      std::uint32_t& cursor = cursors_[step];
+      const std::uint32_t least = before + (rules_.several ? 0 : 1);
+      if (rules_.calendar)
+        cursor = static_cast<std::uint32_t>(std::lower_bound(places.begin(), places.end(), least) - places.begin());
+      while (cursor < places.size() && places[cursor] < least) ++cursor;
+      while (rules_.strictly_later && cursor < places.size() && rows_[places[cursor]].time_ms <= rows_[before].time_ms)
+        ++cursor;
+      auto next = places.begin() + cursor;
       while (rules_.calendar && next != places.end() && *next < window_end(entry) && !in_window(entry, *next)) ++next;
       if (next == places.end() || !in_window(entry, *next)) break;
       out.row[step] = *next;
@@ -581,6 +591,7 @@ class FunnelWalker::Walk {
   const Budget* budget_;
   std::uint64_t all_;
   std::span<const MatchedRow> rows_;
+  const ProfileClock* clock_ = nullptr;
   std::vector<FunnelAttempt> found_;
   std::uint32_t possible_ = 0;  // steps that these rows can fill at all
   bool by_steps_ = false;       // the earliest rows, step by step
@@ -593,6 +604,7 @@ class FunnelWalker::Walk {
   std::vector<std::uint64_t> groups_;  // any_order: steps that may be filled in any order, one group behind the other
   std::vector<Pair> pairs_;
   std::vector<std::vector<std::uint32_t>> places_;  // rows of each step, when by_steps_
+  std::array<std::uint32_t, kStepsMax> cursors_{};  // in them, behind which the next entry looks on
   std::vector<std::uint32_t> sessions_;             // of each row, when the window is one
   std::optional<PartitionCalendar> calendar_;       // of the window
   std::vector<std::int64_t> days_;                  // of each row the start of its bucket, when the window is one
@@ -611,7 +623,9 @@ FunnelWalker::FunnelWalker(const FunnelRules& rules, const Budget* budget)
     : walk_(std::make_unique<Walk>(rules, budget)) {}
 FunnelWalker::~FunnelWalker() = default;
 
-std::span<const FunnelAttempt> FunnelWalker::attempts_of(std::span<const MatchedRow> rows) { return walk_->run(rows); }
+std::span<const FunnelAttempt> FunnelWalker::attempts_of(std::span<const MatchedRow> rows, const ProfileClock* clock) {
+  return walk_->run(rows, clock);
+}
 
 bool is_worth_more(const FunnelRules& rules, std::uint32_t taken, std::uint32_t others) noexcept {
   return worth_of(rules, others) < worth_of(rules, taken);

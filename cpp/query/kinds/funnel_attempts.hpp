@@ -32,6 +32,7 @@
 namespace cdp {
 
 class Budget;
+class ProfileClock;
 
 struct FunnelExclusion {
   std::uint32_t from = 0;  // steps, from 0: rows between any two taken steps within [from, to]
@@ -59,7 +60,7 @@ struct FunnelRules {
   std::int64_t grace = 0;                   // a step may lie so many milliseconds before the one it follows
   std::vector<FunnelExclusion> exclusions;  // selector of the first: number `steps`
   ExclusionMode exclusion_mode = ExclusionMode::kDrop;
-  TimeRange range;  // of entries
+  TimeRange range;  // of entries; on a clock of its own that says more
 };
 
 struct FunnelAttempt {
@@ -81,7 +82,9 @@ class FunnelWalker {
   // The attempts of a profile that count, in order of their entries, until the next call: by interval every entry's, for the
   // caller knows the buckets and keeps the one of each. Rows in event order, selectors as above.
   // Throws Timeout when the budget ends, LimitExceeded when ties under a grace have too many orders.
-  [[nodiscard]] std::span<const FunnelAttempt> attempts_of(std::span<const MatchedRow> rows);
+  // `clock`: of the profile, where entries and buckets go by its own; else null.
+  [[nodiscard]] std::span<const FunnelAttempt> attempts_of(std::span<const MatchedRow> rows,
+                                                           const ProfileClock* clock = nullptr);
 
  private:
   class Walk;

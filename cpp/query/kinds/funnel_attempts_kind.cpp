@@ -22,12 +22,14 @@
 #include "query/kinds/funnel_stream.hpp"
 #include "query/kinds/measure_cells.hpp"
 #include "query/kinds/partition_calendar.hpp"
+#include "query/kinds/profile_clock.hpp"
 #include "query/kinds/profile_filter.hpp"
 
 namespace cdp {
 namespace {
 
 constexpr std::size_t kHeldTuplesMost = 1'000'000;  // of one profile
+constexpr std::int64_t kNeither = -1;               // in place of a number: one of the two steps was not taken
 
 // What is known of one group: attempts by step, and the times they took where those are asked for.
 struct GroupSteps {
@@ -56,14 +58,17 @@ class AttemptsFunnelKind final : public Kind {
         attribution_(spec.attribution),
         breakdown_(binding.common.breakdown, binding.version, binding.moment()),
         limit_(binding.common.limit),
+        clocks_(std::make_shared<const ProfileClocks>(binding)),
         first_(spec.first) {
+    breakdown_.use(clocks_);
+    const Zone& zone = clocks_->are_own() ? Zone::utc() : binding.zone;
     rules_.range = binding.range;
     if (spec.interval) {
-      buckets_.emplace(binding.zone, *spec.interval, binding.common.week_start,
+      buckets_.emplace(zone, *spec.interval, binding.common.week_start,
                        std::max<std::int64_t>(binding.range.start_ms, 0));
     }
     if (spec.window_unit) {
-      rules_.calendar.emplace(binding.zone, *spec.window_unit, binding.common.week_start,
+      rules_.calendar.emplace(zone, *spec.window_unit, binding.common.week_start,
                               std::max<std::int64_t>(binding.range.start_ms, 0));
     }
     std::vector<BoundSelector> selectors;
@@ -83,6 +88,12 @@ class AttemptsFunnelKind final : public Kind {
     }
     kept_ = (std::uint64_t{1} << (spec.steps.size() + spec.excluded.size())) - 1;
     if (rules_.order == FunnelRules::Order::kStrictAll || rules_.session_gap != 0) kept_ = kept_ * 2 + 1;
+    walked_ = kept_;
+    if (spec.frequency) {
+      frequency_ = {spec.frequency->from, spec.frequency->to, std::uint64_t{1} << selectors.size()};
+      kept_ |= frequency_->selector;
+      selectors.push_back(bind_selector(spec.frequency->selector, binding.version, binding.moment()));
+    }
     matcher_ = RowMatcher(std::move(selectors));
     for (const std::string& key : spec.hold) {
       binding.note_property(key);
@@ -166,7 +177,7 @@ class AttemptsFunnelKind final : public Kind {
   [[nodiscard]] Table finish(const QueryContext& context, std::unique_ptr<Partial> partial) const override {
     auto& total = static_cast<AttemptsPartial&>(*partial);
     const Dictionary& strings = *context.version->strings;
-    const bool is_whole = breakdown_.empty() && !buckets_;
+    const bool is_whole = breakdown_.empty() && !buckets_ && !frequency_;
     if (is_whole) static_cast<void>(at(total, 0, {}));
     std::vector<Line> lines;
     if (shown_) lines = lines_of_shown(total);
@@ -187,14 +198,15 @@ class AttemptsFunnelKind final : public Kind {
  private:
   struct Line {
     std::vector<Value> key;
-    std::int64_t bucket_ms = 0;  // of the entry, with an interval
+    std::int64_t bucket_ms = 0;  // of the entry, with an interval; or how often
     GroupSteps steps;
     bool is_rest = false;
   };
 
   // Nothing is asked but how many profiles took each step, each in one group whatever it took.
   [[nodiscard]] bool counts_alone() const {
-    return times_.empty() && !buckets_ && held_.empty() && !breakdown_.reads_properties() && !breakdown_.has_members();
+    return times_.empty() && !buckets_ && !frequency_ && !clocks_->are_own() && held_.empty() &&
+           !breakdown_.reads_properties() && !breakdown_.has_members();
   }
   [[nodiscard]] std::vector<FirstRows> first_rows() const {
     std::vector<FirstRows> out;
@@ -252,7 +264,9 @@ class AttemptsFunnelKind final : public Kind {
     return out;
   }
   [[nodiscard]] std::int64_t bucket_of(const AttemptsPartial& partial, std::uint32_t cell) const {
-    return buckets_ ? partial.cells.value(cell).as_int() : 0;
+    if (!buckets_ && !frequency_) return 0;
+    const Value value = partial.cells.value(cell);
+    return value.type == ValueType::kNull ? kNeither : value.as_int();
   }
   [[nodiscard]] static bool counts_any(const GroupSteps& steps) {
     return std::any_of(steps.reached.begin(), steps.reached.end(), [](auto n) { return n != 0; });
@@ -300,6 +314,9 @@ class AttemptsFunnelKind final : public Kind {
     std::vector<std::uint64_t> by_held;
     std::vector<MatchedRow> unit;
     std::vector<std::uint32_t> groups;
+    std::vector<MatchedRow> walked;      // with a frequency: without the rows that are only counted
+    std::vector<std::uint32_t> counted;  // of each of them: how many were in front of it, and of it itself
+    ProfileClock clock{TimeRange{}};     // of the profile, where it has its own
   };
 
   // Rows of a step that is a profile's first event stand for it no more, but for that first one.
@@ -350,11 +367,17 @@ class AttemptsFunnelKind final : public Kind {
 
   // Rows that may follow one another.
   void add_unit(Work& work, Origin home, std::span<const MatchedRow> rows, const MemberValues& members) const {
-    std::span<const FunnelAttempt> attempts = work.walker.attempts_of(rows);
+    if (frequency_) {
+      leave_out_counted(rows, work);
+      rows = work.walked;
+    }
+    const bool own_clock = clocks_->are_own();
+    if (own_clock) work.clock = clocks_->of(*work.context.version, home);
+    std::span<const FunnelAttempt> attempts = work.walker.attempts_of(rows, own_clock ? &work.clock : nullptr);
     if (attempts.empty()) return;
     std::vector<FunnelAttempt> of_buckets;
     if (rules_.count == FunnelRules::Count::kProfilesByInterval) {
-      of_buckets = one_a_bucket(attempts, rows);
+      of_buckets = one_a_bucket(work, attempts, rows);
       attempts = of_buckets;
     }
     AttemptsPartial& partial = work.partial;
@@ -364,12 +387,38 @@ class AttemptsFunnelKind final : public Kind {
       if (partial.grown(partial.groups)) charge(work.context, partial);
     }
   }
+  [[nodiscard]] std::int64_t entry_bucket(Work& work, std::span<const MatchedRow> rows,
+                                          const FunnelAttempt& attempt) const {
+    const std::int64_t time_ms = rows[attempt.row[0]].time_ms;
+    return work.buckets->bucket_start(clocks_->are_own() ? work.clock.shown(time_ms) : time_ms);
+  }
+
+  // The rows that say something beside being counted, and how many are counted up to each.
+  void leave_out_counted(std::span<const MatchedRow> rows, Work& work) const {
+    work.walked.clear();
+    work.counted.clear();
+    std::uint32_t counted = 0;
+    for (const MatchedRow& row : rows) {
+      const std::uint32_t before = counted;
+      counted += (row.selectors & frequency_->selector) != 0 ? 1 : 0;
+      if ((row.selectors & walked_) == 0) continue;
+      work.walked.push_back(row);
+      work.counted.push_back(before);
+      work.counted.push_back(counted);
+    }
+  }
+  // Under a grace the later step may lie in front.
+  [[nodiscard]] std::uint64_t times_between(const Work& work, const FunnelAttempt& attempt) const {
+    const auto [first, last] = std::minmax(attempt.row[frequency_->from], attempt.row[frequency_->to]);
+    return first == last ? 0 : work.counted[std::size_t{2} * last] - work.counted[std::size_t{2} * first + 1];
+  }
+
   // Of each bucket of entries the first attempt, or the first of those worth most.
-  [[nodiscard]] std::vector<FunnelAttempt> one_a_bucket(std::span<const FunnelAttempt> attempts,
+  [[nodiscard]] std::vector<FunnelAttempt> one_a_bucket(Work& work, std::span<const FunnelAttempt> attempts,
                                                         std::span<const MatchedRow> rows) const {
     std::map<std::int64_t, FunnelAttempt> best;
     for (const FunnelAttempt& attempt : attempts) {
-      const auto [kept, is_new] = best.try_emplace(buckets_->bucket_start(rows[attempt.row[0]].time_ms), attempt);
+      const auto [kept, is_new] = best.try_emplace(entry_bucket(work, rows, attempt), attempt);
       if (is_new || rules_.attempt == FunnelRules::Attempt::kFirstEntry) continue;
       if (is_worth_more(rules_, attempt.taken, kept->second.taken)) kept->second = attempt;
     }
@@ -414,8 +463,9 @@ class AttemptsFunnelKind final : public Kind {
     const std::uint32_t shown = shown_ ? static_cast<std::uint32_t>(shown_->size()) : kNone;
     Value bucket;
     if (buckets_) {
-      const std::int64_t start_ms = work.buckets->bucket_start(rows[attempt.row[0]].time_ms);
-      bucket = {ValueType::kInt, static_cast<std::uint64_t>(start_ms)};
+      bucket = {ValueType::kInt, static_cast<std::uint64_t>(entry_bucket(work, rows, attempt))};
+    } else if (frequency_ && attempt.has(frequency_->from) && attempt.has(frequency_->to)) {
+      bucket = {ValueType::kInt, times_between(work, attempt)};
     }
     std::vector<std::uint32_t>& groups = work.groups;
     if (attribution_.type == Attribution::Type::kEveryStep) {
@@ -534,6 +584,10 @@ class AttemptsFunnelKind final : public Kind {
       TableColumn& column = table.add("start_ms", ColumnType::kInt64);
       for (const Line& line : lines) column.push_int(line.bucket_ms);
     }
+    if (frequency_) {
+      TableColumn& column = table.add("frequency", ColumnType::kInt64);
+      for (const Line& line : lines) line.bucket_ms == kNeither ? column.push_null() : column.push_int(line.bucket_ms);
+    }
     for (const Line& line : lines) keys.push_back(line.is_rest ? nullptr : &line.key);
     breakdown_.add_columns(table, keys, strings);
     for (std::uint32_t step = 0; step < rules_.steps; ++step) {
@@ -577,7 +631,15 @@ class AttemptsFunnelKind final : public Kind {
   RowMatcher matcher_;
   std::optional<FunnelStream> stream_;  // where it answers
   std::vector<std::optional<KeyId>> held_;
-  std::optional<Calendar> buckets_;    // of the interval
+  std::optional<Calendar> buckets_;  // of the interval
+  struct Frequency {
+    std::uint32_t from;
+    std::uint32_t to;
+    std::uint64_t selector;  // its bit
+  };
+  std::optional<Frequency> frequency_;
+  std::shared_ptr<const ProfileClocks> clocks_;
+  std::uint64_t walked_ = 0;           // selectors that say more of a row than that it is counted
   std::vector<StepFirst> first_;       // of each step
   std::vector<std::size_t> first_of_;  // the selector whose first row that is
   bool looks_back_ = false;            // some step is a first one

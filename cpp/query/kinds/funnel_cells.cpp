@@ -11,7 +11,12 @@ std::unique_ptr<Kind> FunnelSpec::bind_for_rows(const Binding& binding) const {
 bool FunnelSpec::reads_any_event() const {
   const bool every = rules.order == FunnelRules::Order::kStrictAll || rules.session_gap != 0;
   const auto is_any = [](const Selector& each) { return each.names.empty(); };
-  return every || std::ranges::any_of(steps, is_any) || std::ranges::any_of(excluded, is_any);
+  return every || std::ranges::any_of(steps, is_any) || std::ranges::any_of(excluded, is_any) ||
+         (frequency && is_any(frequency->selector));
+}
+
+void FunnelSpec::check_cells(const Path& question) const {
+  if (frequency) fail_invalid(question.field("frequency"), "a cell is told by steps, groups and buckets");
 }
 
 std::string_view FunnelSpec::needs_question(const CommonSpec& common) const {

@@ -10,6 +10,7 @@
 //   "hold"?: [property, ..] (up to 3)
 //   "times"?: ["mean" | "min" | "max" | "median" | "p90" .. | {"within": duration}, ..]
 //   "interval"?: unit
+//   "frequency"?: {selector's fields, "between"?: [step, step]}
 //   "attribution"?: "entry" | "first_touch" | "last_touch" | "every_step" | {"step": number}
 #include <algorithm>
 #include <array>
@@ -199,6 +200,35 @@ void parse_attribution(Fields& fields, const CommonSpec& common, FunnelSpec& out
   out.attribution.type = static_cast<Attribution::Type>(found - kNames.begin());
 }
 
+void parse_frequency(Fields& fields, const CalendarSpec& calendar, FunnelSpec& out) {
+  const Path path = fields.path("frequency");
+  const Node* node = fields.take("frequency");
+  if (node == nullptr) return;
+  if (out.rules.steps < 2) fail_invalid(path, "lies between two steps, but there is one");
+  const Extended own = take_field(*node, "between");
+  out.frequency = {parse_selector(own.rest, path, &calendar), 0, out.rules.steps - 1};
+  if (own.extra != nullptr && own.extra->type != Node::Type::kNull) {
+    const Path between = path.field("between");
+    const std::vector<Node>& pair = read_array(*own.extra, between, 2, 2);
+    const auto count = static_cast<std::int64_t>(out.rules.steps);
+    const std::int64_t from = read_int(pair[0], between.item(0), 1, count - 1);
+    out.frequency->from = static_cast<std::uint32_t>(from) - 1;
+    out.frequency->to = static_cast<std::uint32_t>(read_int(pair[1], between.item(1), from + 1, count)) - 1;
+  }
+  if (out.interval) fail_invalid(path, "rows are by the bucket of the entry already");
+  const auto firsts = static_cast<std::size_t>(std::ranges::count(out.first, StepFirst::kEvent));
+  if (out.steps.size() + out.excluded.size() + firsts + 2 > RowMatcher::kSelectorsMax)
+    fail_invalid(path, "over 62 steps, exclusions and first events beside it");
+}
+
+// On the clocks of profiles no days are counted from a range's start.
+void check_clocks(const Fields& fields, const FunnelSpec& spec) {
+  const auto counts_days = [](const std::optional<Unit>& unit) { return unit && unit->type == Unit::Type::kDays; };
+  constexpr const char* kWhy = "days from a range's start are not the same on every profile's clock";
+  if (counts_days(spec.interval)) fail_unsupported(fields.path("interval"), kWhy);
+  if (counts_days(spec.window_unit)) fail_unsupported(fields.path("window").field("calendar"), kWhy);
+}
+
 void check_together(const FunnelSpec& spec, const Fields& fields) {
   const FunnelRules& rules = spec.rules;
   if (rules.optional != 0 && rules.order == Order::kAnyOrder)
@@ -228,7 +258,8 @@ void check_together(const FunnelSpec& spec, const Fields& fields) {
 bool FunnelSpec::is_plain() const noexcept {
   return rules.order == Order::kInOrder && rules.optional == 0 && rules.attempt == FunnelRules::Attempt::kLongest &&
          rules.count == FunnelRules::Count::kProfiles && rules.grace == 0 && rules.exclusions.empty() && !window_unit &&
-         rules.step_window == 0 && rules.session_gap == 0 && !rules.several && !interval && rules.steps > 1 &&
+         rules.step_window == 0 && rules.session_gap == 0 && !rules.several && !interval && !frequency &&
+         rules.steps > 1 &&
          std::all_of(first.begin(), first.end(), [](StepFirst each) { return each == StepFirst::kNo; }) &&
          hold.empty() && times.empty() && attribution.type == Attribution::Type::kStep && attribution.step == 0;
 }
@@ -251,7 +282,9 @@ void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& o
   parse_hold(fields, out);
   parse_times(fields, out);
   parse_attribution(fields, common, out);
+  parse_frequency(fields, common.calendar, out);
   check_together(out, fields);
+  if (!common.zone_trait.empty()) check_clocks(fields, out);
 }
 
 }  // namespace cdp

@@ -25,7 +25,7 @@ ProfileClock::ProfileClock(const Zone& zone, const RangeSpec& range, std::int64_
   if (is_of_clocks(range)) {
     instants_.end_ms = now_ms + 1;
     shown_ = resolve_range(range, now_ms + zone.offset_ms(now_ms));
-    shown_.end_ms = range.end_ms;  // now hides the rest
+    if (!range.is_past) shown_.end_ms = range.end_ms;  // now hides the rest
   } else {
     instants_ = resolve_range(range, now_ms);
   }
@@ -130,7 +130,7 @@ void use_profile_clocks(CommonSpec& common, const Node* range, const Path& quest
 
 void refuse_profile_zone(const Fields& fields, const CommonSpec& common) {
   if (!common.zone_trait.empty())
-    fail_unsupported(fields.path("zone"), "a zone kept in a trait is for trends and retention");
+    fail_unsupported(fields.path("zone"), "a zone kept in a trait is for trends, funnels and retention");
 }
 
 }  // namespace cdp

@@ -116,6 +116,14 @@ class Funnel(BrokenDown):
         """Columns of how long the steps took: `mean`, `min`, `max`, `median`, `p90` and the like, in ms."""
         return self._own(times=[*dict(self.own).get("times", []), *statistics])
 
+    def frequency(self, event: str | Selector, *, between: tuple[int, int] | None = None) -> Self:
+        """A row for each number of such events between the events of these steps, the first and the last when not said;
+        null for attempts that did not take both.
+        """
+        selector = to_selector(event)
+        fields = _map_of(selector) if between is None else {**_map_of(selector), "between": list(between)}
+        return self._own(frequency=fields if between else selector.spec())
+
     def within(self, *durations: str | int) -> Self:
         """Columns of how many took each step, and all of them, in no more than these times."""
         return self._own(times=[*dict(self.own).get("times", []), *({"within": each} for each in durations)])

@@ -53,7 +53,8 @@ class Question(ABC):
     def in_zone_kept_in(self, trait: str, *, otherwise: str | None = None) -> Self:
         """Each profile by its own clock, in the zone that a trait of it names; `otherwise` (UTC) where it names none.
 
-        Of trends and retention. Times in the answer and in the range are then what clocks show, written as if in UTC.
+        Of trends, funnels and retention. Times in the answer and in the range are then what clocks show, written as if
+        in UTC.
         """
         return self._with(zone=zone_kept_in(trait, otherwise=otherwise))
 

@@ -20,8 +20,8 @@ _RULES: Final = ("cumulative", "rolling", "moving_mean", "fill", "previous")
 
 def check_clock(kind: str, spec: dict[str, Any], common: dict[str, Any]) -> None:
     """Refuses what has no meaning on the clocks of profiles."""
-    if kind not in ("trend", "retention"):
-        unsupported("zone", "a zone kept in a trait is for trends and retention")
+    if kind not in ("trend", "funnel", "retention"):
+        unsupported("zone", "a zone kept in a trait is for trends, funnels and retention")
     if "zone" in (spec.get("range") or {}):
         unsupported("range.zone", "the range has no zone of its own")
     for at, operand in enumerate(common["breakdown"]):
@@ -33,6 +33,9 @@ def check_clock(kind: str, spec: dict[str, Any], common: dict[str, Any]) -> None
     units = spec.get("interval") or []
     if any(isinstance(unit, dict) and "days" in unit for unit in (units if isinstance(units, list) else [units])):
         unsupported("interval", "days from a range's start are not the same on every clock")
+    window = spec.get("window")
+    if isinstance(window, dict) and isinstance(window.get("calendar"), dict):
+        unsupported("window.calendar", "days from a range's start are not the same on every clock")
 
 
 def on_own_clock(person: Person, common: dict[str, Any], now_ms: int) -> Person:

@@ -509,6 +509,7 @@ def ruled_funnels() -> st.SearchStrategy[dict[str, Any]]:
             ),
             "event_fills": st.sampled_from(["one_step", "several_steps", "several_steps"]),
             "interval": _units(),
+            "frequency": excluded,
             "attribution": st.sampled_from(["entry", "first_touch", "last_touch", "every_step", {"step": 2}]),
             "breakdown": _breakdowns(("property", "trait")),
             "limit": st.integers(0, 3),
@@ -532,6 +533,8 @@ def mostly_sound(spec: dict[str, Any]) -> dict[str, Any]:
         unsound.add("order")
     if spec.get("same_time", "counts") != "counts":
         unsound.add("event_fills")
+    if "interval" in spec:
+        unsound.add("frequency")
     return {name: value for name, value in spec.items() if name not in unsound}
 
 

@@ -17,8 +17,10 @@ from cdpstore.query.json_schema.parts import (
 )
 from cdpstore.query.json_schema.question import (
     BY_PROPERTY,
+    CLOCK_ZONE,
     COMMON,
     STATISTICS,
+    by_clocks,
     kind,
     selector_with,
 )
@@ -148,6 +150,16 @@ FUNNEL: Final = kind(
             "Of the time from each step to the next and over all.",
             uniqueItems=True,
         ),
+        "frequency": selector_with(
+            "Frequency",
+            {
+                "between": pair(
+                    integer(1, 31),
+                    integer(2, 32),
+                    "Between which steps, numbers from 1, the second later; left out, from the first to the last.",
+                )
+            },
+        ),
         "attribution": {
             "description": "Which event a breakdown by a property reads.",
             **chosen(
@@ -161,6 +173,7 @@ FUNNEL: Final = kind(
             ),
         },
         **COMMON,
+        **CLOCK_ZONE,
     },
     dependentRequired={"exclude_mode": ["exclude"]},
     allOf=[
@@ -169,6 +182,11 @@ FUNNEL: Final = kind(
             {"properties": {"steps": {"items": {"properties": {"anchored": {"const": False}}}}}},
         ),
         chosen([(has("attribution"), BY_PROPERTY)], {}),
+        chosen([(has("frequency"), {"not": has("interval"), "properties": {"steps": {"minItems": 2}}})], {}),
+        by_clocks(
+            interval={"not": {"type": "object"}},
+            window={"properties": {"calendar": {"not": {"type": "object"}}}},
+        ),
         chosen([({"required": ["same_time"], "properties": {"same_time": {"type": "object"}}}, _IN_ORDER_ONLY)], {}),
         chosen(
             [

@@ -60,7 +60,7 @@ WHEN: Final[dict[str, Schema]] = {
     ),
     "as_of_ms": ref("instant", "The store as it was valid then: its events, operations and joins."),
 }
-# Of trends and retention: the zone, or the trait that profiles keep theirs in; and what then has no meaning.
+# Of trends, funnels and retention: the zone, or the trait that profiles keep theirs in; and what then has no meaning.
 CLOCK_ZONE: Final[dict[str, Schema]] = {
     "zone": {
         "description": "Where days begin: the name of an IANA zone, default UTC; or each profile by its own clock.",

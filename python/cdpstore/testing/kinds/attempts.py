@@ -23,12 +23,17 @@ class Attempt:
     places: dict[int, int]
     next_place: int
     excluded: bool = False
+    unit: Sequence[Row] = ()  # all rows of the profile that hold the same values
 
 
 def attempts(view: View, person: Person, spec: dict[str, Any]) -> list[Attempt]:
     """Every attempt of the profile that counts."""
     ever = [row for row in person.rows if row.time_ms <= view.now_ms]
-    return [attempt for rows in _units(person, spec) for attempt in _Walk(view, rows, ever, spec).run()]
+    return [
+        dataclasses.replace(attempt, unit=rows)
+        for rows in _units(person, spec)
+        for attempt in _Walk(view, rows, ever, spec).run()
+    ]
 
 
 def _first_ever(rows: Sequence[Row], first: str | None, step: dict[str, Any]) -> Any:
@@ -89,7 +94,7 @@ class _Walk:
         unit = window.get("calendar") if isinstance(window, dict) else None
         calendar = view.calendar(unit) if unit else None
         # Of the calendar or of a session: rows lie in one window when they have the same number here.
-        self._days = [calendar.start(row.time_ms) for row in self._rows] if calendar else []
+        self._days = [calendar.start(row.clock_ms) for row in self._rows] if calendar else []
         if session is not None:
             self._days = _sessions(self._rows, session)
         self._step_window = window.get("step") if isinstance(window, dict) else None
@@ -120,7 +125,7 @@ class _Walk:
         calendar = self._view.calendar(self._spec["interval"])
         buckets: dict[int, list[Attempt]] = {}
         for attempt in found:
-            buckets.setdefault(calendar.start(attempt.rows[0].time_ms), []).append(attempt)
+            buckets.setdefault(calendar.start(attempt.rows[0].clock_ms), []).append(attempt)
         if self._spec["attempt"] == "first_entry":
             return [entered[0] for entered in buckets.values()]
         return [max(entered, key=lambda attempt: self._worth(attempt.rows)) for entered in buckets.values()]

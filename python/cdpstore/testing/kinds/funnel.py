@@ -1,12 +1,13 @@
 """Funnel by brute force: the attempts that count (`attempts`), by step and by the values of a breakdown."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cdpstore.table import Table
 from cdpstore.testing.event_spec import question_selector
 from cdpstore.testing.kinds.attempts import Attempt, attempts
+from cdpstore.testing.predicates import selects
 from cdpstore.testing.quantiles import is_quantile, quantile
 from cdpstore.testing.rows import Person, Row
 from cdpstore.testing.spec import (
@@ -70,7 +71,12 @@ def parse(fields: Fields, common: dict[str, Any]) -> dict[str, Any]:
         "hold": fields.take("hold", each(name_of, 1, 3)) or [],
         "times": _times(fields),
         "attribution": _attribution(fields, common, len(steps)),
+        "frequency": _frequency(fields, len(steps)),
     }
+    if own["frequency"] and own["interval"]:
+        bad(fields.path("frequency"), "rows are by the bucket of the entry already")
+    if own["frequency"] and len(steps) + len(own["exclude"]) + len(events) > 62:
+        bad(fields.path("frequency"), "over 62 steps, exclusions and first events beside it")
     _check_together(fields, own)
     return own
 
@@ -124,6 +130,25 @@ def _exclusion(node: Any, path: str, steps: int, order: str) -> dict[str, Any]:
     at = f"{path}.between"
     if order == "any_order":
         bad(at, "steps in any order have no between")
+    if not isinstance(between, list | tuple) or len(between) != 2:
+        bad(at, "expected two steps")
+    first = integer(1, steps - 1)(between[0], f"{at}[0]")
+    last = integer(first + 1, steps)(between[1], f"{at}[1]")
+    return {**parsed, "from": first - 1, "to": last - 1}
+
+
+def _frequency(fields: Fields, steps: int) -> dict[str, Any] | None:
+    node, path = fields.take_null("frequency"), fields.path("frequency")
+    if node is None:
+        return None
+    if steps < 2:
+        bad(path, "there is one step")
+    between = node.get("between") if isinstance(node, Mapping) else None
+    rest = {name: value for name, value in node.items() if name != "between"} if isinstance(node, Mapping) else node
+    parsed = {"selector": question_selector(rest, path), "from": 0, "to": steps - 1}
+    if between is None:
+        return parsed
+    at = f"{path}.between"
     if not isinstance(between, list | tuple) or len(between) != 2:
         bad(at, "expected two steps")
     first = integer(1, steps - 1)(between[0], f"{at}[0]")
@@ -189,13 +214,17 @@ def answer(view: View, spec: dict[str, Any]) -> Table:
     """Attempts by the steps they took, split by their values; under a limit by most entries."""
     buckets = view.calendar(spec["interval"]) if spec["interval"] else None
     if buckets:
-        return _by_bucket(view, spec, buckets)
+        return _by_bucket(
+            view, spec, "start_ms", lambda attempt: buckets.start(attempt.rows[min(attempt.rows)].clock_ms)
+        )
+    if spec["frequency"]:
+        return _by_bucket(view, spec, "frequency", lambda attempt: _times_between(view, spec["frequency"], attempt))
     return _table(view, spec, _found(view, spec))
 
 
 def counted(spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The question that counts each group over the whole range, and the column that does."""
-    return {**spec, "interval": None, "times": []}, "step_1"
+    return {**spec, "interval": None, "frequency": None, "times": []}, "step_1"
 
 
 def _found(view: View, spec: dict[str, Any]) -> list[Found]:
@@ -203,19 +232,31 @@ def _found(view: View, spec: dict[str, Any]) -> list[Found]:
     return [(person, one, at) for person in view.people for at, one in enumerate(attempts(view, person, spec))]
 
 
-def _by_bucket(view: View, spec: dict[str, Any], buckets: Any) -> Table:
-    """The same of each bucket of entries, groups ranked over all of them."""
+def _times_between(view: View, frequency: dict[str, Any], attempt: Attempt) -> int | None:
+    """How many such events lie between the two; None where one of them is not there."""
+    first, last = attempt.rows.get(frequency["from"]), attempt.rows.get(frequency["to"])
+    if first is None or last is None:
+        return None
+    least, most = sorted((first.event_order, last.event_order))
+    return sum(
+        least < row.event_order < most and row.time_ms <= view.now_ms and selects(frequency["selector"], row)
+        for row in attempt.unit
+    )
+
+
+def _by_bucket(view: View, spec: dict[str, Any], name: str, bucket: Callable[[Attempt], int | None]) -> Table:
+    """The same of each bucket of entries, or by how often, groups ranked over all of them."""
     found = _found(view, spec)
-    entered: dict[int, list[Found]] = {}
+    entered: dict[int | None, list[Found]] = {}
     for one in found:
-        entered.setdefault(buckets.start(one[1].rows[min(one[1].rows)].time_ms), []).append(one)
+        entered.setdefault(bucket(one[1]), []).append(one)
     shown, is_cut = _shown(view, spec, found)
     rows, names = [], list[str]()
-    for start_ms, of_bucket in sorted(entered.items()):
+    for of, of_bucket in sorted(entered.items(), key=lambda item: (item[0] is not None, item[0])):
         table = _table(view, spec, of_bucket, (shown, is_cut))
-        names = ["start_ms", *table.names]
-        rows += [[start_ms, *row] for row in table.rows()]
-    return view.table(names or ["start_ms", *_table(view, spec, []).names], rows)
+        names = [name, *table.names]
+        rows += [[of, *row] for row in table.rows()]
+    return view.table(names or [name, *_table(view, spec, []).names], rows)
 
 
 def _counted(
