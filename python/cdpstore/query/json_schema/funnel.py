@@ -150,16 +150,19 @@ FUNNEL: Final = kind(
             "Of the time from each step to the next and over all.",
             uniqueItems=True,
         ),
-        "frequency": selector_with(
-            "Frequency",
-            {
-                "between": pair(
-                    integer(1, 31),
-                    integer(2, 32),
-                    "Between which steps, numbers from 1, the second later; left out, from the first to the last.",
-                )
-            },
-        ),
+        "frequency": {
+            "description": "A row for each number of such events between two steps of an attempt.",
+            **selector_with(
+                "Frequency",
+                {
+                    "between": pair(
+                        integer(1, 31),
+                        integer(2, 32),
+                        "Between which steps, numbers from 1, the second later; left out, from the first to the last.",
+                    )
+                },
+            ),
+        },
         "attribution": {
             "description": "Which event a breakdown by a property reads.",
             **chosen(
