@@ -252,7 +252,7 @@ def _by_bucket(view: View, spec: dict[str, Any], name: str, bucket: Callable[[At
         entered.setdefault(bucket(one[1]), []).append(one)
     shown, is_cut = _shown(view, spec, found)
     rows, names = [], list[str]()
-    for of, of_bucket in sorted(entered.items(), key=lambda item: (item[0] is not None, item[0])):
+    for of, of_bucket in sorted(entered.items(), key=lambda item: -1 if item[0] is None else item[0]):
         table = _table(view, spec, of_bucket, (shown, is_cut))
         names = [name, *table.names]
         rows += [[of, *row] for row in table.rows()]
