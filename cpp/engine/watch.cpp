@@ -109,7 +109,15 @@ bool WatchSet::define(const DefineRecord& record, const VersionPtr& version, std
   }
   definitions_[{record.kind, record.name}] = record.body;
   if (record.kind != kWatchKind) return false;
-  Watch watch = make_watch(parse_body(record.body), *version);
+  std::shared_ptr<const PredicateSpec> spec;
+  try {
+    spec = parse_body(record.body);
+  } catch (const Error& error) {
+    // Logged before the language refused it. A store must open: the definition stays to be read, and nobody is in it.
+    if (error.family() != Family::kBadQuery) throw;
+    return watches_.erase(record.name) == 1;
+  }
+  Watch watch = make_watch(std::move(spec), *version);
   mark_present(watch, version, tick_ms, *pool);
   watches_.insert_or_assign(record.name, std::move(watch));
   return true;

@@ -1,6 +1,7 @@
 // The bounds of a whole store, reached: what is one too many is refused with its code, the rest goes on.
 #include "check.hpp"
 #include "column/dictionary.hpp"
+#include "engine/watch.hpp"
 #include "engine_harness.hpp"
 
 using namespace cdp;
@@ -78,6 +79,27 @@ TEST("key 65,536 of properties and traits is refused with its name, and known ke
     digest = engine->digest();
   }
   CHECK_EQ(Engine::open(options_of(folder.store(), false))->digest(), digest);
+}
+
+TEST("a logged definition that the language refuses by now leaves a store that opens, and nobody in the segment") {
+  WatchSet watches;
+  DefineRecord record;
+  record.kind = "watch";
+  record.name = "s";
+  record.body =
+      "\x83\xa7"
+      "consent"
+      "\xa5"
+      "email"
+      "\xa2op\xa2"
+      "eq"
+      "\xa5"
+      "value"
+      "\xa7"
+      "perhaps";
+  CHECK(!watches.define(record, nullptr, 0, nullptr));
+  CHECK(watches.empty());
+  CHECK_EQ(watches.definitions().size(), std::size_t{1});
 }
 
 TEST_MAIN()

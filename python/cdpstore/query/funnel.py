@@ -121,7 +121,7 @@ class Funnel(BrokenDown):
         null for attempts that did not take both.
         """
         selector = to_selector(event)
-        fields = _map_of(selector) if between is None else {**_map_of(selector), "between": list(between)}
+        fields = selector.fields() if between is None else {**selector.fields(), "between": list(between)}
         return self._own(frequency=fields if between else selector.spec())
 
     def within(self, *durations: str | int) -> Self:
