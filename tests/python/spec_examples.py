@@ -174,6 +174,7 @@ _FUNNELS: Final = [
     _funnel(steps=["A", {"event": "B", "anchored": True}, "C"], order="any_order"),
     _funnel(steps=["A"], times=["mean", {"within": "1h"}]),
     _funnel(frequency="A"),
+    _funnel(frequency={**_ANY_OF, "between": [1, 2]}),
     _funnel(steps=["A", "B", "C"], frequency={"event": ["B", "X"], "where": [], "between": [2, 3]}, count="totals"),
     _funnel(zone={"trait": "tz"}, interval="day", window={"calendar": "week"}),
     {"kind": "funnel", "steps": ["A", "B"]},
