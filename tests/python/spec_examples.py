@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-__all__ = ["ACCEPTED", "REFUSED"]
+__all__ = ["ACCEPTED", "REFUSED", "nested"]
 
 NOW: Final = 1_700_000_000_000
 _AT: Final = {"$time": NOW}
@@ -760,3 +760,11 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     ({"kind": "overlap", "segments": [{"where": {"list": "a"}}] * 2, "limit": 1}, "$"),
     ({"kind": "overlap", "segment": {"list": "a"}, "from_ms": 0}, "$"),
 ]
+
+
+def nested(form: str, depth: int) -> dict[str, Any]:
+    """A predicate so many levels deep."""
+    predicate: dict[str, Any] = {"did": "A"}
+    for _ in range(depth):
+        predicate = {form: predicate if form == "not" else [predicate]}
+    return {"kind": "profiles", "where": predicate}

@@ -12,6 +12,7 @@ import pytest
 from cdpstore.errors import BadQuery, CDPError
 from cdpstore.store import Store
 from cdpstore.testing import ModelStore
+from tests.python.spec_examples import nested
 
 NOW = 1_780_272_000_000
 QUESTIONS = [json.loads(line) for line in Path(__file__).with_name("bad_questions.jsonl").read_text().splitlines()]
@@ -48,18 +49,11 @@ def test_a_bad_question_is_refused_at_its_place(stores: tuple[Any, Any], case: d
         assert str(refused.value)
 
 
-def _nested(form: str, depth: int) -> dict[str, Any]:
-    predicate: dict[str, Any] = {"did": "A"}
-    for _ in range(depth):
-        predicate = {form: predicate if form == "not" else [predicate]}
-    return {"kind": "profiles", "where": predicate}
-
-
 @pytest.mark.parametrize(
     "spec",
     [
-        pytest.param(_nested("not", 100), id="deep"),
-        pytest.param(_nested("and", 3_000), id="deeper than the wire carries"),
+        pytest.param(nested("not", 100), id="deep"),
+        pytest.param(nested("and", 3_000), id="deeper than the wire carries"),
         pytest.param({"kind": "trend", "event": "A", "now_ms": 10**20}, id="over 64 bits"),
         pytest.param(
             {"kind": "trend", "event": {"event": "A", "where": [{"property": "x", "op": "gt", "value": float("nan")}]}},

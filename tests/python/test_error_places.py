@@ -9,6 +9,7 @@ from cdpstore._core import CoreError
 from cdpstore.errors import BadQuery
 from cdpstore.query import consent, did, on_list, profiles
 from cdpstore.store import Store
+from tests.python.spec_examples import nested
 
 NOW = 1_704_067_200_000
 NAN = float("nan")
@@ -36,13 +37,6 @@ def _trend(where: Any) -> dict[str, Any]:
     return {"kind": "trend", "event": {"event": "A", "where": where}}
 
 
-def _nested(form: str, depth: int) -> dict[str, Any]:
-    predicate: dict[str, Any] = {"did": "A"}
-    for _ in range(depth):
-        predicate = {form: predicate if form == "not" else [predicate]}
-    return {"kind": "profiles", "where": predicate}
-
-
 @pytest.mark.parametrize(
     ("spec", "path", "message"),
     [
@@ -54,9 +48,9 @@ def _nested(form: str, depth: int) -> dict[str, Any]:
         (_trend([{"property": "p", "op": "eq", "value": "\ud800"}]), "event.where[0].value", "not UTF-8"),
         (_trend([{"property": "p", "op": "eq", "value": b"raw"}]), "event.where[0].value", "maps, lists"),
         ({"kind": "trend", "event": "A", "range": {5: 1}}, "range", "expected a string"),
-        (_nested("not", 70), "where" + ".not" * 63, "64 levels"),
-        (_nested("and", 3_000), "where" + ".and[0]" * 32, "64 levels"),
-        (_nested("not", 40), "where" + ".not" * 33, "32 levels"),
+        (nested("not", 70), "where" + ".not" * 63, "64 levels"),
+        (nested("and", 3_000), "where" + ".and[0]" * 32, "64 levels"),
+        (nested("not", 40), "where" + ".not" * 33, "32 levels"),
     ],
 )
 def test_a_value_that_no_spec_holds_is_told_with_its_place(

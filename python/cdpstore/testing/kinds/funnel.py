@@ -122,19 +122,7 @@ def _same_time(node: Any, path: str) -> Any:
 
 
 def _exclusion(node: Any, path: str, steps: int, order: str) -> dict[str, Any]:
-    between = node.get("between") if isinstance(node, Mapping) else None
-    rest = {name: value for name, value in node.items() if name != "between"} if isinstance(node, Mapping) else node
-    parsed = {"selector": question_selector(rest, path), "from": 0, "to": steps - 1}
-    if between is None:
-        return parsed
-    at = f"{path}.between"
-    if order == "any_order":
-        bad(at, "steps in any order have no between")
-    if not isinstance(between, list | tuple) or len(between) != 2:
-        bad(at, "expected two steps")
-    first = integer(1, steps - 1)(between[0], f"{at}[0]")
-    last = integer(first + 1, steps)(between[1], f"{at}[1]")
-    return {**parsed, "from": first - 1, "to": last - 1}
+    return _between_steps(node, path, steps, in_order=order != "any_order")
 
 
 def _frequency(fields: Fields, steps: int) -> dict[str, Any] | None:
@@ -143,12 +131,19 @@ def _frequency(fields: Fields, steps: int) -> dict[str, Any] | None:
         return None
     if steps < 2:
         bad(path, "there is one step")
+    return _between_steps(node, path, steps)
+
+
+def _between_steps(node: Any, path: str, steps: int, *, in_order: bool = True) -> dict[str, Any]:
+    """A selector, and the steps between which it is looked for: the first and the last when not said."""
     between = node.get("between") if isinstance(node, Mapping) else None
     rest = {name: value for name, value in node.items() if name != "between"} if isinstance(node, Mapping) else node
     parsed = {"selector": question_selector(rest, path), "from": 0, "to": steps - 1}
     if between is None:
         return parsed
     at = f"{path}.between"
+    if not in_order:
+        bad(at, "steps in any order have no between")
     if not isinstance(between, list | tuple) or len(between) != 2:
         bad(at, "expected two steps")
     first = integer(1, steps - 1)(between[0], f"{at}[0]")
