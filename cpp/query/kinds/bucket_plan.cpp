@@ -32,11 +32,13 @@ std::optional<simd::BucketRule> rule_of(const PartitionBuckets& buckets, std::in
 }
 
 // Where the query's first bucket begins inside the partition, equal buckets are laid on to the front, so that one division
-// still numbers them; no row lies in those, and `first_bucket` wraps below zero.
-void lay_to_front(PartitionBuckets& buckets) {
+// still numbers them; no row lies in those, and `first_bucket` wraps below zero. `first`: rows begin there. Not where the
+// first bucket is longer than the others, as a day of 25 hours is: its rows would lie in front of it.
+void lay_to_front(PartitionBuckets& buckets, std::uint32_t first) {
   std::vector<std::uint32_t>& border = buckets.border;
   if (border.size() <= simd::BucketRule::kBorders) return;
   const std::uint32_t length = border[1] - border[0];
+  if (border[0] - first > length) return;
   const std::uint32_t more = (border[0] - 1) / length;
   if (border.size() + more >= simd::kBucketsMax) return;
   std::vector<std::uint32_t> front(more);
@@ -209,7 +211,7 @@ PartitionBuckets BucketPlan::lay(std::int32_t partition) const {
   const bool ends_inside = last == pieces_.end() && !ends_.empty() && ends_.back() < behind;
   const std::int64_t last_end = (ends_inside ? ends_.back() : behind) - start;
   if (!out.returns()) {
-    lay_to_front(out);
+    lay_to_front(out, static_cast<std::uint32_t>(std::max((first - 1)->first_ms, start) - start));
     out.bucket_count = static_cast<std::uint32_t>(out.border.size()) + 1;
     if (const auto rule = rule_of(out, last_end)) {
       out.by_bytes = true;
