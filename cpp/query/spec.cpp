@@ -522,12 +522,26 @@ std::string_view needs_question(const PredicateSpec& spec) {
   return {};
 }
 
+namespace {
+// Refuses what only a question can ask, by the place of the clause.
+void refuse_questions(const PredicateSpec& spec, const Node& node, const Path& path) {
+  for (const auto& [name, value] : node.fields) {
+    if (name == "not") return refuse_questions(spec.children[0], value, path.field(name));
+    if (name != "and" && name != "or") continue;
+    const Path list = path.field(name);
+    for (std::size_t i = 0; i < value.items.size(); ++i)
+      refuse_questions(spec.children[i], value.items[i], list.item(i));
+    return;
+  }
+  if (const std::string_view reason = needs_question(spec); !reason.empty())
+    fail_unsupported(path, std::string(reason));
+}
+}  // namespace
+
 std::shared_ptr<const PredicateSpec> parse_predicate(std::span<const std::uint8_t> bytes) {
   const Node node = parse_document(bytes);
-  const Path root;
-  std::shared_ptr<const PredicateSpec> out = parse_predicate(node, root, {});
-  if (const std::string_view reason = needs_question(*out); !reason.empty())
-    fail_unsupported(root, std::string(reason));
+  std::shared_ptr<const PredicateSpec> out = parse_predicate(node, Path(), {});
+  refuse_questions(*out, node, Path());
   return out;
 }
 

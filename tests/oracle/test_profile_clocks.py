@@ -24,9 +24,6 @@ def _on_clocks(spec: dict[str, Any], zone: Any) -> dict[str, Any]:
     kept = {name: value for name, value in spec.items() if spec["kind"] != "trend" or name not in BESIDE}
     if "range" in kept:
         kept["range"] = {name: value for name, value in kept["range"].items() if name != "zone"}
-    units = kept.get("interval")
-    if any(isinstance(unit, dict) for unit in (units if isinstance(units, list) else [units])):
-        kept["interval"] = "week"
     split = kept.get("breakdown", [])
     kept["breakdown"] = [each for each in split if "time" in each or "unit" not in each]
     if kept["kind"] == "retention" and not kept["breakdown"]:
@@ -34,9 +31,6 @@ def _on_clocks(spec: dict[str, Any], zone: Any) -> dict[str, Any]:
         kept.pop("share_value", None)
     if not any("property" in each or "time" in each for each in kept["breakdown"]):
         kept.pop("share_value", None)
-    window = kept.get("window")
-    if kept["kind"] == "funnel" and isinstance(window, dict) and isinstance(window.get("calendar"), dict):
-        kept["window"] = {"calendar": "week"}
     if kept["kind"] == "funnel" and not any(each.keys() & {"property", "time"} for each in kept["breakdown"]):
         kept.pop("attribution", None)
     return {**kept, "zone": zone}
@@ -187,16 +181,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"zone": OWN, "interval": "day", "cumulative": True}, "cumulative", "query.unsupported"),
     ({"zone": OWN, "interval": "day", "moving_mean": 7}, "moving_mean", "query.unsupported"),
     ({"zone": OWN, "interval": "day", "fill": True}, "fill", "query.unsupported"),
-    ({"zone": OWN, "interval": {"days": 3}}, "interval", "query.unsupported"),
-    ({"zone": OWN, "kind": "retention", "start": "A", "interval": {"days": 3}}, "interval", "query.unsupported"),
     ({"zone": OWN, "range": {"last": "7d"}, "previous": "week"}, "previous", "query.unsupported"),
     ({"zone": OWN, "breakdown": [{"property": "p", "unit": "day"}]}, "breakdown[0].unit", "query.unsupported"),
-    ({"zone": OWN, "kind": "funnel", "steps": ["A"], "interval": {"days": 3}}, "interval", "query.unsupported"),
-    (
-        {"zone": OWN, "kind": "funnel", "steps": ["A"], "window": {"calendar": {"days": 3}}},
-        "window.calendar",
-        "query.unsupported",
-    ),
 ]
 
 

@@ -136,8 +136,8 @@ _TRENDS: Final = [
     *(_trend(breakdown=[{"trait": "t", "at": at, "buckets": 3}]) for at in ("now", "event")),
     _funnel(attribution="every_step", breakdown=[{"trait": "t", "at": "event"}]),
     _trend(zone={"trait": "tz", "else": "Europe/Vienna"}, interval="day"),
-    _trend(zone={"trait": "tz"}, interval=["day", {"minutes": 30}]),
-    _retention(zone={"trait": "tz"}),
+    _trend(zone={"trait": "tz"}, interval=["day", {"minutes": 30}, {"days": 3}]),
+    _retention(zone={"trait": "tz"}, interval={"days": 3}),
     _trend(breakdown=[{"segments": ["paying", {"where": {"did": "A"}}], "name": "of"}]),
     *(_trend(range={"last": "7d"}, previous=each) for each in ("period", "week", "year", {"days": 364})),
     _trend(range={"start_ms": 0}, interval="day", previous="month"),
@@ -177,6 +177,7 @@ _FUNNELS: Final = [
     _funnel(frequency={**_ANY_OF, "between": [1, 2]}),
     _funnel(steps=["A", "B", "C"], frequency={"event": ["B", "X"], "where": [], "between": [2, 3]}, count="totals"),
     _funnel(zone={"trait": "tz"}, interval="day", window={"calendar": "week"}),
+    _funnel(zone={"trait": "tz"}, interval={"days": 2}, window={"calendar": {"days": 2}}),
     {"kind": "funnel", "steps": ["A", "B"]},
 ]
 _RETENTIONS: Final = [
@@ -328,6 +329,7 @@ _CLAUSES: Final[list[dict[str, Any]]] = [
     {"stopped": "A", "where": [], "for": "7d", "before": "30d"},
     {"restarted": None, "where": [], "last": "7d", "gap": "30d"},
     {"regularly": ["A"], "where": [], "every": "7d", "times": 60},
+    {"regularly": "A", "every": "1d", "times": 7, "at_least": 3, "count": {"op": "ge", "value": 2}},
     {"restarted": "A", "last": "1d", "gap": "30d"},
     {"sequence": ["A", None]},
     {
@@ -515,7 +517,6 @@ REFUSED: Final[list[tuple[Any, str]]] = [
     (_trend(zone={}), "$.zone"),
     (_trend(zone={"trait": "tz"}, interval="day", rolling=7), "$.rolling"),
     (_trend(zone={"trait": "tz"}, interval="day", fill=True), "$.fill"),
-    (_trend(zone={"trait": "tz"}, interval={"days": 2}), "$.interval"),
     (_trend(zone={"trait": "tz"}, interval="day", range={"this": "day", "zone": "UTC"}), "$.range"),
     (_retention(zone={"trait": "tz"}, breakdown=[{"property": "p", "unit": "day"}]), "$.breakdown[0].unit"),
     (_trend(zone={"trait": "tz", "otherwise": "UTC"}), "$.zone"),
@@ -739,6 +740,8 @@ REFUSED: Final[list[tuple[Any, str]]] = [
             ({"stopped": "A"}, ""),
             ({"restarted": "A", "last": "7d"}, ""),
             ({"regularly": "A", "every": "7d", "times": 61}, ".times"),
+            ({"regularly": "A", "every": "7d", "times": 2, "at_least": 0}, ".at_least"),
+            ({"regularly": "A", "every": "7d", "times": 2, "count": 3}, ".count"),
             ({"sequence": ["A"]}, ".sequence"),
             ({"sequence": ["A", "B"], "between": []}, ".between"),
             ({"sequence": ["A", "B"], "between": [{"event": "X"}]}, ".between[0]"),

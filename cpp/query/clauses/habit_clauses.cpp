@@ -1,5 +1,7 @@
 #include "query/clauses/habit_clauses.hpp"
 
+#include "query/clauses/spans_clause.hpp"
+
 namespace cdp {
 namespace {
 
@@ -45,12 +47,22 @@ void restarted(Fields& fields, const Selector& selector, PredicateSpec& out) {
 }
 
 void regularly(Fields& fields, const Selector& selector, PredicateSpec& out) {
-  const std::int64_t every_ms = take_duration(fields, "every");
+  Spans spans{.count = {Op::kGe, {{ValueType::kInt, 1, {}}}}};
+  spans.every_ms = take_duration(fields, "every");
   const Path path = fields.path("times");
-  const std::int64_t times = read_int(fields.require("times", "a number of spans"), path, 1, kTimesMost);
-  if (every_ms * times > limits::kQueryDurationMs) fail_invalid(path, "expected spans that reach back up to a century");
-  for (std::int64_t span = 0; span < times; ++span) {
-    out.children.push_back(did_within(selector, (span + 1) * every_ms, span * every_ms));
+  spans.times = read_int(fields.require("times", "a number of spans"), path, 1, kTimesMost);
+  if (spans.every_ms * spans.times > limits::kQueryDurationMs)
+    fail_invalid(path, "expected spans that reach back up to a century");
+  spans.least = fields.integer("at_least", 1, spans.times).value_or(spans.times);
+  if (const Node* count = fields.take("count")) spans.count = parse_count(*count, fields.path("count"));
+  if (spans.least < spans.times) {
+    out.type = PredicateSpec::Type::kRows;
+    out.rows = spans_clause(selector, spans);
+    return;
+  }
+  for (std::int64_t span = 0; span < spans.times; ++span) {
+    out.children.push_back(did_within(selector, (span + 1) * spans.every_ms, span * spans.every_ms));
+    out.children.back().measures.front().test = spans.count;
   }
 }
 

@@ -64,12 +64,10 @@ class AttemptsFunnelKind final : public Kind {
     const Zone& zone = clocks_->are_own() ? Zone::utc() : binding.zone;
     rules_.range = binding.range;
     if (spec.interval) {
-      buckets_.emplace(zone, *spec.interval, binding.common.week_start,
-                       std::max<std::int64_t>(binding.range.start_ms, 0));
+      buckets_.emplace(zone, *spec.interval, binding.common.week_start, steps_origin_ms(binding));
     }
     if (spec.window_unit) {
-      rules_.calendar.emplace(zone, *spec.window_unit, binding.common.week_start,
-                              std::max<std::int64_t>(binding.range.start_ms, 0));
+      rules_.calendar.emplace(zone, *spec.window_unit, binding.common.week_start, steps_origin_ms(binding));
     }
     std::vector<BoundSelector> selectors;
     for (const Selector& step : spec.steps) selectors.push_back(bind_selector(step, binding.version, binding.moment()));

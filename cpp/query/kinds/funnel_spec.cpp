@@ -221,14 +221,6 @@ void parse_frequency(Fields& fields, const CalendarSpec& calendar, FunnelSpec& o
     fail_invalid(path, "over 62 steps, exclusions and first events beside it");
 }
 
-// On the clocks of profiles no days are counted from a range's start.
-void check_clocks(const Fields& fields, const FunnelSpec& spec) {
-  const auto counts_days = [](const std::optional<Unit>& unit) { return unit && unit->type == Unit::Type::kDays; };
-  constexpr const char* kWhy = "days from a range's start are not the same on every profile's clock";
-  if (counts_days(spec.interval)) fail_unsupported(fields.path("interval"), kWhy);
-  if (counts_days(spec.window_unit)) fail_unsupported(fields.path("window").field("calendar"), kWhy);
-}
-
 void check_together(const FunnelSpec& spec, const Fields& fields) {
   const FunnelRules& rules = spec.rules;
   if (rules.optional != 0 && rules.order == Order::kAnyOrder)
@@ -284,7 +276,6 @@ void parse_funnel_fields(Fields& fields, const CommonSpec& common, FunnelSpec& o
   parse_attribution(fields, common, out);
   parse_frequency(fields, common.calendar, out);
   check_together(out, fields);
-  if (!common.zone_trait.empty()) check_clocks(fields, out);
 }
 
 }  // namespace cdp

@@ -95,6 +95,18 @@ TimeRange shown_range(const CommonSpec& common, const TimeRange& instants) noexc
   return {earlier(instants.start_ms), instants.end_ms + kClockMostMs};
 }
 
+std::int64_t steps_origin_ms(const Binding& binding) noexcept {
+  const RangeSpec& range = binding.common.range;
+  std::int64_t start_ms = binding.range.start_ms;
+  if (!binding.common.zone_trait.empty()) {
+    const bool of_clocks = is_of_clocks(range);
+    const std::int64_t now_ms = binding.now_ms;
+    start_ms = resolve_range(range, of_clocks ? now_ms + binding.zone.offset_ms(now_ms) : now_ms).start_ms;
+    if (!of_clocks && start_ms != INT64_MIN) start_ms += binding.zone.offset_ms(start_ms);
+  }
+  return std::max<std::int64_t>(start_ms, 0);
+}
+
 bool take_profile_zone(Fields& fields, CommonSpec& out) {
   const Path path = fields.path("zone");
   const Node* peeked = fields.peek("zone");

@@ -70,6 +70,10 @@ class ProfileClocks {
 // What clocks may show then; the same where the question names its zone.
 [[nodiscard]] TimeRange shown_range(const CommonSpec& common, const TimeRange& instants) noexcept;
 
+// What {"days": n} steps are counted from: the range's start, as the clock shows it that goes for profiles without a zone of
+// their own, so that the steps are the same for all.
+[[nodiscard]] std::int64_t steps_origin_ms(const Binding& binding) noexcept;
+
 // Takes the field `zone` where it is a trait, into zone and zone_trait; false, and nothing taken, where it is none.
 bool take_profile_zone(Fields& fields, CommonSpec& out);
 // Breakdowns by an event's time go by what clocks show. Refuses what has no meaning on them: a range's own zone, units of datetimes.

@@ -155,7 +155,7 @@ class RuledRetentionKind final : public Kind {
         breakdown_(binding.common.breakdown, binding.version, binding.moment()),
         clocks_(std::make_shared<const ProfileClocks>(binding)),
         calendar_(clocks_->are_own() ? Zone::utc() : binding.zone, spec.unit, binding.common.week_start,
-                  std::max<std::int64_t>(binding.range.start_ms, 0)),
+                  steps_origin_ms(binding)),
         hours_(binding.zone, {Unit::Type::kHour, 0}, 0),
         length_ms_(rolling_ms(spec.unit)),
         limit_(binding.common.limit) {

@@ -135,8 +135,6 @@ std::unique_ptr<KindSpec> parse_retention(Fields& fields, const CommonSpec& comm
     if (same_selector(*own.returned, *node, own.start, start)) own.returned.reset();
   }
   own.unit = parse_unit(fields.require("interval", "a unit of time"), fields.path("interval"));
-  if (!common.zone_trait.empty() && own.unit.type == Unit::Type::kDays)
-    fail_unsupported(fields.path("interval"), "days from a range's start are not the same on every profile's clock");
   own.population = static_cast<RetentionSpec::Population>(fields.choice("population", kPopulations, 0));
   own.alignment = static_cast<RetentionSpec::Alignment>(fields.choice("alignment", kAlignments, 0));
   parse_criterion(fields, own);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "query/kinds/bucket_plan.hpp"
+#include "query/kinds/profile_clock.hpp"
 
 namespace cdp {
 
@@ -24,7 +25,8 @@ TrendAxis::TrendAxis(const Binding& binding, const TimeRange& range, const std::
     return;
   }
   const Zone& zone = rules.slack_ms == 0 ? binding.zone : Zone::utc();
-  const Calendar calendar(zone, *unit, binding.common.week_start, std::max<std::int64_t>(start_ms, 0));
+  const Calendar calendar(zone, *unit, binding.common.week_start,
+                          rules.slack_ms == 0 ? std::max<std::int64_t>(start_ms, 0) : steps_origin_ms(binding));
   const std::int64_t line_ms = opens ? INT64_MIN : calendar.bucket_start(start_ms);
   if (rules.reach > 1 && !opens) {
     std::int64_t reach_ms = line_ms;

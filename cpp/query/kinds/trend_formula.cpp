@@ -98,9 +98,14 @@ class FormulaParser {
       if (!text_.substr(at_).starts_with(titles_[i])) continue;
       if (!longest || titles_[i].size() > titles_[*longest].size()) longest = i;
     }
-    if (!longest) fail("one of the measures, by the name of its column");
+    if (!longest) fail("one of the question's measures (" + joined_titles() + ")");
     at_ += titles_[*longest].size();
     return *longest;
+  }
+  [[nodiscard]] std::string joined_titles() const {
+    std::string out;
+    for (const auto& title : titles_) out.append(out.empty() ? "" : ", ").append(title);
+    return out;
   }
   [[nodiscard]] char last_letter() const noexcept { return static_cast<char>('A' + series_count_ - 1); }
 

@@ -165,10 +165,6 @@ void check_clocks(const Fields& fields, const TrendSpec& spec) {
   if (spec.moving_mean != 0) refuse("moving_mean");
   if (spec.fill) refuse("fill");
   if (spec.previous) refuse("previous");
-  for (const Unit& unit : spec.intervals) {
-    if (unit.type == Unit::Type::kDays)
-      fail_unsupported(fields.path("interval"), "days from a range's start are not the same on every profile's clock");
-  }
 }
 
 }  // namespace

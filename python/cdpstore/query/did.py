@@ -263,9 +263,19 @@ def restarted(*events: str | Selector, last: str | int, gap: str | int) -> Predi
     return _Habit("restarted", selector_of(events), (("last", last), ("gap", gap)))
 
 
-def regularly(*events: str | Selector, every: str | int, times: int) -> Predicate:
-    """The profile did any of these events in each of the last so many spans."""
-    return _Habit("regularly", selector_of(events), (("every", every), ("times", times)))
+def regularly(
+    *events: str | Selector, every: str | int, times: int, at_least: int | None = None, count: int | None = None
+) -> Predicate:
+    """The profile did any of these events in each of the last so many spans, or in at least so many of them.
+
+    In a span at least `count` times, 1 when left out.
+
+    >>> regularly("Opened", every="1d", times=7, at_least=3).spec()
+    {'regularly': 'Opened', 'every': '1d', 'times': 7, 'at_least': 3}
+    """
+    test = None if count is None else {"op": "ge", "value": count}
+    rules = _given(at_least=at_least, count=test)
+    return _Habit("regularly", selector_of(events), (("every", every), ("times", times), *rules))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

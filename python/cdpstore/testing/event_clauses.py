@@ -206,15 +206,22 @@ def restarted(clause: dict[str, Any], person: Person, moment: Moment) -> bool:
 
 
 def regularly(clause: dict[str, Any], person: Person, moment: Moment) -> bool:
-    """Did it in every span."""
-    every = clause["every"]
+    """So many events in each span, or in so many of them."""
+    every, count = clause["every"], clause["count"] or {"op": "ge", "value": 1}
     spans = [(span + 1) * every for span in range(clause["times"])]
-    return all(_did_within(clause, "regularly", person, moment, last, last - every) for last in spans)
+    held = [_found_within(clause, "regularly", person, moment, last, last - every) for last in spans]
+    return bool(sum(passes(len(rows), count) for rows in held) >= clause["at_least"])
 
 
 def _did_within(clause: dict[str, Any], form: str, person: Person, moment: Moment, last: int, until: int) -> bool:
+    return bool(_found_within(clause, form, person, moment, last, until))
+
+
+def _found_within(
+    clause: dict[str, Any], form: str, person: Person, moment: Moment, last: int, until: int
+) -> list[Row]:
     window = {"last": last, "until": until}
-    return bool(_found({"where": clause["where"], "window": window}, clause[form], person, moment))
+    return _found({"where": clause["where"], "window": window}, clause[form], person, moment)
 
 
 def sequence(clause: dict[str, Any], person: Person, moment: Moment) -> bool:

@@ -313,7 +313,8 @@ def _regularly(fields: Fields) -> dict[str, Any]:
     every, times = fields.require("every", duration), fields.require("times", integer(1, 60))
     if every * times > _CENTURY_MS:
         bad(fields.path("times"), "expected spans that reach back up to a century")
-    return {**parsed, "every": every, "times": times}
+    at_least = fields.take("at_least", integer(1, times)) or times
+    return {**parsed, "every": every, "times": times, "at_least": at_least, "count": fields.take("count", _count)}
 
 
 def _sequence(fields: Fields) -> dict[str, Any]:

@@ -172,7 +172,16 @@ def _habits(blocks: Blocks) -> Drawn:
     stopped = st.sampled_from([{"for": "1d"}, {"for": "1d", "before": "30d"}, {"for": "30d", "before": "12w"}])
     restarted = st.sampled_from([{"last": "1h", "gap": 1}, {"last": "30d", "gap": "1d"}, {"last": "1d", "gap": "28d"}])
     regularly = st.sampled_from(
-        [{"every": "1d", "times": 2}, {"every": "28d", "times": 3}, {"every": "28d", "times": 1}]
+        [
+            {"every": "1d", "times": 2},
+            {"every": "28d", "times": 3},
+            {"every": "28d", "times": 1},
+            {"every": "28d", "times": 3, "at_least": 2},
+            {"every": "12h", "times": 60, "at_least": 3},
+            {"every": "7d", "times": 5, "at_least": 1, "count": {"op": "ge", "value": 2}},
+            {"every": "28d", "times": 2, "count": {"op": "ge", "value": 2}},
+            {"every": "1d", "times": 5, "at_least": 4, "count": {"op": "le", "value": 1}},
+        ]
     )
     forms = {"stopped": stopped, "restarted": restarted, "regularly": regularly}
     where = st.fixed_dictionaries({}, optional={"where": blocks.wheres})

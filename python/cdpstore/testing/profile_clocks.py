@@ -30,12 +30,6 @@ def check_clock(kind: str, spec: dict[str, Any], common: dict[str, Any]) -> None
     for name in _RULES:
         if kind == "trend" and spec.get(name):
             unsupported(name, "its buckets are those that hold events")
-    units = spec.get("interval") or []
-    if any(isinstance(unit, dict) and "days" in unit for unit in (units if isinstance(units, list) else [units])):
-        unsupported("interval", "days from a range's start are not the same on every clock")
-    window = spec.get("window")
-    if isinstance(window, dict) and isinstance(window.get("calendar"), dict):
-        unsupported("window.calendar", "days from a range's start are not the same on every clock")
 
 
 def on_own_clock(person: Person, common: dict[str, Any], now_ms: int) -> Person:
@@ -61,4 +55,22 @@ def on_own_clock(person: Person, common: dict[str, Any], now_ms: int) -> Person:
 def with_clocks(view: View, common: dict[str, Any]) -> View:
     """What a question sees on the clocks of profiles: any time they may show."""
     people = [on_own_clock(person, common, view.now_ms) for person in view.people]
-    return dataclasses.replace(view, people=people, zone="UTC", start_ms=-(10**15), end_ms=view.now_ms + 2 * _DAY)
+    return dataclasses.replace(
+        view,
+        people=people,
+        zone="UTC",
+        start_ms=-(10**15),
+        end_ms=view.now_ms + 2 * _DAY,
+        origin_ms=_steps_origin_ms(common, view.now_ms),
+    )
+
+
+def _steps_origin_ms(common: dict[str, Any], now_ms: int) -> int:
+    """The range's start as the clock shows it of those who have none."""
+    zone = common["zone"]
+    asked = common["range"] or {}
+    given = absolute(asked, Moment(shown_ms(zone, now_ms), "UTC", common["week_start"])) if asked else asked
+    if "start_ms" in asked or "end_ms" in asked or "unit" in asked:
+        return int(given.get("start_ms") or 0)
+    start_ms = resolved(given, now_ms)[0]
+    return shown_ms(zone, start_ms) if start_ms >= 0 else 0

@@ -30,6 +30,7 @@ class View:
     zone: str
     week_start: str
     is_broken_down: bool = False
+    origin_ms: int | None = None  # what steps of days are counted from, where that is not the start
     segments: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)  # names, by column of a breakdown
 
     def in_range(self, row: Row) -> bool:
@@ -38,7 +39,8 @@ class View:
 
     def calendar(self, unit: Any) -> Calendar:
         """The unit in the query's zone; `{"days": n}` counts from the range's start."""
-        return Calendar(unit, zone=self.zone, week_start=self.week_start, origin_ms=max(self.start_ms, 0))
+        origin_ms = self.start_ms if self.origin_ms is None else self.origin_ms
+        return Calendar(unit, zone=self.zone, week_start=self.week_start, origin_ms=max(origin_ms, 0))
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[Any]], **notes: Any) -> Table:
         """The answer as a table of this view."""

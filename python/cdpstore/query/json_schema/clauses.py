@@ -89,7 +89,11 @@ _EVENT_CLAUSES: Final[dict[str, Schema]] = {
             "every": ref("duration", "In each span of this length,"),
             "times": integer(1, 60, "of the last so many; all together at most a century."),
         },
-        WHERE,
+        {
+            **WHERE,
+            "at_least": integer(1, 60, "In at least so many of them; in each when left out. Not over `times`."),
+            "count": ref("count", "So many events in a span; default ge 1."),
+        },
     ),
     "sequence": closed(
         "Sequence",

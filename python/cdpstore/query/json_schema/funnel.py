@@ -186,10 +186,7 @@ FUNNEL: Final = kind(
         ),
         chosen([(has("attribution"), BY_PROPERTY)], {}),
         chosen([(has("frequency"), {"not": has("interval"), "properties": {"steps": {"minItems": 2}}})], {}),
-        by_clocks(
-            interval={"not": {"type": "object"}},
-            window={"properties": {"calendar": {"not": {"type": "object"}}}},
-        ),
+        by_clocks(),
         chosen([({"required": ["same_time"], "properties": {"same_time": {"type": "object"}}}, _IN_ORDER_ONLY)], {}),
         chosen(
             [

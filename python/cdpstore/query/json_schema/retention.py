@@ -80,7 +80,7 @@ RETENTION: Final = kind(
         **CLOCK_ZONE,
     },
     allOf=[
-        by_clocks(interval={"not": {"type": "object"}}),
+        by_clocks(),
         chosen(
             [({"required": ["share_value"], "properties": {"share_value": {"const": True}}}, BY_PROPERTY)],
             {},

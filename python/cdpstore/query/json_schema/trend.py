@@ -28,7 +28,6 @@ from cdpstore.query.json_schema.question import (
 
 __all__ = ["TREND"]
 
-_OF_DAYS: Final[Schema] = {"type": "object", "required": ["days"]}
 _SERIES: Final = {
     "first": enum(
         "Only a profile's first event ever of these names, if it meets where; or its first ever that meets it.",
@@ -131,7 +130,6 @@ TREND: Final = kind(
         by_clocks(
             **{name: {"const": False} for name in ("cumulative", "fill")},
             **{name: NEVER for name in ("rolling", "moving_mean", "previous")},
-            interval={"not": _OF_DAYS, "items": {"not": _OF_DAYS}},
         ),
     ],
 )
