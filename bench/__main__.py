@@ -31,7 +31,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--questions", default=",".join(QUESTIONS))
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    asked = parser.parse_args()
+    for option, given, known in (
+        ("--only", asked.only, SECTIONS),
+        ("--engines", asked.engines, ENGINES),
+        ("--questions", asked.questions, QUESTIONS),
+    ):
+        unknown = [name for name in given.split(",") if name not in known]
+        if unknown:
+            parser.error(f"argument {option}: {', '.join(unknown)}: expected of {', '.join(known)}")
+    return asked
 
 
 def run_apart(section: str, size: str) -> list[Result]:

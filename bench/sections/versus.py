@@ -66,7 +66,7 @@ def measure(folder: Path, *, engines: Sequence[str], questions: Sequence[str], r
                 results += ratios(question, timings)
         for worker in workers:
             if worker.name == OURS:
-                results += threads(worker, questions, runs)
+                results += threads(worker, questions)
                 results.append(Result("memory", worker.info["bytes_per_event"], "B/event", BYTES_FLOOR, "lower"))
     finally:
         for worker in workers:
@@ -74,15 +74,14 @@ def measure(folder: Path, *, engines: Sequence[str], questions: Sequence[str], r
     return results
 
 
-def threads(worker: Worker, questions: Sequence[str], runs: int) -> list[Result]:
+def threads(worker: Worker, questions: Sequence[str]) -> list[Result]:
     """How much faster two threads are than one."""
     results = []
     for question in questions:
         if question == "q16":
             continue
-        one_ms, two_ms = scaling(worker, question, runs)
-        floor = SCALING_FLOORS.get(question, SCALING_FLOOR) if question in FLOORS and two_ms >= 1.0 else None
-        results.append(
-            Result(f"{question} 1 to 2 threads", one_ms / two_ms, "x", floor, note=f"{one_ms:.2f}, {two_ms:.2f} ms")
-        )
+        times = scaling(worker, question)
+        floor = SCALING_FLOORS.get(question, SCALING_FLOOR) if question in FLOORS and times.two_ms >= 1.0 else None
+        note = f"{times.one_ms:.2f}, {times.two_ms:.2f} ms"
+        results.append(Result(f"{question} 1 to 2 threads", times.ratio, "x", floor, note=note))
     return results

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HOPELESS = 3.0  # a form slower than this times the best so far is not repeated
 
@@ -93,14 +93,25 @@ def compare(workers: Sequence[Worker], question: str, runs: int) -> dict[str, Ti
     return timings
 
 
-def scaling(worker: Worker, question: str, runs: int) -> tuple[float, float]:
-    """Median milliseconds of our engine with one thread and with two, asked in turn."""
-    forms = ("1 thread", "2 threads")
-    times: dict[str, list[float]] = {form: [] for form in forms}
-    for _ in range(runs):
-        for form in forms:
-            times[form].append(worker.ask(do="run", question=question, form=form)["ms"])
-    return statistics.median(times[forms[0]]), statistics.median(times[forms[1]])
+SCALING_ROUNDS = 41
+
+
+class Scaling(NamedTuple):
+    """Median milliseconds with one thread and with two, and the median of what each round's pair tells."""
+
+    one_ms: float
+    two_ms: float
+    ratio: float
+
+
+def scaling(worker: Worker, question: str) -> Scaling:
+    """Our engine with one thread and with two, a pair a round: a host that slows down for a while slows both of one."""
+    pairs = [
+        tuple(worker.ask(do="run", question=question, form=form)["ms"] for form in ("1 thread", "2 threads"))
+        for _ in range(SCALING_ROUNDS)
+    ]
+    one, two = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return Scaling(one, two, statistics.median(of_one / of_two for of_one, of_two in pairs))
 
 
 def report(question: str, timings: dict[str, Timing], ours: str = "cdpstore") -> str:

@@ -14,6 +14,17 @@ namespace cdp {
 namespace {
 
 constexpr auto kSpin = std::chrono::microseconds(20);
+constexpr auto kSpinAtEnd = std::chrono::microseconds(50);  // of the caller, for a helper's last task
+
+// Whether it came true before the time was up.
+template <class Done>
+bool spin(std::chrono::microseconds most, Done&& done) {
+  const auto until = std::chrono::steady_clock::now() + most;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+  }
+  return true;
+}
 
 // One call of run(). Lives on the caller's stack: a helper may touch it only between joining (under the pool's lock, while
 // it is listed) and its `helpers_inside` decrement, which the caller waits for.
@@ -25,9 +36,9 @@ struct Run {
   void* context;
   void (*call)(void*, std::size_t, unsigned);
   std::atomic<std::size_t> next{0};
-  unsigned workers_joined = 1;  // under the pool's lock; the caller is worker 0
-  unsigned helpers_inside = 0;  // under the pool's lock
-  std::exception_ptr error;     // under the pool's lock
+  unsigned workers_joined = 1;               // under the pool's lock; the caller is worker 0
+  std::atomic<unsigned> helpers_inside = 0;  // changed under the pool's lock
+  std::exception_ptr error;                  // under the pool's lock
 
   void work(unsigned worker) {
     for (;;) {
@@ -83,9 +94,7 @@ void Pool::State::live() {
     if (Run* run = find_run()) {
       help(lock, *run);
       lock.unlock();
-      const auto until = std::chrono::steady_clock::now() + kSpin;
-      while (runs_listed.load(std::memory_order_relaxed) == 0 && std::chrono::steady_clock::now() < until) {
-      }
+      spin(kSpin, [&] { return runs_listed.load(std::memory_order_relaxed) != 0; });
       lock.lock();
       continue;
     }
@@ -132,6 +141,7 @@ void Pool::run_erased(std::size_t task_count, unsigned threads, void* context, C
     error = std::current_exception();
     run.next.store(task_count, std::memory_order_relaxed);
   }
+  spin(kSpinAtEnd, [&] { return run.helpers_inside.load(std::memory_order_relaxed) == 0; });
   std::unique_lock lock(state.mutex);
   state.runs.erase(at);
   state.runs_listed.fetch_sub(1, std::memory_order_relaxed);

@@ -182,18 +182,15 @@ Truth evaluate_one(const Clause& clause, const Version& version, Origin home, st
   return stopped ? Truth{stops, stop_until} : Truth{!stops, all_until};
 }
 
-bool holds_one(const Clause& clause, const Version& version, Origin home, const ProfileRows& rows,
-               std::int64_t now_ms) {
+// Whether it holds, and no more: stops at the first clause that decides. `leaf(clause)` answers for those of one kind.
+template <class Leaf>
+bool is_true(const Clause& clause, const Leaf& leaf) {
+  const auto is_child_true = [&](const Clause& child) { return is_true(child, leaf); };
   switch (clause.type) {
-    case PredicateSpec::Type::kDid: return clause.did->holds(rows, now_ms);
-    case PredicateSpec::Type::kNot: return !holds_one(clause.children[0], version, home, rows, now_ms);
-    case PredicateSpec::Type::kAnd:
-      return std::ranges::all_of(clause.children,
-                                 [&](const Clause& child) { return holds_one(child, version, home, rows, now_ms); });
-    case PredicateSpec::Type::kOr:
-      return std::ranges::any_of(clause.children,
-                                 [&](const Clause& child) { return holds_one(child, version, home, rows, now_ms); });
-    default: return evaluate_one(clause, version, home, rows.all(), now_ms).value;
+    case PredicateSpec::Type::kNot: return !is_true(clause.children[0], leaf);
+    case PredicateSpec::Type::kAnd: return std::ranges::all_of(clause.children, is_child_true);
+    case PredicateSpec::Type::kOr: return std::ranges::any_of(clause.children, is_child_true);
+    default: return leaf(clause);
   }
 }
 
@@ -283,7 +280,10 @@ void Predicate::evaluate_task(const Task& task, std::int64_t now_ms, Scratch& sc
   std::erase_if(homes,
                 [&](Origin home) { return ((candidates[index_of(home) >> 6] >> (index_of(home) & 63)) & 1) == 0; });
   const auto decide = [&](Origin home, std::span<const Row> rows) {
-    if (!evaluate(*task.version, home, rows, now_ms).value) return;
+    const auto leaf = [&](const Clause& clause) {
+      return evaluate_one(clause, *task.version, home, rows, now_ms).value;
+    };
+    if (!is_true(state_->root, leaf)) return;
     out[index_of(home) >> 6] |= std::uint64_t{1} << (index_of(home) & 63);
   };
   if (!state_->no_names()) return rows_of_many(task, homes, state_->names_read(), decide);
@@ -295,7 +295,10 @@ Truth Predicate::evaluate(const Version& version, Origin home, std::span<const R
 }
 
 bool Predicate::holds(const Version& version, Origin home, const ProfileRows& rows, std::int64_t now_ms) const {
-  return holds_one(state_->root, version, home, rows, now_ms);
+  return is_true(state_->root, [&](const Clause& clause) {
+    if (clause.type == PredicateSpec::Type::kDid) return clause.did->holds(rows, now_ms);
+    return evaluate_one(clause, version, home, rows.all(), now_ms).value;
+  });
 }
 
 namespace {

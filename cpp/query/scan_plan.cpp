@@ -84,7 +84,7 @@ void mark_slow(const Version& version, std::span<const PlacedLayer> layers, cons
     if (words.empty()) words.resize(std::size_t{stripe_count(version, shard)} * limits::kStripeIds / 64);
     if (id / 64 < words.size()) words[id / 64] |= std::uint64_t{1} << (id % 64);
   }
-  plan.slow_places.find(layers, plan.slow, before != nullptr ? &before->slow_places : nullptr);
+  plan.slow_places.find(version.placement, layers, plan.slow, before != nullptr ? &before->slow_places : nullptr);
 }
 
 // `gone`: chunks to leave out.
@@ -177,7 +177,7 @@ std::shared_ptr<const ScanPlan> ScanPlan::within(const Version& version, const H
     made->link_sequence = link_sequence;
     made->slow = std::move(marked);
     made->horizon = asked;
-    made->slow_places.find(layers, made->slow, &slow_places);
+    made->slow_places.find(version.placement, layers, made->slow, &slow_places);
     build_tasks(version, layers, gone, *made);
     made->take_everyone(*this);
   }
@@ -236,33 +236,38 @@ void prefetch_rows(const Chunk& chunk, std::uint32_t first) {
 // of today was built, are looked for.
 class LinkedProfiles {
  public:
+  using Relatives = std::span<const Origin>;
   LinkedProfiles(const Version& version, const ScanPlan& plan, std::span<const NameId> names)
       : version_(version), plan_(plan), horizon_(plan.horizon ? &*plan.horizon : nullptr), names_(names) {}
 
-  void prefetch(Origin home) const {
-    each_relative(home, [](std::uint32_t, std::uint32_t, Origin, std::span<const SlowPlace> places) {
-      for (const SlowPlace& place : places) prefetch_rows(*place.chunk, place.first);
-    });
-  }
-
   // In event order.
-  void rows_of(Origin home, std::vector<Row>& out) const {
-    each_relative(home, [&](std::uint32_t shard, std::uint32_t id, Origin relative, std::span<const SlowPlace> places) {
-      for (const SlowPlace& place : places) {
-        add_chunk_rows(*version_.links, horizon_, home, names_, *place.chunk, {place.first, place.last}, relative,
-                       place.layer, out);
-      }
+  void rows_of(const Origin& home, Relatives relatives, std::vector<Row>& out) const {
+    // Where none of them was ever parted from it, every row under one of their places is the profile's.
+    const bool all_belong = version_.links->members(home).size() == relatives.size();
+    for (const Origin relative : relatives) {
+      const std::uint32_t shard = version_.placement.shard(relative), id = version_.placement.local_id(relative);
+      const std::span<const SlowPlace> places = plan_.slow_places.of(shard, id);
+      for (const SlowPlace& place : places) add_place(home, all_belong, relative, place, out);
       if (places.empty() && !plan_.is_slow(shard, id)) look_for(home, relative, shard, id, out);
-    });
+    }
     order_events(out);
   }
 
  private:
-  template <class Visit>
-  void each_relative(Origin home, Visit&& visit) const {
-    for (const Origin relative : version_.links->relatives(home)) {
-      const std::uint32_t shard = version_.placement.shard(relative), id = version_.placement.local_id(relative);
-      visit(shard, id, relative, plan_.slow_places.of(shard, id));
+  void add_place(Origin home, bool all_belong, Origin relative, const SlowPlace& place, std::vector<Row>& out) const {
+    if (place.rows.empty()) {
+      return add_chunk_rows(*version_.links, horizon_, home, names_, *place.chunk, {place.first, place.last}, relative,
+                            place.layer, out);
+    }
+    const std::int64_t start_ms = partition_start_ms(place.chunk->partition);
+    for (const SlowRow& row : place.rows) {
+      const NameId name{row.name};
+      const Origin origin{row.origin};
+      if (!names_.empty() && !std::ranges::binary_search(names_, name)) continue;
+      if (!all_belong && origin != home && version_.links->home(origin) != home) continue;
+      if (horizon_ != nullptr && !horizon_->has(name, start_ms + row.time)) continue;
+      out.push_back(
+          {start_ms + row.time, origin, name, place.layer, place.chunk, row.spine_row, nullptr, 0, row.slice_row});
     }
   }
   void look_for(Origin home, Origin relative, std::uint32_t shard, std::uint32_t id, std::vector<Row>& out) const {
@@ -367,8 +372,12 @@ void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<con
   if (homes.empty()) return;
   const LinkView& links = *task.version->links;
   const std::span<const ChunkPlaceInPlan> places = task.places();
+  std::vector<LinkedProfiles::Relatives> relatives;
   std::vector<std::uint8_t> alone;  // never linked: every row lies in the task
-  for (const Origin home : homes) alone.push_back(links.relatives(home).size() == 1 ? 1 : 0);
+  for (const Origin& home : homes) {
+    relatives.push_back(links.relatives(home));
+    alone.push_back(relatives.back().size() == 1 ? 1 : 0);
+  }
   std::vector<Stretch> stretches = find_stretches(task, places, homes, alone);
   std::ranges::stable_sort(stretches, {}, &Stretch::home);
   std::vector<std::vector<std::uint32_t>> names_at(places.size());
@@ -380,9 +389,8 @@ void rows_of_many(const Task& task, std::span<const Origin> homes, std::span<con
   watched.hold(base_bytes);
   auto stretch = stretches.cbegin();
   for (std::uint32_t home = 0; home < homes.size(); ++home) {
-    if (home + 1 < homes.size() && alone[home + 1] == 0) linked.prefetch(homes[home + 1]);
     rows.clear();
-    if (alone[home] == 0) linked.rows_of(homes[home], rows);
+    if (alone[home] == 0) linked.rows_of(homes[home], relatives[home], rows);
     for (; stretch != stretches.cend() && stretch->home == home; ++stretch) {
       std::vector<std::uint32_t>& names_there = names_at[stretch->place];
       if (names_there.empty()) names_there = names_of(*places[stretch->place].chunk, names);

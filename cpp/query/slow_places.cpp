@@ -21,21 +21,36 @@ std::vector<std::uint32_t> ids_of(std::span<const std::uint64_t> words, std::spa
   return out;
 }
 
+constexpr std::uint32_t kKeptRows = 1'024;  // of a place; a profile of a million events is read where it lies
+
+void keep_rows(const Chunk& chunk, Chunk::Rows rows, Origin place, std::vector<SlowRow>& out) {
+  for (std::uint32_t at = rows.first; at < rows.last; ++at) {
+    const Slice& slice = chunk.slices[chunk.code(at)];
+    const Origin origin = chunk.foreign.empty() ? place : chunk.foreign.at(at, place);
+    out.push_back({chunk.time[at], raw(slice.name), raw(origin), at, slice.row_of(at)});
+  }
+}
+
 }  // namespace
 
-void SlowPlaces::search(const Layer& layer, std::span<const std::uint32_t> ids, std::vector<Found>& out) {
+void SlowPlaces::search(const Placement& placement, const PlacedLayer& placed, std::span<const std::uint32_t> ids,
+                        LayerPlaces& out) {
   auto id = ids.begin();
-  for (const auto& chunk : layer.chunks) {
+  for (const auto& chunk : placed.layer->chunks) {
     id = std::lower_bound(id, ids.end(), chunk->first_id);
     for (; id != ids.end() && *id < chunk->last_id; ++id) {
       const Chunk::Rows rows = chunk->rows_of(*id);
-      if (rows.first != rows.last) out.push_back({*id, chunk.get(), rows.first, rows.last});
+      if (rows.first == rows.last) continue;
+      const bool keep = rows.last - rows.first <= kKeptRows;
+      out.found.push_back(
+          {*id, chunk.get(), rows.first, rows.last, keep ? static_cast<std::uint32_t>(out.rows.size()) : kNone});
+      if (keep) keep_rows(*chunk, rows, placement.origin(placed.shard, *id), out.rows);
     }
   }
 }
 
-void SlowPlaces::find(std::span<const PlacedLayer> layers, const std::vector<std::vector<std::uint64_t>>& slow,
-                      const SlowPlaces* before) {
+void SlowPlaces::find(const Placement& placement, std::span<const PlacedLayer> layers,
+                      const std::vector<std::vector<std::uint64_t>>& slow, const SlowPlaces* before) {
   shards_.resize(slow.size());
   for (std::size_t shard = 0; shard < slow.size(); ++shard) shards_[shard].ids = ids_of(slow[shard], {});
   std::unordered_map<const Layer*, const std::shared_ptr<const LayerPlaces>*> known;
@@ -58,11 +73,12 @@ void SlowPlaces::find(std::span<const PlacedLayer> layers, const std::vector<std
     places->layer = placed.layer;
     if (kept != known.end()) {
       places->found = (*kept->second)->found;
+      places->rows = (*kept->second)->rows;
       const auto middle = static_cast<std::ptrdiff_t>(places->found.size());
-      search(*placed.layer, fresh[placed.shard], places->found);
+      search(placement, placed, fresh[placed.shard], *places);
       std::ranges::inplace_merge(places->found, places->found.begin() + middle, {}, &Found::id);
     } else {
-      search(*placed.layer, shards_[placed.shard].ids, places->found);
+      search(placement, placed, shards_[placed.shard].ids, *places);
     }
     layers_.push_back(std::move(places));
   }
@@ -92,7 +108,9 @@ void SlowPlaces::order(std::span<const PlacedLayer> layers) {
     next[shard] = first;
   }
   each([&](std::uint32_t shard, std::size_t at, std::uint32_t rank, const Found& found) {
-    shards_[shard].places[next[shard][at]++] = {found.chunk, found.first, found.last, rank};
+    const std::size_t kept = found.kept == kNone ? 0 : found.last - found.first;
+    const std::span rows = std::span(layers_[rank]->rows).subspan(kept == 0 ? 0 : found.kept, kept);
+    shards_[shard].places[next[shard][at]++] = {found.chunk, found.first, found.last, rank, rows};
   });
 }
 

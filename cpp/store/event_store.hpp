@@ -59,7 +59,8 @@ struct Row {
   const Chunk* chunk = nullptr;  // null: a tail row
   std::uint32_t spine_row = 0;   // in the chunk
   const TailBatch* batch = nullptr;
-  std::uint32_t event = 0;  // index into batch->event
+  std::uint32_t event = 0;          // index into batch->event
+  std::uint32_t slice_row = kNone;  // in the chunk's slice of its name, where that is known already
 };
 
 // Every row of the profile whose home this is, over all layers and the tail, in event order (time, origin, log order),

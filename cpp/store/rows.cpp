@@ -316,7 +316,7 @@ Value property(const Row& row, KeyId key) {
   auto column = std::lower_bound(slice.columns.begin(), slice.columns.end(), key,
                                  [](const Column& at, KeyId wanted_key) { return at.key < wanted_key; });
   if (column == slice.columns.end() || column->key != key) return {};
-  const std::uint32_t slice_row = slice.row_of(row.spine_row);
+  const std::uint32_t slice_row = row.slice_row != kNone ? row.slice_row : slice.row_of(row.spine_row);
   for (; column != slice.columns.end() && column->key == key; ++column) {
     if (column->has(slice_row)) return {column->type, column->bits_at(slice_row)};
   }
@@ -338,7 +338,7 @@ void properties(const Row& row, std::vector<std::pair<KeyId, Value>>& out) {
     return;
   }
   const Slice& slice = row.chunk->slices[row.chunk->code(row.spine_row)];
-  const std::uint32_t slice_row = slice.row_of(row.spine_row);
+  const std::uint32_t slice_row = row.slice_row != kNone ? row.slice_row : slice.row_of(row.spine_row);
   for (const Column& column : slice.columns) {
     if (column.has(slice_row)) out.emplace_back(column.key, Value{column.type, column.bits_at(slice_row)});
   }

@@ -143,6 +143,23 @@ TEST("joined profiles of several stripes are found through the plan") {
   }
 }
 
+TEST("joined profiles of more rows in a place than a plan keeps are read where they lie") {
+  for (std::uint64_t seed = 0; seed < 4; ++seed) {
+    Life life(seed, 3);
+    life.append(9'000);
+    life.engine().compact();
+    for (int round = 0; round < 6; ++round) {
+      life.link();
+      if (round % 3 == 2) life.unlink();
+      life.append(50);
+      const VersionPtr version = life.engine().pin();
+      for (const std::string& question : kQuestions) {
+        CHECK_EQ(ask(version, question, false), ask(version, question, true));
+      }
+    }
+  }
+}
+
 TEST("a store asked all along answers as one that was only asked at the end") {
   Life asked(seed() + 50), quiet(seed() + 50);
   for (int step = 0; step < 60; ++step) {
