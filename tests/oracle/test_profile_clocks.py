@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cdpstore.errors import BadQuery
 from cdpstore.query import funnel, retention, trend
 from cdpstore.store import Store
-from cdpstore.testing import breakdown_strategies, strategies
+from cdpstore.testing import ModelStore, breakdown_strategies, strategies
 from tests.oracle.scale import examples
 from tests.oracle.test_profile_zones import KEPT
 from tests.oracle.twins import CARE, Twins
@@ -170,6 +170,52 @@ def test_the_profiles_of_a_cell_are_those_whose_clock_showed_it() -> None:
         for day, expected in (("2024-03-08", [(1,)]), ("2024-03-09", [(0,), (2,)])):
             cell = {"cell": by_day, "at": {"start_ms": _at(day)}}
             assert _rows(store, {"kind": "profiles", "where": cell}) == expected
+
+
+BACK = _at(
+    "2007-11-04T02:31"
+)  # 00:01 in St. John's, where the clock was set back to 23:01; 22:31 of the 3rd in New York
+BACK_ZONES = ["America/St_Johns", "America/New_York", "Asia/Kolkata", None]
+DAY_MS = 86_400_000
+SPREAD = [-90, -30, -1, 0, 1, 29, 58, 59, 60, 89, 90, 150, 600]  # minutes around it
+
+
+@pytest.mark.parametrize("end", ["2007-11-03T23:30", "2007-11-04T00:00", "2007-11-04T00:00:30", "2007-11-05"])
+@pytest.mark.parametrize("unit", ["day", "hour"])
+def test_a_clock_set_back_across_midnight_or_the_end_of_a_range_counts_as_the_model_says(end: str, unit: Any) -> None:
+    people = [(f"{zone}-{at}", zone, at) for zone in BACK_ZONES for at in range(len(SPREAD))]
+    events = [
+        {
+            "type": "event",
+            "name": "A",
+            "time_ms": BACK + SPREAD[(at + step) % len(SPREAD)] * 60_000,
+            "ids": {"user_id": who},
+        }
+        for who, _, at in people
+        for step in range(0, 9, 3)
+    ]
+    traits = [
+        {"type": "traits", "ids": {"user_id": who}, "set": {"tz": zone}, "time_ms": BACK - 10**9}
+        for who, zone, _ in people
+        if zone
+    ]
+    asked = [
+        trend("A").total().unique().every(unit).spec(),
+        {"kind": "trend", "event": "A", "measures": ["total", {"per_profile": "mean"}], "interval": None},
+        *(
+            {"kind": "retention", "start": "A", "interval": unit, **rule}
+            for rule in ({}, {"population": "every_period"}, {"criterion": "on_or_before"}, {"fill": True})
+        ),
+    ]
+    with Store.open(background=False) as store:
+        model = ModelStore()
+        for each in (store, model):
+            each.append([*events, *traits], now_ms=BACK + DAY_MS)
+        for question in asked:
+            for span in ({"start_ms": _at("2007-10-20"), "end_ms": _at(end)}, {"start_ms": _at(end)}):
+                own = {**question, "zone": {"trait": "tz"}, "range": span}
+                got, expected = (sorted(each.query(own, now_ms=BACK + DAY_MS).rows()) for each in (store, model))
+                assert got == expected, own
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [

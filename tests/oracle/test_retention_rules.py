@@ -59,6 +59,14 @@ def test_eligible_is_the_cohort_and_elapsed_who_has_the_period_over(store: Any) 
     assert store.query(rolling, now_ms=at_ms).rows() == [(start, 0, 1, 2, 2), (start, 1, 1, 2, 1)]
 
 
+def test_a_return_without_the_conditions_of_an_alternative_of_the_start_is_another_event(store: Any) -> None:
+    store.append(_records([["S", NOW - 3 * DAY, {"p": "x"}], ["S", NOW - 2 * DAY, {"p": "y"}]]), now_ms=NOW)
+    only_x = [{"event": "S", "where": [{"property": "p", "op": "eq", "value": "x"}]}]
+    asked = {"kind": "retention", "start": {"any_of": only_x}, "return": "S", "interval": "day"}
+    assert [row[1:4] for row in store.query(asked, now_ms=NOW).rows()] == [(1, 1, 1)]
+    assert [row[1:4] for row in store.query({**asked, "return": {"any_of": only_x}}, now_ms=NOW).rows()] == [(0, 1, 1)]
+
+
 def test_returns_may_have_to_share_the_value_of_the_start(store: Any) -> None:
     store.append(
         _records([["S", NOW - 3 * DAY, {"p": "x"}], ["R", NOW - 2 * DAY, {"p": "y"}], ["R", NOW - DAY, {"p": "x"}]]),

@@ -15,10 +15,10 @@ constexpr std::uint32_t kRegisterBits = 64;  // buckets of a partition that a pr
 
 class ActiveBuckets::Fill {
  public:
-  Fill(ActiveBuckets& active, const BucketPlan& plan, const BoundSelector& selector, const Task& task,
+  Fill(ActiveBuckets& active, const TaskBuckets& buckets, const BoundSelector& selector, const Task& task,
        const ProfileFilter& filter, Scratch& scratch, Count count)
       : active_(active),
-        plan_(plan),
+        buckets_(buckets),
         selector_(selector),
         task_(task),
         filter_(filter),
@@ -29,11 +29,12 @@ class ActiveBuckets::Fill {
 
   void run() {
     for (const Chunk* each : task_.chunks) {
-      if (!plan_.covers(each->partition)) continue;
+      if (!buckets_.covers(each->partition)) continue;
       ChunkView chunk(*each, task_, scratch_);
-      const PartitionBuckets& buckets = plan_.of(each->partition);
-      if (!buckets.touched(each->time_min, each->time_max)) continue;
-      goes_by_spine(*each, buckets) ? from_spine(chunk, buckets) : from_slices(chunk, buckets);
+      const BucketPlan* const plan = buckets_.single();
+      const PartitionBuckets* const buckets = plan != nullptr ? &plan->of(each->partition) : nullptr;
+      if (buckets != nullptr && !buckets->touched(each->time_min, each->time_max)) continue;
+      buckets != nullptr&& goes_by_spine(*each, *buckets) ? from_spine(chunk, *buckets) : from_slices(chunk);
     }
     if (everybody_) return;
     for (std::uint32_t profile = 0; profile < task_.size(); ++profile) {
@@ -51,16 +52,13 @@ class ActiveBuckets::Fill {
     return rows >= chunk.row_count / kSpineShare;
   }
 
-  void from_slices(ChunkView& chunk, const PartitionBuckets& buckets) {
+  void from_slices(ChunkView& chunk) {
     for_each_event(chunk, selector_, scratch_, [&](const EventRows& rows) {
-      for (std::uint32_t i = 0; i < rows.count(); ++i) {
-        const std::uint16_t local = buckets.by_slot ? buckets.slot_bucket[rows.slot(i)] : buckets.bucket(rows.time(i));
-        if (local == PartitionBuckets::kOutside) continue;
+      buckets_.each(rows, chunk.chunk().partition, [&](std::uint32_t i, std::uint32_t bucket) {
         const std::uint32_t profile = rows.profile(i);
-        const std::uint32_t bucket = buckets.first_bucket + local;
         add(profile, bucket);
         if (counts_rows_) active_.rows_[bucket] += everybody_ || filter_.has(profile) ? 1 : 0;
-      }
+      });
     });
   }
 
@@ -156,7 +154,7 @@ class ActiveBuckets::Fill {
   }
 
   ActiveBuckets& active_;
-  const BucketPlan& plan_;
+  const TaskBuckets& buckets_;
   const BoundSelector& selector_;
   const Task& task_;
   const ProfileFilter& filter_;
@@ -166,12 +164,12 @@ class ActiveBuckets::Fill {
   bool everybody_;
 };
 
-ActiveBuckets::ActiveBuckets(const BucketPlan& plan, const BoundSelector& selector, const Task& task,
+ActiveBuckets::ActiveBuckets(const TaskBuckets& buckets, const BoundSelector& selector, const Task& task,
                              const ProfileFilter& filter, Scratch& scratch, Count count)
-    : words_((plan.size() + 63) / 64),
+    : words_((buckets.size() + 63) / 64),
       bits_(scratch.zeroed<std::uint64_t>(std::size_t{task.size()} * words_)),
-      rows_(count == Count::kRows ? plan.size() : 0) {
-  Fill(*this, plan, selector, task, filter, scratch, count).run();
+      rows_(count == Count::kRows ? buckets.size() : 0) {
+  Fill(*this, buckets, selector, task, filter, scratch, count).run();
 }
 
 }  // namespace cdp

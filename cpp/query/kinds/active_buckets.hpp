@@ -10,22 +10,22 @@
 #include <vector>
 
 #include "query/condition.hpp"
-#include "query/kinds/bucket_plan.hpp"
 #include "query/kinds/profile_filter.hpp"
+#include "query/kinds/task_buckets.hpp"
 #include "query/scratch.hpp"
 
 namespace cdp {
 
 class ActiveBuckets {
  public:
-  static constexpr std::uint32_t kBucketsMax = 1'024;  // of a plan: 128 bytes a profile
+  static constexpr std::uint32_t kBucketsMax = 1'024;  // 128 bytes a profile
 
   enum class Count : std::uint8_t { kProfiles, kRows };
 
   // Of the profiles that the filter lets through; rows are told where they are counted. REQUIRES: at most kBucketsMax buckets.
-  ActiveBuckets(const BucketPlan& plan, const BoundSelector& selector, const Task& task, const ProfileFilter& filter,
-                Scratch& scratch, Count count);
-  // Bits of the profile's buckets, the plan's first the lowest.
+  ActiveBuckets(const TaskBuckets& buckets, const BoundSelector& selector, const Task& task,
+                const ProfileFilter& filter, Scratch& scratch, Count count);
+  // Bits of the profile's buckets, the first the lowest.
   [[nodiscard]] std::span<const std::uint64_t> of(std::uint32_t profile) const noexcept {
     return {bits_.data() + std::size_t{profile} * words_, words_};
   }

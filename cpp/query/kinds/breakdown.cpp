@@ -9,6 +9,7 @@
 #include "query/codes.hpp"
 #include "query/kinds/member_operand.hpp"
 #include "query/kinds/profile_clock.hpp"
+#include "query/kinds/task_traits.hpp"
 #include "query/kinds/value_groups.hpp"
 
 namespace cdp {
@@ -263,6 +264,7 @@ Breakdown::Breakdown(std::span<const Operand> operands, const Version& version, 
     }
     has_members_ |= bound.has_several();
     splits_rows_ |= bound.has_several() && !bound.is_trait;
+    reads_times_ |= bound.of_time;
     operands_.push_back(std::move(bound));
   }
 }
@@ -360,25 +362,9 @@ Breakdown::TaskTraits::TaskTraits(const Breakdown& breakdown, const Task& task, 
       values_.emplace_back();
       continue;
     }
-    auto values = scratch.zeroed<Value>(task.size());
-    const Version& version = *task.version;
-    if (operand.key && version.profiles != nullptr) {
-      const std::uint32_t first = raw(task.origin(0));
-      const bool is_plain = version.profiles->latest_ms(*operand.key) <= breakdown.now_ms_;
-      if (is_plain && version.placement.shard_count == 1) {
-        const std::uint32_t known = version.origin_count > first ? version.origin_count - first : 0;
-        version.profiles->traits(task.origin(0), *operand.key,
-                                 values.span().first(std::min<std::size_t>(known, task.size())));
-      } else {
-        for (std::uint32_t i = 0; i < task.size() && raw(task.origin(i)) < version.origin_count; ++i) {
-          const Origin home = task.origin(i);
-          if (version.links->home(home) != home) continue;
-          values[i] = version.profiles->trait_at(home, *operand.key, breakdown.now_ms_, *version.links).value;
-        }
-      }
-    }
-    if (operand.groups != nullptr) operand.groups->of_each(values.data(), values.size());
-    values_.push_back(std::move(values));
+    values_.push_back(operand.key ? traits_of_task(task, *operand.key, breakdown.now_ms_, scratch)
+                                  : scratch.zeroed<Value>(task.size()));
+    if (operand.groups != nullptr) operand.groups->of_each(values_.back().data(), task.size());
   }
 }
 

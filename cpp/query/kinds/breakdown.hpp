@@ -133,6 +133,7 @@ class Breakdown {
   [[nodiscard]] bool empty() const noexcept { return operands_.empty(); }
   [[nodiscard]] bool reads_properties() const noexcept { return reads_properties_; }
   [[nodiscard]] bool reads_traits() const noexcept { return reads_traits_; }
+  [[nodiscard]] bool reads_times() const noexcept { return reads_times_; }
 
   // Values of the trait operands for the profiles of a task.
   class TaskTraits {
@@ -216,6 +217,7 @@ class Breakdown {
   bool reads_traits_ = false;
   bool has_members_ = false;
   bool splits_rows_ = false;
+  bool reads_times_ = false;
 };
 
 }  // namespace cdp

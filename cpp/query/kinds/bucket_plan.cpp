@@ -117,20 +117,29 @@ TimeRange kept_extent_of(const Version& version) {
   return extent_of(version, horizon ? &*horizon : nullptr);
 }
 
-BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start, const std::optional<Unit>& unit,
-                       const TimeRange& rows, std::int64_t origin_ms) {
-  const TimeRange extent = extent_of(version);
+std::optional<std::pair<std::int64_t, std::int64_t>> BucketPlan::cut_to(const TimeRange& extent,
+                                                                        const TimeRange& rows) {
   const std::int64_t first_ms = std::max(rows.start_ms, extent.start_ms);
   const std::int64_t last_ms = std::min(rows.end_ms, extent.end_ms) - 1;
+  if (first_ms > last_ms) {
+    rows_ = {0, 0};
+    return std::nullopt;
+  }
   // An end behind which no row lies cuts nothing: then slots stay whole.
   rows_ = {rows.start_ms <= extent.start_ms ? INT64_MIN : rows.start_ms,
            rows.end_ms >= extent.end_ms ? INT64_MAX : rows.end_ms};
-  if (first_ms > last_ms) {
-    rows_ = {0, 0};
+  return std::pair(first_ms, last_ms);
+}
+
+BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start, const std::optional<Unit>& unit,
+                       const TimeRange& rows, std::int64_t origin_ms) {
+  const auto between = cut_to(extent_of(version), rows);
+  if (!between) {
     starts_ = {0};
     pieces_ = {{0, 0}};
     return;
   }
+  const auto [first_ms, last_ms] = *between;
   if (unit) {
     const Calendar calendar(zone, *unit, week_start, origin_ms);
     const Buckets buckets(calendar, first_ms, last_ms);
@@ -144,6 +153,42 @@ BucketPlan::BucketPlan(const Version& version, const Zone& zone, int week_start,
     starts_ = {first_ms};
     pieces_ = {{first_ms, 0}};
   }
+  lay_all(first_ms, last_ms);
+}
+
+BucketPlan::BucketPlan(const TimeRange& extent, const Zone& zone, std::span<const std::int64_t> shown_starts,
+                       const TimeRange& rows) {
+  const auto between = cut_to(extent, rows);
+  if (!between) {
+    pieces_ = {{0, 0}};
+    return;
+  }
+  const auto [first_ms, last_ms] = *between;
+  const auto begin = [&](std::int64_t at_ms, std::size_t bucket) {
+    const auto number = static_cast<std::uint32_t>(bucket);
+    if (pieces_.empty() || pieces_.back().bucket != number) pieces_.push_back({at_ms, number});
+  };
+  const std::vector<ZoneTransition>& offsets = zone.transitions();
+  const auto later = [](std::int64_t at_ms, const ZoneTransition& each) { return at_ms < each.utc_ms; };
+  auto next = std::upper_bound(offsets.begin() + 1, offsets.end(), first_ms, later);
+  for (std::int64_t at_ms = first_ms; at_ms <= last_ms; ++next) {
+    const std::int64_t offset_ms = std::prev(next)->offset_ms;
+    const std::int64_t end_ms = next == offsets.end() ? last_ms + 1 : std::min(next->utc_ms, last_ms + 1);
+    const auto behind = std::upper_bound(shown_starts.begin() + 1, shown_starts.end(), at_ms + offset_ms);
+    auto bucket = static_cast<std::size_t>(behind - shown_starts.begin()) - 1;
+    begin(at_ms, bucket);
+    while (++bucket < shown_starts.size() && shown_starts[bucket] - offset_ms < end_ms)
+      begin(shown_starts[bucket] - offset_ms, bucket);
+    at_ms = end_ms;
+  }
+  lay_all(first_ms, last_ms);
+}
+
+void BucketPlan::lay_all(std::int64_t first_ms, std::int64_t last_ms) {
+  const auto not_later = [](const Buckets::Piece& left, const Buckets::Piece& right) {
+    return left.bucket >= right.bucket;
+  };
+  returns_ = std::ranges::adjacent_find(pieces_, not_later) != pieces_.end();
   first_partition_ = partition_of(first_ms);
   const std::int32_t last = partition_of(last_ms);
   for (std::int32_t partition = first_partition_; partition <= last; ++partition) partitions_.push_back(lay(partition));
@@ -167,6 +212,15 @@ void number_pieces(std::span<const Buckets::Piece> pieces, PartitionBuckets& out
     out.piece_bucket.push_back(static_cast<std::uint16_t>(piece.bucket - out.first_bucket));
 }
 }  // namespace
+
+std::size_t BucketPlan::size_bytes() const noexcept {
+  std::size_t bytes = (starts_.size() + ends_.size() + steps_.size()) * 8 + pieces_.size() * sizeof(Buckets::Piece);
+  for (const PartitionBuckets& each : partitions_) {
+    bytes += sizeof(PartitionBuckets) + each.border.size() * 4 + each.piece_bucket.size() * 2 +
+             each.slot_bucket.size() * 2 + each.slot_byte.size();
+  }
+  return bytes;
+}
 
 std::optional<std::uint32_t> BucketPlan::bucket_of(std::int64_t time_ms) const noexcept {
   if (!rows_.contains(time_ms)) return std::nullopt;

@@ -55,12 +55,18 @@ class BucketPlan {
   // buckets.
   BucketPlan(const Version& version, const Zone& zone, int week_start, const std::optional<Unit>& unit,
              const TimeRange& rows, std::int64_t origin_ms);
+  // The same of what a zone's clocks show: buckets are those of `shown_starts`, where they begin there, written as if in UTC, one
+  // behind the other; whoever gave these has their number, starts and distances. `extent`: extent_of the version.
+  // REQUIRES: the first begins no later than any row of `rows` is shown.
+  BucketPlan(const TimeRange& extent, const Zone& zone, std::span<const std::int64_t> shown_starts,
+             const TimeRange& rows);
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(starts_.size()); }
   [[nodiscard]] std::int64_t start_ms(std::uint32_t bucket) const noexcept { return starts_[bucket]; }
   // Where each begins, ascending. The first may begin before the range.
   [[nodiscard]] std::span<const std::int64_t> starts() const noexcept { return starts_; }
   // Some bucket is more than one stretch of time.
-  [[nodiscard]] bool returns() const noexcept { return pieces_.size() != starts_.size(); }
+  [[nodiscard]] bool returns() const noexcept { return returns_; }
+  [[nodiscard]] std::size_t size_bytes() const noexcept;
   // REQUIRES: a partition of the version that holds rows of the range.
   [[nodiscard]] const PartitionBuckets& of(std::int32_t partition) const noexcept {
     return partitions_[static_cast<std::size_t>(partition - first_partition_)];
@@ -79,12 +85,17 @@ class BucketPlan {
   [[nodiscard]] std::optional<std::uint32_t> bucket_of(std::int64_t time_ms) const noexcept;
 
  private:
+  // The instants between which rows of `rows` lie, both with some: rows_ is cut to what they tell apart. None: no row.
+  [[nodiscard]] std::optional<std::pair<std::int64_t, std::int64_t>> cut_to(const TimeRange& extent,
+                                                                            const TimeRange& rows);
+  void lay_all(std::int64_t first_ms, std::int64_t last_ms);
   [[nodiscard]] PartitionBuckets lay(std::int32_t partition) const;
   TimeRange rows_;
   std::vector<std::int64_t> starts_;    // at least one
   std::vector<std::int64_t> ends_;      // of buckets
   std::vector<std::int64_t> steps_;     // from the first bucket; empty: as numbered (nothing was skipped)
   std::vector<Buckets::Piece> pieces_;  // at least one
+  bool returns_ = false;
   std::int32_t first_partition_ = 0;
   std::vector<PartitionBuckets> partitions_;
 };

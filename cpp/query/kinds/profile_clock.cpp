@@ -31,6 +31,31 @@ ProfileClock::ProfileClock(const Zone& zone, const RangeSpec& range, std::int64_
   }
 }
 
+namespace {
+// Some times on both sides of the border were shown before it and after.
+bool is_shown_again(const Zone& zone, std::int64_t border_ms) noexcept {
+  const std::vector<ZoneTransition>& all = zone.transitions();
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    if (all[i].utc_ms + all[i].offset_ms < border_ms && border_ms < all[i].utc_ms + all[i - 1].offset_ms) return true;
+  }
+  return false;
+}
+}  // namespace
+
+std::optional<TimeRange> ProfileClock::counted() const noexcept {
+  if (zone_ == nullptr) return instants_;
+  TimeRange out = instants_;
+  if (shown_.start_ms != INT64_MIN) {
+    if (is_shown_again(*zone_, shown_.start_ms)) return std::nullopt;
+    out.start_ms = std::max(out.start_ms, zone_->utc_of_local(shown_.start_ms));
+  }
+  if (shown_.end_ms != INT64_MAX) {
+    if (is_shown_again(*zone_, shown_.end_ms)) return std::nullopt;
+    out.end_ms = std::min(out.end_ms, zone_->utc_of_local(shown_.end_ms));
+  }
+  return out;
+}
+
 struct ProfileClocks::Known {
   std::shared_mutex mutex;
   std::map<std::uint64_t, const Zone*> zones;
@@ -53,7 +78,7 @@ ProfileClocks::~ProfileClocks() = default;
 ProfileClock ProfileClocks::of(const Version& version, Origin home) const {
   if (!are_own_) return ProfileClock(range_);
   const Value name = trait_ ? version.profiles->trait_at(home, *trait_, now_ms_, *version.links).value : Value{};
-  return ProfileClock(zone_of(version, name), asked_, now_ms_);
+  return of(version, name);
 }
 
 const Zone& ProfileClocks::zone_of(const Version& version, const Value& name) const {

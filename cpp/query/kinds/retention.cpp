@@ -161,6 +161,7 @@ class RetentionKind final : public Kind {
     names_ = names_of(std::vector{start_, return_});
   }
 
+  [[nodiscard]] bool returns() const noexcept { return plan_.returns(); }
   [[nodiscard]] std::unique_ptr<Partial> make_partial() const override {
     return std::make_unique<RetentionPartial>(plan_.size());
   }
@@ -367,7 +368,7 @@ class RetentionKind final : public Kind {
                       RetentionPartial& partial) const {
     const ProfileFilter filter(context, task, scratch);
     const auto active_in = [&](const BucketPlan& plan) {
-      return ActiveBuckets(plan, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
+      return ActiveBuckets(TaskBuckets(plan), start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
     };
     const ActiveBuckets active = active_in(plan_);
     std::optional<ActiveBuckets> starts, before;
@@ -514,7 +515,9 @@ class RetentionKind final : public Kind {
 
 std::unique_ptr<Kind> RetentionSpec::bind(const Binding& binding) const {
   if (!is_plain() || !binding.common.zone_trait.empty()) return make_ruled_retention(*this, binding);
-  return std::make_unique<RetentionKind>(binding, *this);
+  auto plain = std::make_unique<RetentionKind>(binding, *this);
+  // Where a bucket comes back a profile's first one need not be that of its first event.
+  return plain->returns() ? make_ruled_retention(*this, binding) : std::move(plain);
 }
 
 }  // namespace cdp

@@ -23,9 +23,11 @@
 #include "query/calendar.hpp"
 #include "query/kinds/active_buckets.hpp"
 #include "query/kinds/breakdown.hpp"
+#include "query/kinds/clock_plans.hpp"
 #include "query/kinds/matched_rows.hpp"
 #include "query/kinds/profile_clock.hpp"
 #include "query/kinds/retention.hpp"
+#include "query/kinds/retention_cohorts.hpp"
 
 namespace cdp {
 namespace {
@@ -54,99 +56,6 @@ std::int64_t rolling_ms(const Unit& unit) {
   }
   return kDayMs;
 }
-
-// One cohort of one group. Cells are kept as where they begin and end: `change` by period, to be summed up.
-struct Cohort {
-  std::uint64_t size = 0;
-  std::map<std::int64_t, std::int64_t> change;
-  std::vector<std::int64_t> births;  // what periods roll from, where they do; by clocks of profiles what those show now
-  AmountChanges amounts;
-  void count(std::int64_t first, std::int64_t last) {
-    ++change[first];
-    --change[last + 1];
-  }
-  void merge(const Cohort& other) {
-    size += other.size;
-    for (const auto& [period, by] : other.change) change[period] += by;
-    births.insert(births.end(), other.births.begin(), other.births.end());
-    amounts.merge(other.amounts);
-  }
-};
-
-struct RuledPartial final : Partial {
-  explicit RuledPartial(std::size_t operands) : groups(operands) {}
-  Groups groups;
-  std::map<std::pair<std::uint32_t, std::int64_t>, Cohort> cohorts;  // (group, start)
-  std::uint64_t births = 0;
-  std::uint64_t amounts = 0;  // added to cohorts
-  std::uint64_t charged_bytes = 0;
-  GrownGroups grown;
-};
-
-// Cohorts of few groups as arrays while a task is gone through: adding to a map costs more than finding what to add.
-class CohortsAtHand {
- public:
-  CohortsAtHand(std::uint32_t buckets, RuledPartial& partial) : buckets_(buckets), partial_(&partial) {}
-
-  // One cohort of one group.
-  class At {
-   public:
-    At(CohortsAtHand& all, std::int64_t* dense, Cohort* sparse) : all_(&all), dense_(dense), sparse_(sparse) {}
-    void add_birth() {
-      if (dense_ != nullptr) {
-        ++dense_[0];
-      } else {
-        ++sparse_->size;
-      }
-      ++all_->partial_->births;
-    }
-    void count(std::int64_t first, std::int64_t last) {
-      if (dense_ == nullptr) return sparse_->count(first, last);
-      if (last >= kPeriods) return all_->far(dense_).count(first, last);
-      ++dense_[1 + first];
-      --dense_[2 + last];
-    }
-
-   private:
-    CohortsAtHand* all_;
-    std::int64_t* dense_;  // size, then changes
-    Cohort* sparse_;
-  };
-
-  At of(std::uint32_t group, std::uint32_t bucket, std::int64_t start_ms) {
-    const std::size_t row = std::size_t{group} * buckets_ + bucket;
-    if ((row + 1) * kWidth > kRoom) return {*this, nullptr, &partial_->cohorts[{group, start_ms}]};
-    if (dense_.size() < (row + 1) * kWidth) dense_.resize(std::max((row + 1) * kWidth, 2 * dense_.size()));
-    return {*this, dense_.data() + row * kWidth, nullptr};
-  }
-
-  void flush(std::span<const std::int64_t> starts) {
-    for (std::size_t row = 0; row < dense_.size() / kWidth; ++row) {
-      const std::int64_t* const from = dense_.data() + row * kWidth;
-      if (from[0] == 0) continue;
-      Cohort& cohort = partial_->cohorts[{static_cast<std::uint32_t>(row / buckets_), starts[row % buckets_]}];
-      cohort.size += static_cast<std::uint64_t>(from[0]);
-      for (std::int64_t period = 0; period <= kPeriods; ++period) {
-        if (from[1 + period] != 0) cohort.change[period] += from[1 + period];
-      }
-      const auto far = far_.find(row);
-      if (far == far_.end()) continue;
-      for (const auto& [period, by] : far->second.change) cohort.change[period] += by;
-    }
-  }
-
- private:
-  static constexpr std::int64_t kPeriods = 254;   // from 0
-  static constexpr std::size_t kWidth = 256;      // the size, and changes up to behind the last period
-  static constexpr std::size_t kRoom = 1u << 19;  // of 8 bytes
-
-  Cohort& far(const std::int64_t* dense) { return far_[static_cast<std::size_t>(dense - dense_.data()) / kWidth]; }
-
-  std::uint32_t buckets_;
-  RuledPartial* partial_;
-  std::vector<std::int64_t> dense_;
-  std::map<std::size_t, Cohort> far_;  // by row: what lies behind
-};
 
 class RuledRetentionKind final : public Kind {
  public:
@@ -189,7 +98,7 @@ class RuledRetentionKind final : public Kind {
 
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<RuledPartial&>(partial);
-    if (plan_ != nullptr) return scan_active(context, task, scratch, into);
+    if (goes_by_buckets()) return scan_active(context, task, scratch, into);
     Breakdown::TaskMembers members(breakdown_, context, task, scratch);
     Walk walk;
     std::optional<CohortsAtHand> at_hand;
@@ -387,7 +296,7 @@ class RuledRetentionKind final : public Kind {
       ++cohort.size;
       ++partial.births;
       if (!by_calendar) cohort.births.push_back(from_ms);
-      if (by_calendar && clocks_->are_own()) cohort.births.push_back(clock.shown(context.now_ms));
+      if (by_calendar && clocks_->are_own()) ++cohort.clocks[clock.shown(context.now_ms)];
       count_cells(counted, returns, context.now_ms, period_of, cohort);
       if (!measured_.empty())
         add_amounts(rows, home, found, counted, returns, period_of(context.now_ms), cohort, partial);
@@ -424,7 +333,7 @@ class RuledRetentionKind final : public Kind {
           if (returns.size() >= wanted) add(each, 0, std::min(each.period, returns[returns.size() - wanted]));
           break;
         case Criterion::kOnOrBefore:
-          if (returns.size() >= wanted) add(each, std::max(each.period, returns[wanted - 1]), now_period);
+          if (returns.size() >= wanted) add(each, since(std::max(each.period, returns[wanted - 1])), now_period);
           break;
         case Criterion::kStreak:
           if (each.period <= streak) add(each, each.period, each.period);
@@ -458,17 +367,17 @@ class RuledRetentionKind final : public Kind {
     find_walk_plan(binding);
     const bool any_first = spec_.population != Population::kFirstEver || binding.range.start_ms == INT64_MIN;
     if (!spec_.measures.empty()) return;
-    if (clocks_->are_own() || spec_.returned || !spec_.count_birth || spec_.min_count != 1 || spec_.share_value ||
-        spec_.ignores_order)
+    if (spec_.returned || !spec_.count_birth || spec_.min_count != 1 || spec_.share_value || spec_.ignores_order)
       return;
     if (spec_.alignment != Alignment::kCalendar || breakdown_.reads_properties() || !any_first) return;
+    if (clocks_->are_own()) return find_clock_plans(binding, start);
     const auto plan_of = [&](std::int64_t end_ms) {
       return std::make_shared<const BucketPlan>(binding.version, binding.zone, binding.common.week_start, spec_.unit,
                                                 TimeRange{binding.range.start_ms, end_ms},
                                                 std::max<std::int64_t>(binding.range.start_ms, 0));
     };
     auto plan = plan_of(binding.now_ms + 1);
-    if (plan->size() > ActiveBuckets::kBucketsMax) return;
+    if (plan->size() > ActiveBuckets::kBucketsMax || plan->returns()) return;
     plan_ = std::move(plan);
     start_ = start;
     if (std::min(extent_of(binding.version).end_ms, binding.now_ms + 1) <= binding.range.end_ms) return;
@@ -479,14 +388,57 @@ class RuledRetentionKind final : public Kind {
     }
   }
 
-  void scan_active(const QueryContext& context, const Task& task, Scratch& scratch, RuledPartial& partial) const {
+  // The same on the clock of each profile.
+  void find_clock_plans(const Binding& binding, const BoundSelector& start) {
+    const TimeRange extent = extent_of(binding.version);
+    const std::int64_t first_ms = std::max(binding.range.start_ms, extent.start_ms) - kClockMostMs;
+    const std::int64_t last_ms = std::min(binding.now_ms + 1, extent.end_ms) + kClockMostMs;
+    if (extent.empty() || first_ms >= last_ms) return;
+    if ((last_ms - first_ms) / length_ms_ + 2 > std::int64_t{ActiveBuckets::kBucketsMax}) return;
+    const Buckets buckets(calendar_, first_ms, last_ms);
+    if (buckets.size() > ActiveBuckets::kBucketsMax) return;
+    ClockPlans::Axis births{buckets.starts(), false, true}, returns{buckets.starts(), true, true};
+    clock_plans_ = std::make_shared<const ClockPlans>(binding.version, clocks_, std::vector{births, returns});
+    start_ = start;
+  }
+
+  [[nodiscard]] bool goes_by_buckets() const noexcept { return plan_ != nullptr || clock_plans_ != nullptr; }
+  // Where the buckets of the plan, or of all clocks, begin.
+  [[nodiscard]] std::span<const std::int64_t> starts() const noexcept {
+    return plan_ != nullptr ? plan_->starts() : clock_plans_->starts(0);
+  }
+  [[nodiscard]] std::int64_t distance(std::uint32_t from, std::uint32_t to) const noexcept {
+    return plan_ != nullptr ? plan_->distance(from, to) : std::int64_t{to} - from;
+  }
+
+  // The groups of a task's profiles, where each is in one.
+  [[nodiscard]] Scratch::Lease<std::uint32_t> groups_of_task(const Task& task, Scratch& scratch, Groups& groups) const {
+    auto out = scratch.lease<std::uint32_t>(task.size());
+    const auto all = scratch.lease<std::uint32_t>(task.size());
+    for (std::uint32_t profile = 0; profile < task.size(); ++profile) all[profile] = profile;
+    const Breakdown::TaskTraits traits(breakdown_, task, scratch);
+    breakdown_.profile_groups(traits, all.data(), task.size(), groups, out.data());
+    return out;
+  }
+
+  void scan_active(const QueryContext& context, Task& task, Scratch& scratch, RuledPartial& partial) const {
     const ProfileFilter filter(context, task, scratch);
-    const ActiveBuckets active(*plan_, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
+    std::optional<ClockPlans::OfTask> clocks;
+    if (clock_plans_ != nullptr) clocks.emplace(*clock_plans_, task, scratch);
+    const auto active_in = [&](const TaskBuckets& buckets) {
+      return ActiveBuckets(buckets, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
+    };
+    const ActiveBuckets active = active_in(clocks ? clocks->buckets(1) : TaskBuckets(*plan_));
     std::optional<ActiveBuckets> born;  // where births are not wherever it is active
-    if (birth_plan_ != nullptr)
-      born.emplace(*birth_plan_, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
+    if (clocks) born.emplace(active_in(clocks->buckets(0)));
+    if (birth_plan_ != nullptr) born.emplace(active_in(TaskBuckets(*birth_plan_)));
+    std::optional<ClockCounts> shown_now;
+    if (clocks) shown_now.emplace(*clocks, starts(), partial);
     Breakdown::TaskMembers members(breakdown_, context, task, scratch);
-    CohortsAtHand at_hand(plan_->size(), partial);
+    const bool has_several = breakdown_.has_members();
+    const auto one_group = breakdown_.empty() || has_several ? scratch.lease<std::uint32_t>(0)
+                                                             : groups_of_task(task, scratch, partial.groups);
+    CohortsAtHand at_hand(static_cast<std::uint32_t>(starts().size()), partial);
     std::vector<std::uint32_t> buckets, births, groups;
     std::vector<std::int64_t> returns;
     std::vector<Counted> counted;
@@ -497,12 +449,13 @@ class RuledRetentionKind final : public Kind {
       births = buckets;
       if (born) {
         births.clear();
-        for_each_bucket(born->of(profile), [&](std::uint32_t bucket) { births.push_back(birth_bucket_[bucket]); });
+        for_each_bucket(born->of(profile),
+                        [&](std::uint32_t bucket) { births.push_back(clocks ? bucket : birth_bucket_[bucket]); });
       }
       if (births.empty()) continue;
       if (context.budget != nullptr && profile % 1'024 == 0) context.budget->check();
-      groups.assign(1, 0);
-      if (!breakdown_.empty()) {
+      groups.assign(1, one_group.size() == 0 ? 0 : std::min(one_group[profile], shown));
+      if (has_several) {
         breakdown_.groups_of(*context.version, task.origin(profile), nullptr, members.of(profile), shown,
                              partial.groups, groups);
       }
@@ -510,24 +463,31 @@ class RuledRetentionKind final : public Kind {
         returns.clear();
         counted.clear();
         for (auto at = std::ranges::lower_bound(buckets, birth); at != buckets.end(); ++at) {
-          returns.push_back(plan_->distance(birth, *at));
+          returns.push_back(distance(birth, *at));
           counted.push_back({returns.back(), 1});
         }
-        const std::int64_t cohort_ms = plan_->start_ms(birth);
+        const std::int64_t cohort_ms = starts()[birth];
         const auto period_of = [&](std::int64_t time_ms) {
-          return calendar_.distance(cohort_ms, calendar_.bucket_start(time_ms));
+          const std::int64_t shown_ms =
+              clocks ? clocks->now_ms(clocks->zone(profile)) : time_ms;  // asked for now alone
+          return calendar_.distance(cohort_ms, calendar_.bucket_start(shown_ms));
         };
         for (const std::uint32_t group : groups) {
           auto cohort = at_hand.of(group, birth, cohort_ms);
           cohort.add_birth();
+          if (shown_now) shown_now->add(clocks->zone(profile), group, birth);
           count_cells(counted, returns, context.now_ms, period_of, cohort);
         }
         if (spec_.population != Population::kEveryPeriod) break;
       }
     }
-    at_hand.flush(plan_->starts());
+    at_hand.flush(starts());
+    if (shown_now) shown_now->flush();
     charge(context, partial);
   }
+
+  // Cells begin with period 0; a return behind the birth lies before it where a clock was set back across midnight.
+  [[nodiscard]] static std::int64_t since(std::int64_t period) noexcept { return std::max<std::int64_t>(period, 0); }
 
   template <class PeriodOf, class CohortOf>
   void count_cells(std::span<const Counted> counted, std::span<const std::int64_t> returns, std::int64_t now_ms,
@@ -543,7 +503,7 @@ class RuledRetentionKind final : public Kind {
         if (returns.size() >= wanted) cohort.count(0, returns[returns.size() - wanted]);
         return;
       case Criterion::kOnOrBefore:
-        if (returns.size() >= wanted) cohort.count(returns[wanted - 1], period_of(now_ms));
+        if (returns.size() >= wanted) cohort.count(since(returns[wanted - 1]), period_of(now_ms));
         return;
       case Criterion::kStreak: {
         std::int64_t last = 0;
@@ -668,7 +628,7 @@ class RuledRetentionKind final : public Kind {
 
   // What the foremost clock of the cohort shows.
   [[nodiscard]] std::int64_t latest_now(const QueryContext& context, const Cohort& cohort) const noexcept {
-    return clocks_->are_own() ? cohort.births.back() : context.now_ms;
+    return clocks_->are_own() ? cohort.clocks.rbegin()->first : context.now_ms;
   }
 
   static void check_periods(std::int64_t count) {
@@ -699,8 +659,11 @@ class RuledRetentionKind final : public Kind {
     if (!spec_.brackets.empty()) period = spec_.brackets[static_cast<std::size_t>(period)].second;
     if (spec_.alignment == Alignment::kCalendar) {
       const std::int64_t end_ms = calendar_.start_after(start_ms, period + 1);
-      if (clocks_->are_own())
-        return cohort.births.end() - std::lower_bound(cohort.births.begin(), cohort.births.end(), end_ms);
+      if (clocks_->are_own()) {
+        std::uint64_t over = 0;
+        for (auto at = cohort.clocks.lower_bound(end_ms); at != cohort.clocks.end(); ++at) over += at->second;
+        return static_cast<std::int64_t>(over);
+      }
       const bool over = end_ms <= context.now_ms;
       return over ? static_cast<std::int64_t>(cohort.size) : 0;
     }
@@ -718,10 +681,11 @@ class RuledRetentionKind final : public Kind {
   RowMatcher matcher_;
   std::vector<std::optional<KeyId>> measured_;  // one a measure; empty: no profile has it
   TimeRange seen_;
-  std::shared_ptr<const BucketPlan> walk_plan_;   // of all rows that are gathered; null: of too many buckets, or none
-  std::shared_ptr<const BucketPlan> plan_;        // null: rows are gathered
-  std::shared_ptr<const BucketPlan> birth_plan_;  // of the range, when rows lie behind it
-  std::vector<std::uint32_t> birth_bucket_;       // of `plan_`, for each of `birth_plan_`
+  std::shared_ptr<const BucketPlan> walk_plan_;    // of all rows that are gathered; null: of too many buckets, or none
+  std::shared_ptr<const BucketPlan> plan_;         // where buckets say all
+  std::shared_ptr<const ClockPlans> clock_plans_;  // the same by the clocks of profiles: of births, and of returns
+  std::shared_ptr<const BucketPlan> birth_plan_;   // of the range, when rows lie behind it
+  std::vector<std::uint32_t> birth_bucket_;        // of `plan_`, for each of `birth_plan_`
   BoundSelector start_;
   // A second look: these groups, and behind them one of all others.
   std::optional<std::vector<std::vector<Value>>> shown_;

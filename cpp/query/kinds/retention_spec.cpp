@@ -48,16 +48,40 @@ bool same_node(const Node& left, const Node& right) {
          std::all_of(right.fields.begin(), right.fields.end(), in(left));
 }
 
-std::span<const Node> conditions_of(const Node& selector) {
-  const Node* where = selector.type == Node::Type::kMap ? field_of(selector, "where") : nullptr;
-  return where == nullptr ? std::span<const Node>() : std::span<const Node>(where->items);
+// The items of the field; none of what has no such field.
+std::span<const Node> items_of(const Node& selector, std::string_view field) {
+  const Node* found = selector.type == Node::Type::kMap ? field_of(selector, field) : nullptr;
+  return found == nullptr ? std::span<const Node>() : std::span<const Node>(found->items);
+}
+
+bool same_conditions(const Node& left, const Node& right) {
+  const std::span<const Node> of_left = items_of(left, "where"), of_right = items_of(right, "where");
+  return std::equal(of_left.begin(), of_left.end(), of_right.begin(), of_right.end(), same_node);
+}
+
+// Of an alternative: a name, several, or a map of them; none of any event.
+std::span<const Node> names_of(const Node& alternative) {
+  switch (alternative.type) {
+    case Node::Type::kString: return {&alternative, 1};
+    case Node::Type::kArray: return alternative.items;
+    case Node::Type::kMap: break;
+    default: return {};
+  }
+  const Node* event = field_of(alternative, "event");
+  return event == nullptr ? std::span<const Node>() : names_of(*event);
+}
+
+bool same_alternative(const Node& left, const Node& right) {
+  const std::span<const Node> of_left = names_of(left), of_right = names_of(right);
+  return std::equal(of_left.begin(), of_left.end(), of_right.begin(), of_right.end(), same_node) &&
+         same_conditions(left, right);
 }
 
 // The names as they were understood, the conditions as they were sent.
 bool same_selector(const Selector& left, const Node& left_node, const Selector& right, const Node& right_node) {
-  const std::span<const Node> of_left = conditions_of(left_node), of_right = conditions_of(right_node);
-  return left.names == right.names &&
-         std::equal(of_left.begin(), of_left.end(), of_right.begin(), of_right.end(), same_node);
+  const std::span<const Node> of_left = items_of(left_node, "any_of"), of_right = items_of(right_node, "any_of");
+  return left.names == right.names && same_conditions(left_node, right_node) &&
+         std::equal(of_left.begin(), of_left.end(), of_right.begin(), of_right.end(), same_alternative);
 }
 
 void parse_brackets(const Node& node, const Path& path, RetentionSpec& out) {

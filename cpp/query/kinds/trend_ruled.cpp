@@ -18,7 +18,7 @@
 //
 // How: rows gathered by profile (matched_rows); what needs a profile's rows together (distinct profiles, rows a profile) is decided
 // there, as what changes from bucket to bucket; values are kept. ~40 ns a row and interval, 16 bytes a value kept. Where no row
-// hangs on another of its profile from the slices (trend_slices.hpp), distinct profiles, without breakdown, from the buckets that
+// hangs on another of its profile from the slices (trend_slices.hpp), also on the clocks of profiles (clock_plans.hpp), distinct profiles, without breakdown, from the buckets that
 // they are active in (active_buckets.hpp): ~2 ns a row. The answer: trend_lines.cpp.
 #include <algorithm>
 #include <map>
@@ -27,6 +27,7 @@
 #include "query/budget.hpp"
 #include "query/kinds/active_buckets.hpp"
 #include "query/kinds/breakdown.hpp"
+#include "query/kinds/clock_plans.hpp"
 #include "query/kinds/matched_rows.hpp"
 #include "query/kinds/measure_cells.hpp"
 #include "query/kinds/profile_clock.hpp"
@@ -171,15 +172,17 @@ class RuledTrendKind final : public Kind {
 
   // An axis of which the buckets that a profile is active in say all.
   struct AxisPlan {
-    std::shared_ptr<const BucketPlan> plan;
-    std::vector<std::uint32_t> bucket;  // of the axis, for each of the plan
+    std::shared_ptr<const BucketPlan> plan;  // null on the clocks of profiles
+    std::size_t clock_axis = 0;              // then of clock_plans_
+    std::vector<std::uint32_t> bucket;       // of the axis, for each of the plan
   };
 
   // Where no row hangs on another of its profile, or on the buckets it is in alone, nothing need be gathered.
   void find_plans(const Binding& binding) {
-    if (clocks_->are_own() || looks_back_ || by_profile_) return;
+    if (looks_back_ || by_profile_ || (clocks_->are_own() && plan_.breakdown.reads_times())) return;
     if (has_members(binding.common.breakdown) || (uniques_ && !plan_.breakdown.empty())) return;
     std::vector<AxisPlan> plans;
+    std::vector<ClockPlans::Axis> clock_axes;
     for (std::size_t i = 0; i < plan_.axes.size(); ++i) {
       const bool is_whole = i == plan_.whole.value_or(SIZE_MAX);
       const std::vector<Unit>& units = plan_.spec.intervals;
@@ -189,6 +192,16 @@ class RuledTrendKind final : public Kind {
           is_whole || i < plan_.asked_axes() ? binding.range.start_ms : plan_.before->start_ms;
       AxisPlan& axis = plans.emplace_back();
       if (plan_.axes[i].size() == 0) continue;
+      if (clocks_->are_own()) {
+        if (uniques_ && plan_.axes[i].size() > ActiveBuckets::kBucketsMax) return;
+        axis.clock_axis = clock_axes.size();
+        clock_axes.emplace_back();
+        for (std::uint32_t bucket = 0; bucket < plan_.axes[i].size(); ++bucket) {
+          clock_axes.back().starts.push_back(unit ? plan_.axes[i].start_ms(bucket) : 0);
+          axis.bucket.push_back(bucket);
+        }
+        continue;
+      }
       axis.plan = std::make_shared<const BucketPlan>(binding.version, binding.zone, binding.common.week_start, unit,
                                                      plan_.axes[i].rows(), std::max<std::int64_t>(origin_ms, 0));
       if (uniques_ && axis.plan->size() > ActiveBuckets::kBucketsMax) return;
@@ -198,24 +211,29 @@ class RuledTrendKind final : public Kind {
       }
     }
     plans_ = std::move(plans);
+    if (!clock_axes.empty())
+      clock_plans_ = std::make_shared<const ClockPlans>(binding.version, clocks_, std::move(clock_axes));
     for (const TrendSeries& series : plan_.spec.series)
       events_.push_back(bind_selector(series.selector, binding.version, binding.moment()));
   }
 
-  void scan_planned(const QueryContext& context, const Task& task, Scratch& scratch, RuledTrendPartial& partial) const {
+  void scan_planned(const QueryContext& context, Task& task, Scratch& scratch, RuledTrendPartial& partial) const {
     const ProfileFilter filter(context, task, scratch);
+    std::optional<ClockPlans::OfTask> clocks;
+    if (clock_plans_ != nullptr) clocks.emplace(*clock_plans_, task, scratch);
     TrendSlices slices(plan_, context, task, filter, scratch, partial);
     for (std::uint32_t axis = 0; axis < plan_.axes.size(); ++axis) {
-      if (plans_[axis].plan == nullptr) continue;
+      const AxisPlan& plan = plans_[axis];
+      if (plan.bucket.empty()) continue;
+      const TaskBuckets buckets = clocks ? clocks->buckets(plan.clock_axis) : TaskBuckets(*plan.plan);
       for (std::uint32_t series = 0; series < events_.size(); ++series) {
         if (context.budget != nullptr) context.budget->check();
         if (uniques_) {
-          const ActiveBuckets active(*plans_[axis].plan, events_[series], task, filter, scratch,
-                                     ActiveBuckets::Count::kRows);
+          const ActiveBuckets active(buckets, events_[series], task, filter, scratch, ActiveBuckets::Count::kRows);
           add_active(task, active, {series, axis, 0}, partial);
           if (plan_.keys.empty()) continue;
         }
-        slices.add(events_[series], series, axis, *plans_[axis].plan, plans_[axis].bucket, !uniques_);
+        slices.add(events_[series], series, axis, buckets, plan.bucket, !uniques_);
       }
     }
     charge_trend(context, partial);
@@ -411,7 +429,8 @@ class RuledTrendKind final : public Kind {
   std::map<std::ptrdiff_t, std::size_t> named_bit_;  // of a series: the selector of its names alone
   bool looks_back_ = false;
   TimeRange seen_;
-  std::vector<AxisPlan> plans_;        // of each axis; none: rows are gathered
+  std::vector<AxisPlan> plans_;  // of each axis; none: rows are gathered
+  std::shared_ptr<const ClockPlans> clock_plans_;
   std::vector<BoundSelector> events_;  // of each series, with plans
   bool uniques_ = false;
   bool by_profile_ = false;

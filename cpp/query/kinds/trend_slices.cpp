@@ -31,7 +31,7 @@ TrendSlices::TrendSlices(const RuledTrendPlan& plan, const QueryContext& context
       traits_(plan.breakdown, task, scratch),
       kept_at_charge_(partial.kept) {}
 
-void TrendSlices::add(const BoundSelector& event, std::uint32_t series, std::uint32_t axis, const BucketPlan& buckets,
+void TrendSlices::add(const BoundSelector& event, std::uint32_t series, std::uint32_t axis, const TaskBuckets& buckets,
                       std::span<const std::uint32_t> bucket_of, bool totals) {
   const Where where{series, axis, buckets, bucket_of, totals};
   cell_of_.assign(plan_.axes[axis].size(), kNone);
@@ -54,19 +54,14 @@ void TrendSlices::add_slice(ChunkView& chunk, const SliceView& view, const Bound
   std::iota(rows.data(), rows.data() + view.row_count, 0u);
   const std::uint32_t found = filter_rows(view, event.where, scratch_, rows.data(), view.row_count);
   const auto cells = scratch_.lease<std::uint32_t>(found);  // buckets first
-  const PartitionBuckets& buckets = where.buckets.of(chunk.chunk().partition);
   const bool everybody = filter_.everybody();
   std::uint32_t count = 0;
-  for (std::uint32_t i = 0; i < found; ++i) {
-    const std::uint32_t row = rows[i];
-    const std::uint16_t local = buckets.by_slot
-                                    ? buckets.slot_bucket[view.slot[row]]
-                                    : buckets.bucket(chunk.chunk().time[view.slice->posting(view.first_row + row)]);
-    if (local == PartitionBuckets::kOutside) continue;
-    if (!everybody && !filter_.has(view.profile[row] + view.id_offset)) continue;
-    rows[count] = row;
-    cells[count++] = where.bucket_of[buckets.first_bucket + local];
-  }
+  const EventRows events(chunk, view, rows.data(), found);
+  where.buckets.each(events, chunk.chunk().partition, [&](std::uint32_t i, std::uint32_t bucket) {
+    if (!everybody && !filter_.has(events.profile(i))) return;
+    rows[count] = rows[i];
+    cells[count++] = where.bucket_of[bucket];
+  });
   if (count == 0) return;
   if (plan_.breakdown.empty()) {
     for (std::uint32_t i = 0; i < count; ++i) {

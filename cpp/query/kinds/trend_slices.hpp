@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "query/kinds/bucket_plan.hpp"
 #include "query/kinds/profile_filter.hpp"
+#include "query/kinds/task_buckets.hpp"
 #include "query/kinds/trend_ruled_plan.hpp"
 
 namespace cdp {
@@ -22,13 +22,13 @@ class TrendSlices {
               Scratch& scratch, RuledTrendPartial& partial);
 
   // Rows of one series on one axis. `bucket_of`: the axis's bucket of each of `buckets`; `totals`: rows are counted too.
-  void add(const BoundSelector& event, std::uint32_t series, std::uint32_t axis, const BucketPlan& buckets,
+  void add(const BoundSelector& event, std::uint32_t series, std::uint32_t axis, const TaskBuckets& buckets,
            std::span<const std::uint32_t> bucket_of, bool totals);
 
  private:
   struct Where {
     std::uint32_t series, axis;
-    const BucketPlan& buckets;
+    const TaskBuckets& buckets;
     std::span<const std::uint32_t> bucket_of;
     bool totals;
   };
