@@ -172,4 +172,19 @@ ActiveBuckets::ActiveBuckets(const TaskBuckets& buckets, const BoundSelector& se
   Fill(*this, buckets, selector, task, filter, scratch, count).run();
 }
 
+BucketCounts::BucketCounts(const TaskBuckets& buckets, const BoundSelector& selector, const Task& task,
+                           Scratch& scratch)
+    : buckets_(buckets.size()), counts_(scratch.zeroed<std::uint8_t>(std::size_t{task.size()} * buckets_)) {
+  for (const Chunk* each : task.chunks) {
+    if (!buckets.covers(each->partition)) continue;
+    ChunkView chunk(*each, task, scratch);
+    for_each_event(chunk, selector, scratch, [&](const EventRows& rows) {
+      buckets.each(rows, each->partition, [&](std::uint32_t i, std::uint32_t bucket) {
+        std::uint8_t& count = counts_[std::size_t{rows.profile(i)} * buckets_ + bucket];
+        count += count < UINT8_MAX ? 1 : 0;
+      });
+    });
+  }
+}
+
 }  // namespace cdp

@@ -40,6 +40,22 @@ class ActiveBuckets {
   std::vector<std::uint64_t> rows_;  // of each bucket, where they are counted
 };
 
+// How many rows of a selector each profile of a task has in each bucket, up to 255.
+class BucketCounts {
+ public:
+  static constexpr std::uint32_t kBucketsMax = 256;  // a byte each
+
+  // REQUIRES: at most kBucketsMax buckets.
+  BucketCounts(const TaskBuckets& buckets, const BoundSelector& selector, const Task& task, Scratch& scratch);
+  [[nodiscard]] std::uint8_t of(std::uint32_t profile, std::uint32_t bucket) const noexcept {
+    return counts_[std::size_t{profile} * buckets_ + bucket];
+  }
+
+ private:
+  std::uint32_t buckets_;
+  Scratch::Lease<std::uint8_t> counts_;
+};
+
 // Calls visit(bucket) for every bit, ascending.
 template <class Visit>
 void for_each_bucket(std::span<const std::uint64_t> words, Visit&& visit) {

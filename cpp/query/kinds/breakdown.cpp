@@ -240,9 +240,23 @@ bool group_by_codes(const SliceView& view, KeyId key, const std::uint32_t* rows,
 
 }  // namespace
 
+namespace {
+void check_group_count(std::size_t count) {
+  if (count <= limits::kGroupsOfProfile) return;
+  throw Error(Family::kLimitExceeded, code::kQueryInvalid,
+              "a profile is in over " + std::to_string(limits::kGroupsOfProfile) + " groups", "breakdown");
+}
+}  // namespace
+
 bool has_members(std::span<const Operand> operands) noexcept {
   return std::ranges::any_of(operands, [](const Operand& operand) {
     return operand.members != nullptr || (operand.groups != nullptr && operand.groups->elements);
+  });
+}
+
+bool splits_profiles(std::span<const Operand> operands) noexcept {
+  return std::ranges::any_of(operands, [](const Operand& operand) {
+    return operand.members != nullptr || (operand.is_trait && operand.groups != nullptr && operand.groups->elements);
   });
 }
 
@@ -338,9 +352,7 @@ void Breakdown::groups_of(std::vector<Value> values, const MemberValues& members
   std::size_t count = 1;
   for (const std::vector<Value>& each : members) {
     count *= std::max<std::size_t>(each.size(), 1);
-    if (count <= limits::kGroupsOfProfile) continue;
-    throw Error(Family::kLimitExceeded, code::kQueryInvalid,
-                "a profile is in over " + std::to_string(limits::kGroupsOfProfile) + " groups", "breakdown");
+    check_group_count(count);
   }
   out.clear();
   for (std::size_t tuple = 0; tuple < count; ++tuple) {
@@ -382,33 +394,126 @@ void Breakdown::row_groups(const TaskTraits& traits, const Chunk& chunk, const S
                            const std::uint32_t* rows, std::uint32_t count, Groups& groups, Scratch& scratch,
                            std::uint32_t* out) const {
   std::fill_n(out, count, 0);
-  const auto values = scratch.lease<Value>(reads_properties_ ? count : 0);
+  for (std::size_t level = 0; level < operands_.size(); ++level)
+    add_level(level, traits, chunk, view, rows, count, groups, scratch, out);
+}
+
+void Breakdown::add_level(std::size_t level, const TaskTraits& traits, const Chunk& chunk, const SliceView& view,
+                          const std::uint32_t* rows, std::uint32_t count, Groups& groups, Scratch& scratch,
+                          std::uint32_t* out) const {
+  const Bound& operand = operands_[level];
+  GroupTable& table = groups.level(level);
+  if (operand.is_trait) {
+    const Value* of_profile = traits.values_[level].data();
+    for (std::uint32_t i = 0; i < count; ++i)
+      out[i] = table.find_or_add(out[i], of_profile[view.profile[rows[i]] + view.id_offset]);
+    return;
+  }
+  const bool is_plain = operand.key && !operand.at_event && operand.groups == nullptr && !operand.of_name;
+  const std::size_t prefixes = level == 0 ? 1 : groups.level(level - 1).size();
+  if (is_plain && group_by_codes(view, *operand.key, rows, count, prefixes, table, scratch, out)) return;
+  const auto values = scratch.lease<Value>(count);
+  if (operand.of_name) {
+    std::fill_n(values.data(), count, operand.groups->of_name(view.slice->name));
+  } else if (operand.at_event && operand.key) {
+    read_traits_then(operand, *traits.task_, chunk, view, rows, count, values.data());
+    if (operand.groups != nullptr) operand.groups->of_each(values.data(), count);
+  } else if (operand.of_time) {
+    operand.groups->read_times(chunk, view, rows, count, values.data());
+  } else if (operand.key && operand.groups != nullptr) {
+    operand.groups->read(view, *operand.key, rows, count, values.data());
+  } else if (operand.key) {
+    read_property(view, *operand.key, rows, count, values.data());
+  } else {
+    std::fill_n(values.data(), count, Value{});
+  }
+  table.find_or_add(values.data(), count, out);
+}
+
+// What one operand tells of each row of a slice: a list of values, each list looked up once.
+class Breakdown::Elements {
+ public:
+  Elements(const Bound& operand, const Task& task, const Chunk& chunk, const SliceView& view,
+           std::span<const std::uint32_t> rows, Scratch& scratch)
+      : number_(scratch.zeroed<std::uint32_t>(rows.size())) {
+    const auto count = static_cast<std::uint32_t>(rows.size());
+    const auto values = scratch.zeroed<Value>(count);
+    if (operand.key && operand.at_event) {
+      read_traits_then(operand, task, chunk, view, rows.data(), count, values.data());
+    } else if (operand.key) {
+      read_property(view, *operand.key, rows.data(), count, values.data());
+    }
+    GroupTable lists;
+    lists.find_or_add(values.data(), count, number_.data());
+    std::vector<Value> found;
+    for (std::uint32_t list = 0; list < lists.size(); ++list) {
+      begins_.push_back(values_.size());
+      operand.groups->elements(lists.value(list), found);
+      values_.insert(values_.end(), found.begin(), found.end());
+    }
+    begins_.push_back(values_.size());
+  }
+  [[nodiscard]] std::span<const Value> of(std::uint32_t at) const noexcept {
+    const std::uint32_t list = number_[at];
+    return {values_.data() + begins_[list], begins_[list + 1] - begins_[list]};
+  }
+
+ private:
+  Scratch::Lease<std::uint32_t> number_;  // of each row's list
+  std::vector<std::size_t> begins_;
+  std::vector<Value> values_;
+};
+
+void Breakdown::split_rows(const TaskTraits& traits, const Chunk& chunk, const SliceView& view,
+                           std::span<const std::uint32_t> rows, std::uint32_t shown, Groups& groups, Scratch& scratch,
+                           const VisitGroups& visit) const {
+  constexpr std::size_t kPairs = 65'536;  // at once, but for a row that has more
+  std::vector<std::optional<Elements>> elements(operands_.size());
   for (std::size_t level = 0; level < operands_.size(); ++level) {
-    GroupTable& table = groups.level(level);
-    const std::size_t prefixes = level == 0 ? 1 : groups.level(level - 1).size();
-    if (operands_[level].is_trait) {
-      const Value* of_profile = traits.values_[level].data();
-      for (std::uint32_t i = 0; i < count; ++i) {
-        const std::uint32_t profile = view.profile[rows[i]] + view.id_offset;
-        out[i] = table.find_or_add(out[i], of_profile[profile]);
+    if (operands_[level].has_several())
+      elements[level].emplace(operands_[level], *traits.task_, chunk, view, rows, scratch);
+  }
+  std::vector<std::uint32_t> at, group, next_at, next_group, picked;
+  for (std::uint32_t first = 0, last = 0; first < rows.size(); first = last) {
+    at.clear();
+    for (std::size_t pairs = 0; last < rows.size(); ++last) {
+      std::size_t count = 1;
+      for (const auto& each : elements) check_group_count(count *= each ? each->of(last).size() : 1);
+      if (!at.empty() && pairs + count > kPairs) break;
+      pairs += count;
+      at.push_back(last);
+    }
+    group.assign(at.size(), 0);
+    for (std::size_t level = 0; level < operands_.size(); ++level) {
+      if (!elements[level]) {
+        picked.resize(at.size());
+        for (std::size_t i = 0; i < at.size(); ++i) picked[i] = rows[at[i]];
+        add_level(level, traits, chunk, view, picked.data(), static_cast<std::uint32_t>(at.size()), groups, scratch,
+                  group.data());
+        continue;
       }
-      continue;
+      next_at.clear();
+      next_group.clear();
+      for (std::size_t i = 0; i < at.size(); ++i) {
+        for (const Value& value : elements[level]->of(at[i])) {
+          next_at.push_back(at[i]);
+          next_group.push_back(groups.level(level).find_or_add(group[i], value));
+        }
+      }
+      at.swap(next_at);
+      group.swap(next_group);
     }
-    if (operands_[level].of_name) {
-      std::fill_n(values.data(), count, operands_[level].groups->of_name(view.slice->name));
-    } else if (operands_[level].at_event && operands_[level].key) {
-      read_traits_then(operands_[level], *traits.task_, chunk, view, rows, count, values.data());
-    } else if (operands_[level].of_time) {
-      operands_[level].groups->read_times(chunk, view, rows, count, values.data());
-    } else if (operands_[level].key && operands_[level].groups != nullptr) {
-      operands_[level].groups->read(view, *operands_[level].key, rows, count, values.data());
-    } else if (operands_[level].key) {
-      if (group_by_codes(view, *operands_[level].key, rows, count, prefixes, table, scratch, out)) continue;
-      read_property(view, *operands_[level].key, rows, count, values.data());
-    } else {
-      std::fill_n(values.data(), count, Value{});
+    // Of a row's groups behind those that are shown one is left.
+    std::size_t kept = 0;
+    std::uint32_t in_rest = kNone;
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      const bool is_rest = group[i] >= shown;
+      if (is_rest && in_rest == at[i]) continue;
+      if (is_rest) in_rest = at[i];
+      at[kept] = at[i];
+      group[kept++] = std::min(group[i], shown);
     }
-    table.find_or_add(values.data(), count, out);
+    visit({at.data(), kept}, {group.data(), kept});
   }
 }
 
@@ -423,7 +528,6 @@ void Breakdown::read_traits_then(const Bound& operand, const Task& task, const C
     out[i] =
         task.version->profiles->trait_when(origin, *operand.key, base_ms + chunk.time[spine_row], *task.version->links);
   }
-  if (operand.groups != nullptr) operand.groups->of_each(out, count);
 }
 
 Value Breakdown::raw_value(const Bound& operand, const Version& version, Origin home, const Row* row) const {

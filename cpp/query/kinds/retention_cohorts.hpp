@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <span>
 #include <utility>
@@ -10,7 +11,6 @@
 
 #include "query/kernel.hpp"
 #include "query/kinds/breakdown.hpp"
-#include "query/kinds/clock_plans.hpp"
 #include "query/kinds/retention_amounts.hpp"
 
 namespace cdp {
@@ -19,8 +19,9 @@ namespace cdp {
 struct Cohort {
   std::uint64_t size = 0;
   std::map<std::int64_t, std::int64_t> change;
-  std::vector<std::int64_t> births;              // what periods roll from, where they do
-  std::map<std::int64_t, std::uint64_t> clocks;  // by clocks of profiles: how many births by what those show now
+  // Where births of a cohort do not have a period over at once: how many of each age. Of periods that roll the age is how many
+  // of them are over, by clocks of profiles what those show now.
+  std::map<std::int64_t, std::uint64_t> ages;
   AmountChanges amounts;
   void count(std::int64_t first, std::int64_t last) {
     ++change[first];
@@ -29,8 +30,7 @@ struct Cohort {
   void merge(const Cohort& other) {
     size += other.size;
     for (const auto& [period, by] : other.change) change[period] += by;
-    births.insert(births.end(), other.births.begin(), other.births.end());
-    for (const auto& [now_ms, by] : other.clocks) clocks[now_ms] += by;
+    for (const auto& [age, by] : other.ages) ages[age] += by;
     amounts.merge(other.amounts);
   }
 };
@@ -62,6 +62,13 @@ class CohortsAtHand {
       }
       ++all_->partial_->births;
     }
+    void add_age(std::int64_t age) {
+      if (dense_ == nullptr) {
+        ++sparse_->ages[age];
+      } else {
+        all_->add_age(all_->row_of(dense_), age);
+      }
+    }
     void count(std::int64_t first, std::int64_t last) {
       if (dense_ == nullptr) return sparse_->count(first, last);
       if (last >= kPeriods) return all_->far(dense_).count(first, last);
@@ -91,6 +98,9 @@ class CohortsAtHand {
       for (std::int64_t period = 0; period <= kPeriods; ++period) {
         if (from[1 + period] != 0) cohort.change[period] += from[1 + period];
       }
+      if (row < ages_.size()) {
+        for (const auto& [age, by] : ages_[row]) cohort.ages[age] += by;
+      }
       const auto far = far_.find(row);
       if (far == far_.end()) continue;
       for (const auto& [period, by] : far->second.change) cohort.change[period] += by;
@@ -102,44 +112,28 @@ class CohortsAtHand {
   static constexpr std::size_t kWidth = 256;      // the size, and changes up to behind the last period
   static constexpr std::size_t kRoom = 1u << 19;  // of 8 bytes
 
-  Cohort& far(const std::int64_t* dense) { return far_[static_cast<std::size_t>(dense - dense_.data()) / kWidth]; }
+  [[nodiscard]] std::size_t row_of(const std::int64_t* dense) const noexcept {
+    return static_cast<std::size_t>(dense - dense_.data()) / kWidth;
+  }
+  Cohort& far(const std::int64_t* dense) { return far_[row_of(dense)]; }
+  // Ages of one cohort are few, and mostly the one before comes again.
+  void add_age(std::size_t row, std::int64_t age) {
+    if (row >= ages_.size()) ages_.resize(row + 1);
+    auto& known = ages_[row];
+    const auto found = std::ranges::find(known, age, &std::pair<std::int64_t, std::uint64_t>::first);
+    if (found == known.end()) {
+      known.emplace_back(age, 1);
+    } else {
+      ++found->second;
+      if (found != known.begin()) std::iter_swap(found, std::prev(found));
+    }
+  }
 
   std::uint32_t buckets_;
   RuledPartial* partial_;
   std::vector<std::int64_t> dense_;
-  std::map<std::size_t, Cohort> far_;  // by row: what lies behind
-};
-
-// Of a task: how many births of each cohort by the zone of their profiles.
-class ClockCounts {
- public:
-  ClockCounts(const ClockPlans::OfTask& clocks, std::span<const std::int64_t> starts, RuledPartial& partial)
-      : clocks_(clocks), starts_(starts), partial_(partial), counts_(clocks.zone_count()) {}
-  void add(std::uint16_t zone, std::uint32_t group, std::uint32_t birth) {
-    const std::size_t row = std::size_t{group} * starts_.size() + birth;
-    if (row >= kRoom / counts_.size()) return add_to(group, birth, zone, 1);
-    std::vector<std::uint32_t>& counts = counts_[zone];
-    if (row >= counts.size()) counts.resize(std::max(row + 1, 2 * counts.size()));
-    ++counts[row];
-  }
-  void flush() {
-    for (std::size_t zone = 0; zone < counts_.size(); ++zone) {
-      for (std::size_t row = 0; row < counts_[zone].size(); ++row) {
-        if (counts_[zone][row] == 0) continue;
-        add_to(static_cast<std::uint32_t>(row / starts_.size()), row % starts_.size(), zone, counts_[zone][row]);
-      }
-    }
-  }
-
- private:
-  static constexpr std::size_t kRoom = 1u << 20;  // of 4 bytes
-  void add_to(std::uint32_t group, std::size_t birth, std::size_t zone, std::uint32_t count) {
-    partial_.cohorts[{group, starts_[birth]}].clocks[clocks_.now_ms(zone)] += count;
-  }
-  const ClockPlans::OfTask& clocks_;
-  std::span<const std::int64_t> starts_;
-  RuledPartial& partial_;
-  std::vector<std::vector<std::uint32_t>> counts_;  // of each zone, by group and start
+  std::map<std::size_t, Cohort> far_;                                      // by row: what lies behind
+  std::vector<std::vector<std::pair<std::int64_t, std::uint64_t>>> ages_;  // by row
 };
 
 }  // namespace cdp

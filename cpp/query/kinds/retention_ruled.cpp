@@ -13,8 +13,9 @@
 // one. A sum of none is 0, a mean missing; each is exact and rounded once.
 // `eligible` is the size of the cohort, `elapsed` how many of it have the period behind them.
 //
-// How: where the periods in which a profile did it say all, from its bits of those (active_buckets.hpp): ~2 ns a row, ~50 ns a
-// birth. Else rows gathered by profile (matched_rows): ~20 ns a matched row and birth.
+// How: where the start is its own return and the periods in which a profile did it say all, and how often, from the slices: by the
+// calendar from its buckets (active_buckets.hpp), also on its own clock (clock_plans.hpp), else from what has passed since its birth
+// (retention_rolling.hpp). ~2 ns a row, rolling ~10, ~40 ns a birth. Else rows gathered by profile (matched_rows): ~40 ns a row.
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -28,6 +29,7 @@
 #include "query/kinds/profile_clock.hpp"
 #include "query/kinds/retention.hpp"
 #include "query/kinds/retention_cohorts.hpp"
+#include "query/kinds/retention_rolling.hpp"
 
 namespace cdp {
 namespace {
@@ -98,6 +100,7 @@ class RuledRetentionKind final : public Kind {
 
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<RuledPartial&>(partial);
+    if (rolling_) return scan_rolling(context, task, scratch, into);
     if (goes_by_buckets()) return scan_active(context, task, scratch, into);
     Breakdown::TaskMembers members(breakdown_, context, task, scratch);
     Walk walk;
@@ -288,15 +291,15 @@ class RuledRetentionKind final : public Kind {
       if (walk.at_hand != nullptr && bucket && measured_.empty()) {
         auto cohort = walk.at_hand->of(group, *bucket, cohort_ms);
         cohort.add_birth();
-        if (!by_calendar) partial.cohorts[{group, cohort_ms}].births.push_back(from_ms);
+        if (!by_calendar) cohort.add_age(period_of(context.now_ms));
         count_cells(counted, returns, context.now_ms, period_of, cohort);
         continue;
       }
       Cohort& cohort = partial.cohorts[{group, cohort_ms}];
       ++cohort.size;
       ++partial.births;
-      if (!by_calendar) cohort.births.push_back(from_ms);
-      if (by_calendar && clocks_->are_own()) ++cohort.clocks[clock.shown(context.now_ms)];
+      if (!by_calendar) ++cohort.ages[period_of(context.now_ms)];
+      if (by_calendar && clocks_->are_own()) ++cohort.ages[clock.shown(context.now_ms)];
       count_cells(counted, returns, context.now_ms, period_of, cohort);
       if (!measured_.empty())
         add_amounts(rows, home, found, counted, returns, period_of(context.now_ms), cohort, partial);
@@ -367,19 +370,21 @@ class RuledRetentionKind final : public Kind {
     find_walk_plan(binding);
     const bool any_first = spec_.population != Population::kFirstEver || binding.range.start_ms == INT64_MIN;
     if (!spec_.measures.empty()) return;
-    if (spec_.returned || !spec_.count_birth || spec_.min_count != 1 || spec_.share_value || spec_.ignores_order)
+    if (spec_.returned || !spec_.count_birth || spec_.min_count > UINT8_MAX || spec_.share_value || spec_.ignores_order)
       return;
-    if (spec_.alignment != Alignment::kCalendar || breakdown_.reads_properties() || !any_first) return;
-    if (clocks_->are_own()) return find_clock_plans(binding, start);
+    if (breakdown_.reads_properties() || !any_first) return;
+    start_ = start;
+    if (spec_.alignment == Alignment::kRolling) return find_rolling(binding);
+    if (spec_.alignment != Alignment::kCalendar) return;
+    if (clocks_->are_own()) return find_clock_plans(binding);
     const auto plan_of = [&](std::int64_t end_ms) {
       return std::make_shared<const BucketPlan>(binding.version, binding.zone, binding.common.week_start, spec_.unit,
                                                 TimeRange{binding.range.start_ms, end_ms},
                                                 std::max<std::int64_t>(binding.range.start_ms, 0));
     };
     auto plan = plan_of(binding.now_ms + 1);
-    if (plan->size() > ActiveBuckets::kBucketsMax || plan->returns()) return;
+    if (plan->size() > buckets_most() || plan->returns()) return;
     plan_ = std::move(plan);
-    start_ = start;
     if (std::min(extent_of(binding.version).end_ms, binding.now_ms + 1) <= binding.range.end_ms) return;
     birth_plan_ = plan_of(binding.range.end_ms);
     for (const std::int64_t start_ms : birth_plan_->starts()) {
@@ -389,17 +394,31 @@ class RuledRetentionKind final : public Kind {
   }
 
   // The same on the clock of each profile.
-  void find_clock_plans(const Binding& binding, const BoundSelector& start) {
+  void find_clock_plans(const Binding& binding) {
     const TimeRange extent = extent_of(binding.version);
     const std::int64_t first_ms = std::max(binding.range.start_ms, extent.start_ms) - kClockMostMs;
     const std::int64_t last_ms = std::min(binding.now_ms + 1, extent.end_ms) + kClockMostMs;
     if (extent.empty() || first_ms >= last_ms) return;
-    if ((last_ms - first_ms) / length_ms_ + 2 > std::int64_t{ActiveBuckets::kBucketsMax}) return;
+    if ((last_ms - first_ms) / length_ms_ + 2 > std::int64_t{buckets_most()}) return;
     const Buckets buckets(calendar_, first_ms, last_ms);
-    if (buckets.size() > ActiveBuckets::kBucketsMax) return;
+    if (buckets.size() > buckets_most()) return;
     ClockPlans::Axis births{buckets.starts(), false, true}, returns{buckets.starts(), true, true};
     clock_plans_ = std::make_shared<const ClockPlans>(binding.version, clocks_, std::vector{births, returns});
-    start_ = start;
+  }
+
+  // Where one return is not enough they are counted.
+  [[nodiscard]] std::uint32_t buckets_most() const noexcept {
+    return spec_.min_count == 1 ? ActiveBuckets::kBucketsMax : BucketCounts::kBucketsMax;
+  }
+
+  // Where periods roll from the first event, by its time.
+  void find_rolling(const Binding& binding) {
+    const bool one_birth = spec_.population != Population::kEveryPeriod;
+    if (!one_birth || clocks_->are_own() || walk_plan_ == nullptr) return;
+    const std::int64_t first_ms = std::max(binding.range.start_ms, extent_of(binding.version).start_ms);
+    const std::int64_t periods = (binding.now_ms - first_ms) / length_ms_ + 1;
+    if (binding.now_ms >= first_ms && periods <= RollingPeriods::kPeriodsMost)
+      rolling_ = RollingPeriods::Rules{binding.range, binding.now_ms, length_ms_, periods};
   }
 
   [[nodiscard]] bool goes_by_buckets() const noexcept { return plan_ != nullptr || clock_plans_ != nullptr; }
@@ -411,14 +430,79 @@ class RuledRetentionKind final : public Kind {
     return plan_ != nullptr ? plan_->distance(from, to) : std::int64_t{to} - from;
   }
 
-  // The groups of a task's profiles, where each is in one.
-  [[nodiscard]] Scratch::Lease<std::uint32_t> groups_of_task(const Task& task, Scratch& scratch, Groups& groups) const {
-    auto out = scratch.lease<std::uint32_t>(task.size());
-    const auto all = scratch.lease<std::uint32_t>(task.size());
-    for (std::uint32_t profile = 0; profile < task.size(); ++profile) all[profile] = profile;
-    const Breakdown::TaskTraits traits(breakdown_, task, scratch);
-    breakdown_.profile_groups(traits, all.data(), task.size(), groups, out.data());
-    return out;
+  // The groups of a task's profiles, by traits and what they are in.
+  class TaskGroups {
+   public:
+    TaskGroups(const RuledRetentionKind& kind, const QueryContext& context, const Task& task, Scratch& scratch,
+               RuledPartial& partial)
+        : breakdown_(kind.breakdown_),
+          context_(context),
+          task_(task),
+          groups_(partial.groups),
+          shown_(kind.shown_ ? static_cast<std::uint32_t>(kind.shown_->size()) : kNone),
+          members_(breakdown_, context, task, scratch),
+          one_(scratch.lease<std::uint32_t>(breakdown_.empty() || breakdown_.has_members() ? 0 : task.size())) {
+      if (one_.size() == 0) return;
+      const auto all = scratch.lease<std::uint32_t>(task.size());
+      for (std::uint32_t profile = 0; profile < task.size(); ++profile) all[profile] = profile;
+      const Breakdown::TaskTraits traits(breakdown_, task, scratch);
+      breakdown_.profile_groups(traits, all.data(), task.size(), groups_, one_.data());
+    }
+    [[nodiscard]] std::span<const std::uint32_t> of(std::uint32_t profile) {
+      if (breakdown_.has_members()) {
+        breakdown_.groups_of(*context_.version, task_.origin(profile), nullptr, members_.of(profile), shown_, groups_,
+                             found_);
+      } else {
+        found_.assign(1, one_.size() == 0 ? 0 : std::min(one_[profile], shown_));
+      }
+      return found_;
+    }
+
+   private:
+    const Breakdown& breakdown_;
+    const QueryContext& context_;
+    const Task& task_;
+    Groups& groups_;
+    std::uint32_t shown_;
+    Breakdown::TaskMembers members_;
+    Scratch::Lease<std::uint32_t> one_;  // of each profile, where it is in one
+    std::vector<std::uint32_t> found_;
+  };
+
+  // So many returns of one birth in a period, as far as they matter.
+  void add_returns(std::int64_t period, std::uint8_t count, Walk& walk) const {
+    const auto counted = std::min<std::int64_t>(count, spec_.min_count);
+    walk.counted.push_back({period, counted});
+    walk.returns.insert(walk.returns.end(), static_cast<std::size_t>(counted), period);
+  }
+
+  void scan_rolling(const QueryContext& context, const Task& task, Scratch& scratch, RuledPartial& partial) const {
+    const ProfileFilter filter(context, task, scratch);
+    const RollingPeriods rolling(*rolling_, start_, task, scratch);
+    TaskGroups groups(*this, context, task, scratch, partial);
+    CohortsAtHand at_hand(walk_plan_->size(), partial);
+    Walk walk;
+    for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
+      const std::optional<std::int64_t> birth_ms = rolling.birth_ms(profile);
+      if (!birth_ms || !filter.has(profile)) continue;
+      if (context.budget != nullptr && profile % 1'024 == 0) context.budget->check();
+      walk.returns.clear();
+      walk.counted.clear();
+      const std::span<const std::uint8_t> counts = rolling.counts(profile);
+      for (std::size_t period = 0; period < counts.size(); ++period) {
+        if (counts[period] != 0) add_returns(static_cast<std::int64_t>(period), counts[period], walk);
+      }
+      const auto period_of = [&](std::int64_t time_ms) { return (time_ms - *birth_ms) / length_ms_; };
+      const std::uint32_t bucket = *walk_plan_->bucket_of(*birth_ms);
+      for (const std::uint32_t group : groups.of(profile)) {
+        auto cohort = at_hand.of(group, bucket, walk_plan_->start_ms(bucket));
+        cohort.add_birth();
+        cohort.add_age(period_of(context.now_ms));
+        count_cells(walk.counted, walk.returns, context.now_ms, period_of, cohort);
+      }
+    }
+    at_hand.flush(walk_plan_->starts());
+    charge(context, partial);
   }
 
   void scan_active(const QueryContext& context, Task& task, Scratch& scratch, RuledPartial& partial) const {
@@ -428,25 +512,21 @@ class RuledRetentionKind final : public Kind {
     const auto active_in = [&](const TaskBuckets& buckets) {
       return ActiveBuckets(buckets, start_, task, filter, scratch, ActiveBuckets::Count::kProfiles);
     };
-    const ActiveBuckets active = active_in(clocks ? clocks->buckets(1) : TaskBuckets(*plan_));
+    const TaskBuckets buckets = clocks ? clocks->buckets(1) : TaskBuckets(*plan_);
+    const ActiveBuckets active = active_in(buckets);
     std::optional<ActiveBuckets> born;  // where births are not wherever it is active
     if (clocks) born.emplace(active_in(clocks->buckets(0)));
     if (birth_plan_ != nullptr) born.emplace(active_in(TaskBuckets(*birth_plan_)));
-    std::optional<ClockCounts> shown_now;
-    if (clocks) shown_now.emplace(*clocks, starts(), partial);
-    Breakdown::TaskMembers members(breakdown_, context, task, scratch);
-    const bool has_several = breakdown_.has_members();
-    const auto one_group = breakdown_.empty() || has_several ? scratch.lease<std::uint32_t>(0)
-                                                             : groups_of_task(task, scratch, partial.groups);
-    CohortsAtHand at_hand(static_cast<std::uint32_t>(starts().size()), partial);
-    std::vector<std::uint32_t> buckets, births, groups;
-    std::vector<std::int64_t> returns;
-    std::vector<Counted> counted;
-    const std::uint32_t shown = shown_ ? static_cast<std::uint32_t>(shown_->size()) : kNone;
+    std::optional<BucketCounts> counts;
+    if (spec_.min_count > 1) counts.emplace(buckets, start_, task, scratch);
+    TaskGroups groups(*this, context, task, scratch, partial);
+    CohortsAtHand at_hand(buckets.size(), partial);
+    std::vector<std::uint32_t> found, births;
+    Walk walk;
     for (std::uint32_t profile = 0; profile < task.size(); ++profile) {
-      buckets.clear();
-      for_each_bucket(active.of(profile), [&](std::uint32_t bucket) { buckets.push_back(bucket); });
-      births = buckets;
+      found.clear();
+      for_each_bucket(active.of(profile), [&](std::uint32_t bucket) { found.push_back(bucket); });
+      births = found;
       if (born) {
         births.clear();
         for_each_bucket(born->of(profile),
@@ -454,35 +534,28 @@ class RuledRetentionKind final : public Kind {
       }
       if (births.empty()) continue;
       if (context.budget != nullptr && profile % 1'024 == 0) context.budget->check();
-      groups.assign(1, one_group.size() == 0 ? 0 : std::min(one_group[profile], shown));
-      if (has_several) {
-        breakdown_.groups_of(*context.version, task.origin(profile), nullptr, members.of(profile), shown,
-                             partial.groups, groups);
-      }
+      const std::span<const std::uint32_t> its_groups = groups.of(profile);
+      // Asked of now alone.
+      const std::int64_t now_ms = clocks ? clocks->now_ms(clocks->zone(profile)) : context.now_ms;
       for (const std::uint32_t birth : births) {
-        returns.clear();
-        counted.clear();
-        for (auto at = std::ranges::lower_bound(buckets, birth); at != buckets.end(); ++at) {
-          returns.push_back(distance(birth, *at));
-          counted.push_back({returns.back(), 1});
-        }
+        walk.returns.clear();
+        walk.counted.clear();
+        for (auto at = std::ranges::lower_bound(found, birth); at != found.end(); ++at)
+          add_returns(distance(birth, *at), counts ? counts->of(profile, *at) : std::uint8_t{1}, walk);
         const std::int64_t cohort_ms = starts()[birth];
-        const auto period_of = [&](std::int64_t time_ms) {
-          const std::int64_t shown_ms =
-              clocks ? clocks->now_ms(clocks->zone(profile)) : time_ms;  // asked for now alone
-          return calendar_.distance(cohort_ms, calendar_.bucket_start(shown_ms));
+        const auto period_of = [&](std::int64_t) {
+          return calendar_.distance(cohort_ms, calendar_.bucket_start(now_ms));
         };
-        for (const std::uint32_t group : groups) {
+        for (const std::uint32_t group : its_groups) {
           auto cohort = at_hand.of(group, birth, cohort_ms);
           cohort.add_birth();
-          if (shown_now) shown_now->add(clocks->zone(profile), group, birth);
-          count_cells(counted, returns, context.now_ms, period_of, cohort);
+          if (clocks) cohort.add_age(now_ms);
+          count_cells(walk.counted, walk.returns, context.now_ms, period_of, cohort);
         }
         if (spec_.population != Population::kEveryPeriod) break;
       }
     }
     at_hand.flush(starts());
-    if (shown_now) shown_now->flush();
     charge(context, partial);
   }
 
@@ -587,7 +660,6 @@ class RuledRetentionKind final : public Kind {
   }
 
   void add_cells(const QueryContext& context, std::int64_t start_ms, Cohort& cohort, std::vector<Cell>& out) const {
-    std::sort(cohort.births.begin(), cohort.births.end());
     const std::size_t before = out.size();
     if (spec_.fill) {
       add_all_cells(context, start_ms, cohort, out);
@@ -605,7 +677,7 @@ class RuledRetentionKind final : public Kind {
     if (end == 0) {
       const std::int64_t last = spec_.alignment == Alignment::kCalendar
                                     ? calendar_.distance(start_ms, calendar_.bucket_start(latest_now(context, cohort)))
-                                    : (context.now_ms - cohort.births.front()) / length_ms_;
+                                    : cohort.ages.rbegin()->first;
       end = std::min(last + 1, spec_.periods);
     }
     check_periods(end);
@@ -628,7 +700,7 @@ class RuledRetentionKind final : public Kind {
 
   // What the foremost clock of the cohort shows.
   [[nodiscard]] std::int64_t latest_now(const QueryContext& context, const Cohort& cohort) const noexcept {
-    return clocks_->are_own() ? cohort.clocks.rbegin()->first : context.now_ms;
+    return clocks_->are_own() ? cohort.ages.rbegin()->first : context.now_ms;
   }
 
   static void check_periods(std::int64_t count) {
@@ -659,16 +731,18 @@ class RuledRetentionKind final : public Kind {
     if (!spec_.brackets.empty()) period = spec_.brackets[static_cast<std::size_t>(period)].second;
     if (spec_.alignment == Alignment::kCalendar) {
       const std::int64_t end_ms = calendar_.start_after(start_ms, period + 1);
-      if (clocks_->are_own()) {
-        std::uint64_t over = 0;
-        for (auto at = cohort.clocks.lower_bound(end_ms); at != cohort.clocks.end(); ++at) over += at->second;
-        return static_cast<std::int64_t>(over);
-      }
+      if (clocks_->are_own()) return of_age(cohort, end_ms);
       const bool over = end_ms <= context.now_ms;
       return over ? static_cast<std::int64_t>(cohort.size) : 0;
     }
-    const std::int64_t latest = context.now_ms - (period + 1) * length_ms_;
-    return std::upper_bound(cohort.births.begin(), cohort.births.end(), latest) - cohort.births.begin();
+    return of_age(cohort, period + 1);
+  }
+
+  // How many births of a cohort are of this age, or older.
+  [[nodiscard]] static std::int64_t of_age(const Cohort& cohort, std::int64_t age) noexcept {
+    std::uint64_t births = 0;
+    for (auto at = cohort.ages.lower_bound(age); at != cohort.ages.end(); ++at) births += at->second;
+    return static_cast<std::int64_t>(births);
   }
 
   RetentionSpec spec_;
@@ -686,6 +760,7 @@ class RuledRetentionKind final : public Kind {
   std::shared_ptr<const ClockPlans> clock_plans_;  // the same by the clocks of profiles: of births, and of returns
   std::shared_ptr<const BucketPlan> birth_plan_;   // of the range, when rows lie behind it
   std::vector<std::uint32_t> birth_bucket_;        // of `plan_`, for each of `birth_plan_`
+  std::optional<RollingPeriods::Rules> rolling_;   // where they roll and are found so
   BoundSelector start_;
   // A second look: these groups, and behind them one of all others.
   std::optional<std::vector<std::vector<Value>>> shown_;

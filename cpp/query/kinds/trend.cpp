@@ -40,6 +40,19 @@ Cells empty_cells(const TrendPlan& plan, std::uint32_t buckets) {
   return Cells(buckets, plan.uniques, std::move(numbers));
 }
 
+}  // namespace
+
+void charge_trend(const QueryContext& context, TrendPartial& partial) {
+  if (context.budget == nullptr) return;
+  std::uint64_t bytes = partial.groups.size_bytes();
+  for (const Cells& cells : partial.cells) bytes += cells.size_bytes();
+  if (bytes <= partial.charged_bytes) return;
+  context.budget->charge(bytes - partial.charged_bytes);
+  partial.charged_bytes = bytes;
+}
+
+namespace {
+
 class TrendKind final : public Kind {
  public:
   TrendKind(TrendPlan plan, std::size_t order, bool lists_intervals, bool has_starts, std::optional<std::int64_t> limit)
@@ -56,25 +69,31 @@ class TrendKind final : public Kind {
   void scan(const QueryContext& context, Task& task, Scratch& scratch, Partial& partial) const override {
     auto& into = static_cast<TrendPartial&>(partial);
     (plan_.reads_rows() ? scan_trend_rows : scan_trend_profiles)(plan_, context, task, scratch, into);
-    charge(context, into);
+    charge_trend(context, into);
   }
 
   void add_rows(const QueryContext& context, Origin home, std::span<const Row> rows, Partial& partial) const override {
     auto& into = static_cast<TrendPartial&>(partial);
     std::vector<std::pair<std::size_t, std::uint32_t>> seen;           // (interval, cell)
     std::vector<std::uint32_t> latest(plan_.intervals.size(), kNone);  // cell of the row before: mostly the same
+    const MemberValues members = plan_.breakdown.members_of(*context.version, home);
+    std::vector<std::uint32_t> groups;
     for (const Row& row : rows) {
       if (!context.range.contains(row.time_ms) || !plan_.event.matches(row)) continue;
-      const std::uint32_t group = plan_.folded(plan_.breakdown.group_of(*context.version, home, &row, into.groups));
+      plan_.breakdown.groups_of(*context.version, home, &row, members, plan_.rest(), into.groups, groups);
       for (std::size_t i = 0; i < plan_.intervals.size(); ++i) {
-        const std::uint32_t cell = into.cells[i].at(group, *plan_.intervals[i].bucket_of(row.time_ms));
-        ++into.cells[i].total(cell);
-        if (plan_.uniques && cell != latest[i]) seen.emplace_back(i, cell);
-        latest[i] = cell;
-        for (std::size_t k = 0; k < plan_.keys.size(); ++k) {
-          if (plan_.keys[k].key) into.cells[i].numbers(k).add(cell, property(row, *plan_.keys[k].key));
+        const std::uint32_t bucket = *plan_.intervals[i].bucket_of(row.time_ms);
+        for (const std::uint32_t group : groups) {
+          const std::uint32_t cell = into.cells[i].at(group, bucket);
+          ++into.cells[i].total(cell);
+          if (plan_.uniques && cell != latest[i]) seen.emplace_back(i, cell);
+          latest[i] = cell;
+          for (std::size_t k = 0; k < plan_.keys.size(); ++k) {
+            if (plan_.keys[k].key) into.cells[i].numbers(k).add(cell, property(row, *plan_.keys[k].key));
+          }
         }
       }
+      if (into.grown(into.groups)) charge_trend(context, into);
     }
     std::sort(seen.begin(), seen.end());
     seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
@@ -95,9 +114,10 @@ class TrendKind final : public Kind {
     for (std::size_t i = 0; i < plan_.intervals.size(); ++i) left.cells[i].merge(right.cells[i], group);
   }
 
-  // A profile may be in several groups of the rest, so their distinct counts do not add up: the rows are looked at again.
+  // A profile, or a row, may be in several groups of the rest, so they do not add up: the rows are looked at again.
   [[nodiscard]] std::unique_ptr<Kind> again(const QueryContext& context, const Partial& partial) const override {
-    if (!limit_ || plan_.shown || !plan_.uniques || !plan_.breakdown.reads_properties()) return nullptr;
+    const bool overlap = plan_.uniques ? plan_.breakdown.reads_properties() : plan_.breakdown.splits_rows();
+    if (!limit_ || plan_.shown || !overlap) return nullptr;
     Ranking ranking = ranked(static_cast<const TrendPartial&>(partial), *context.version->strings);
     if (ranking.rest.empty()) return nullptr;
     TrendPlan plan = plan_;
@@ -143,15 +163,6 @@ class TrendKind final : public Kind {
 
   [[nodiscard]] std::size_t asked_intervals() const noexcept {
     return plan_.intervals.size() - (plan_.ranks_whole ? 1 : 0);
-  }
-
-  static void charge(const QueryContext& context, TrendPartial& partial) {
-    if (context.budget == nullptr) return;
-    std::uint64_t bytes = partial.groups.size_bytes();
-    for (const Cells& cells : partial.cells) bytes += cells.size_bytes();
-    if (bytes <= partial.charged_bytes) return;
-    context.budget->charge(bytes - partial.charged_bytes);
-    partial.charged_bytes = bytes;
   }
 
   // Groups that hold rows: the best by a heap whose top is the worst of them, the others in any order.

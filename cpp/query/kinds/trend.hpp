@@ -48,8 +48,10 @@ struct TrendPlan {
   // Rows must be looked at one by one: their properties matter beyond the conditions.
   [[nodiscard]] bool reads_rows() const noexcept { return breakdown.reads_properties() || !keys.empty(); }
   // Number of a group's cells: its own, or that of the rest.
-  [[nodiscard]] std::uint32_t folded(std::uint32_t group) const noexcept {
-    return shown ? std::min(group, static_cast<std::uint32_t>(shown->size())) : group;
+  [[nodiscard]] std::uint32_t folded(std::uint32_t group) const noexcept { return std::min(group, rest()); }
+  // Number of the rest; kNone without.
+  [[nodiscard]] std::uint32_t rest() const noexcept {
+    return shown ? static_cast<std::uint32_t>(shown->size()) : kNone;
   }
 };
 
@@ -65,7 +67,11 @@ struct TrendPartial final : Partial {
   Groups groups;
   std::vector<Cells> cells;         // one an interval
   std::uint64_t charged_bytes = 0;  // of the budget
+  GrownGroups grown;
 };
+
+// Adds what a partial has grown by to what it costs.
+void charge_trend(const QueryContext& context, TrendPartial& partial);
 
 // The two ways over a task; by rows when plan.reads_rows().
 void scan_trend_profiles(const TrendPlan& plan, const QueryContext& context, const Task& task, Scratch& scratch,

@@ -193,7 +193,7 @@ bool TrendSpec::is_plain() const noexcept {
 
 std::unique_ptr<Kind> TrendSpec::bind(const Binding& binding) const {
   for (const TrendMeasure& measure : measures) binding.note_property(measure.key);
-  return is_plain() && !has_members(binding.common.breakdown) && binding.common.zone_trait.empty()
+  return is_plain() && !splits_profiles(binding.common.breakdown) && binding.common.zone_trait.empty()
              ? make_plain_trend(*this, binding)
              : make_ruled_trend(*this, binding);
 }
