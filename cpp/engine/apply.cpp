@@ -6,8 +6,8 @@ namespace cdp {
 namespace {
 
 // Then apply seals by itself, or waits for the seal at hand: of so many rows that the pause is of tens of milliseconds.
+// While rows are loaded in bulk half as many again as are worth a seal.
 constexpr std::size_t kTailRowsMost = 16 * std::size_t{limits::kTailRows};
-constexpr std::size_t kLoadedMost = 2;  // times what a seal is of while rows are loaded
 
 constexpr std::size_t kBatchesAtOnce = 16;
 
@@ -208,7 +208,7 @@ void Engine::Impl::apply_loop() {
     const std::size_t rows = tail_rows(*version), worth_it = seal_rows();
     if (options.background && (version->tail.size() >= limits::kTailBatches || rows >= worth_it)) {
       order_wanted.notify_all();
-      if (rows >= std::max(kTailRowsMost, kLoadedMost * worth_it)) try_seal(1);
+      if (rows >= std::max(kTailRowsMost, worth_it + worth_it / 2)) try_seal(1);
     }
     if (sleepers.load() != 0) order_wanted.notify_all();
     complete(work.front().group);

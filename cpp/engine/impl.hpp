@@ -175,6 +175,7 @@ struct Engine::Impl {
   void rest_after_failure(std::chrono::milliseconds& rest);
   bool seal_once(std::size_t minimum_rows, Pool* helpers = nullptr);
   void note_load(bool goes_on);
+  [[nodiscard]] bool is_loading() const noexcept;
   [[nodiscard]] std::size_t seal_rows() const noexcept;
   bool merge_once(bool drain_split, bool look_for_split);
   void publish_layers(std::vector<SealedLayer> layers, std::size_t sealed_batches);

@@ -18,9 +18,8 @@ constexpr std::chrono::milliseconds kRestMost = std::chrono::seconds(10);
 constexpr auto kSealPause = std::chrono::milliseconds(30);
 // Rows that links misplaced are slow, not wrong, and searching for them costs: so only this often.
 constexpr auto kSplitPause = std::chrono::milliseconds(500);
-// While rows are loaded in bulk: fewer and larger layers, so that rows are merged less often. As many rows as the tail may
-// have at most otherwise.
-constexpr std::size_t kLoadRows = 256 << 10;
+// While rows are loaded in bulk: fewer and larger layers, so that rows are merged less often.
+constexpr std::size_t kLoadRows = 512 << 10;
 // Between two slices; after it the load is over, or waits for its source.
 constexpr std::chrono::milliseconds kLoadPauseMost{250};
 constexpr std::uint64_t kTailRowsAtOnce = 4 * std::uint64_t{limits::kTailRows};
@@ -72,11 +71,13 @@ void Engine::Impl::note_load(bool goes_on) {
   if (!goes_on) order_wanted.notify_all();
 }
 
-// Rows of the tail that are worth a seal.
-std::size_t Engine::Impl::seal_rows() const noexcept {
+bool Engine::Impl::is_loading() const noexcept {
   const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
-  return now < loading_until.load(std::memory_order_relaxed) ? kLoadRows : limits::kTailRows;
+  return now < loading_until.load(std::memory_order_relaxed);
 }
+
+// Rows of the tail that are worth a seal.
+std::size_t Engine::Impl::seal_rows() const noexcept { return is_loading() ? kLoadRows : limits::kTailRows; }
 
 // Seals all of the tail when it has at least `minimum_rows` rows or many batches. Only one thread seals at a time, so the
 // tail's front is still what it was when the result is published.
@@ -92,7 +93,7 @@ bool Engine::Impl::seal_once(std::size_t minimum_rows, Pool* helpers) {
 bool Engine::Impl::merge_once(bool drain_split, bool look_for_split) {
   const std::lock_guard turn(merge_mutex);
   const VersionPtr version = current.load();
-  const std::vector<Tier> tiers = choose_merge(*version, drain_split, look_for_split);
+  const std::vector<Tier> tiers = choose_merge(*version, drain_split, look_for_split, !drain_split && is_loading());
   if (tiers.empty()) return false;
   const std::optional<Horizon> horizon = horizon_of(*version, version->tick_ms);
   Tier merged = merge_tiers(tiers, version->placement, *version->links, horizon ? &*horizon : nullptr);
@@ -119,8 +120,9 @@ Engine::Impl::Tried Engine::Impl::attempt(std::atomic<std::uint64_t>& failures, 
   }
 }
 
+// Questions have the pool to themselves, but a load has everyone at work: apply waits for the seal sooner or later.
 Engine::Impl::Tried Engine::Impl::try_seal(std::size_t minimum_rows) noexcept {
-  return attempt(failed_seals, [&] { return seal_once(minimum_rows); });
+  return attempt(failed_seals, [&] { return seal_once(minimum_rows, is_loading() ? pool.get() : nullptr); });
 }
 
 // Longer each time: what fails again and again must not keep a core busy.

@@ -23,23 +23,20 @@ void radix_pass(const std::vector<std::uint64_t>& from, std::vector<std::uint64_
   for (const std::uint64_t entry : from) to[start[(entry >> shift) & (kDigits - 1)]++] = entry;
 }
 
-// Stable order by id: entries are (id − least id) << 32 | position in `rows`.
-std::vector<std::uint64_t> order_by_id(std::span<const std::uint32_t> id, std::span<const std::uint32_t> rows) {
+// Stable order by id: entries become (id − least id) << 32 | position in `rows`.
+void order_by_id(std::span<const std::uint32_t> id, std::span<const std::uint32_t> rows,
+                 std::vector<std::uint64_t>& entries, std::vector<std::uint64_t>& other) {
   std::uint32_t low = kNone, high = 0;
   for (const std::uint32_t row : rows) low = std::min(low, id[row]), high = std::max(high, id[row]);
-  std::vector<std::uint64_t> entries(rows.size());
+  entries.resize(rows.size());
   for (std::size_t at = 0; at < rows.size(); ++at) entries[at] = std::uint64_t{id[rows[at]] - low} << 32 | at;
-  if (rows.size() < kRadixRows) {
-    std::sort(entries.begin(), entries.end());
-    return entries;
-  }
-  std::vector<std::uint64_t> other(entries.size());
+  if (rows.size() < kRadixRows) return std::sort(entries.begin(), entries.end());
+  other.resize(entries.size());
   const auto bits = static_cast<unsigned>(std::bit_width(high - low));
   for (unsigned shift = 0; shift < bits; shift += kDigitBits) {
     radix_pass(entries, other, 32 + shift);
     entries.swap(other);
   }
-  return entries;
 }
 
 // Sorts one profile's rows by (time, origin, place in log order). `entries` hold the place in their lower halves.
@@ -261,21 +258,21 @@ void cut_group(std::span<const BlockRows> blocks, std::vector<ChunkCut>& cuts) {
 
 }  // namespace
 
-void order_rows(const RowKeys& keys, std::vector<std::uint32_t>& rows) {
-  std::vector<std::uint64_t> entries = order_by_id(keys.id, rows);
+void RowOrder::order(const RowKeys& keys, std::vector<std::uint32_t>& rows) {
+  order_by_id(keys.id, rows, entries_, other_);
   const std::uint32_t* source = rows.data();
   const auto row_of = [=](std::uint64_t entry) { return source[static_cast<std::uint32_t>(entry)]; };
   if (keys.origin.empty()) {
-    order_profiles(entries, [&](std::uint64_t entry) { return std::uint64_t{keys.time[row_of(entry)]}; });
+    order_profiles(entries_, [&](std::uint64_t entry) { return std::uint64_t{keys.time[row_of(entry)]}; });
   } else {
-    order_profiles(entries, [&](std::uint64_t entry) {
+    order_profiles(entries_, [&](std::uint64_t entry) {
       const std::uint32_t row = row_of(entry);
       return std::uint64_t{keys.time[row]} << 32 | keys.origin[row];
     });
   }
-  std::vector<std::uint32_t> ordered(rows.size());
-  for (std::size_t at = 0; at < rows.size(); ++at) ordered[at] = row_of(entries[at]);
-  rows.swap(ordered);
+  ordered_.resize(rows.size());
+  for (std::size_t at = 0; at < rows.size(); ++at) ordered_[at] = row_of(entries_[at]);
+  rows.swap(ordered_);
 }
 
 std::vector<ChunkCut> cut_chunks(std::span<const BlockRows> blocks) {

@@ -43,9 +43,10 @@ struct Tier {
 // A tier comes first of which over 2 % is past retention at engine time (any, when draining), then
 // a partition with rows misplaced by links, whole, when split profiles own over 2 % of its rows (or when
 // `drain_split` asks for it). `look_for_split`: false leaves that search out, which costs as much as many merges when it is
-// made at each look.
+// made at each look. `in_bulk`: rows come so fast that each merge takes from them: four times as many tiers may wait, and
+// quiet partitions do.
 [[nodiscard]] std::vector<Tier> choose_merge(const Version& version, bool drain_split = false,
-                                             bool look_for_split = true);
+                                             bool look_for_split = true, bool in_bulk = false);
 
 // Origins whose rows may lie under another profile than theirs: they are read one by one until a merge brings them home.
 [[nodiscard]] std::size_t count_split(const Version& version);

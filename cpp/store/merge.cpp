@@ -376,7 +376,7 @@ class LayerMerge {
     for (std::uint32_t row = 0; row < row_count_; ++row) {
       if (id_[row] != kNone) rows.push_back(row);
     }
-    order_rows(keys(), rows);
+    order_.order(keys(), rows);
     return rows;
   }
 
@@ -514,6 +514,7 @@ class LayerMerge {
   std::uint32_t row_count_ = 0;
   bool several_origins_ = false;
   std::vector<std::uint32_t> id_, time_, origin_, slice_rank_;
+  RowOrder order_;
   std::vector<std::uint16_t> name_;
   std::vector<SlicePart> parts_;  // by (name, piece)
   std::vector<std::uint16_t> name_of_;

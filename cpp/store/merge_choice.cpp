@@ -4,13 +4,15 @@
 // 1. Misplaced rows: over 2 % of the rows lie under profiles whose links changed since (or any, when draining): the whole
 //    partition. A tier that has none but knows only old links is taken alone: its merge keeps the chunks and only notes
 //    that it is up to date (draining, or when over kStaleOrigins origins changed since).
-// 2. Over kMergeFanIn tiers behind the first: the newest ones, at least kStretchMin, and older ones as long as each has no
+// 2. Over kMergeFanIn tiers behind the first (kBulkFanIn while rows are loaded in bulk): the newest ones, at least kStretchMin, and older ones as long as each has no
 //    more rows than all newer together. Measured over a partition of 5 M rows filled by seals of 16 k: each row is merged
 //    2.8 times, 6 tiers on average, never over 9. Levels of 8 (16 k, 128 k, 1 M) merged rows less often but left up to 22.
 // 3. A partition that is no more the newest and got nothing for kQuietRows events: whole, when that rewrites at most
 //    kWorthwhile rows for each row that is not in the largest tier yet. Fewer stay beside it: kernels read them as well.
 // 4. Nothing else to do, and links of many origins changed since the oldest tier was built (each slow profile costs a query
 //    about a microsecond; 5,000 of 20 M rows): any partition with misplaced rows, whole.
+//
+// Rules 3 and 4 wait for the end of a load in bulk.
 
 #include <algorithm>
 #include <map>
@@ -25,6 +27,8 @@ namespace {
 using Tiers = std::span<const Tier>;
 
 constexpr std::size_t kStretchMin = 3;
+// Merging while four million rows were loaded took a third of all their work, to be done again with the rows that came next.
+constexpr std::size_t kBulkFanIn = 4 * limits::kMergeFanIn;
 constexpr std::uint64_t kQuietRows = 16 * limits::kTailRows;
 constexpr std::uint64_t kWorthwhile = 8;
 constexpr std::size_t kStaleOrigins = 1'024;
@@ -165,9 +169,9 @@ std::vector<Tier> choose_split(const Version& version, std::span<const Partition
 
 // --- rules 2 and 3
 
-std::vector<Tier> choose_stretch(const Partition& partition) {
+std::vector<Tier> choose_stretch(const Partition& partition, std::size_t fan_in) {
   const Tiers tiers = partition.tiers;
-  if (tiers.size() <= limits::kMergeFanIn + 1) return {};
+  if (tiers.size() <= fan_in + 1) return {};
   std::size_t first = tiers.size() - kStretchMin;
   std::uint64_t rows = rows_of_tiers(tiers.subspan(first));
   for (; first > 0 && rows_of_tier(tiers[first - 1]) <= rows; --first) rows += rows_of_tier(tiers[first - 1]);
@@ -209,7 +213,7 @@ Stale find_stale(const Version& version, std::span<const Partition> partitions, 
 
 }  // namespace
 
-std::vector<Tier> choose_merge(const Version& version, bool drain_split, bool look_for_split) {
+std::vector<Tier> choose_merge(const Version& version, bool drain_split, bool look_for_split, bool in_bulk) {
   const std::vector<Partition> partitions = partitions_of(version);
   if (const auto horizon = horizon_of(version, version.tick_ms); horizon && look_for_split) {
     std::vector<Tier> choice = choose_expired(partitions, *horizon, drain_split);
@@ -223,10 +227,10 @@ std::vector<Tier> choose_merge(const Version& version, bool drain_split, bool lo
   }
   std::vector<Tier> largest;
   for (const Partition& partition : partitions) {
-    std::vector<Tier> choice = choose_stretch(partition);
+    std::vector<Tier> choice = choose_stretch(partition, in_bulk ? kBulkFanIn : limits::kMergeFanIn);
     if (choice.size() > largest.size()) largest = std::move(choice);
   }
-  if (!largest.empty()) return largest;
+  if (!largest.empty() || in_bulk) return largest;
   const std::uint64_t newest_order = newest_order_of(version, partitions);
   for (const Partition& partition : partitions) {
     if (std::vector<Tier> choice = choose_whole(partition, newest_order); !choice.empty()) return choice;

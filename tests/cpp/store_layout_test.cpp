@@ -3,6 +3,7 @@
 #include <bit>
 #include <sstream>
 
+#include "base/pool.hpp"
 #include "check.hpp"
 #include "column/chunk_check.hpp"
 #include "layout_model.hpp"
@@ -200,6 +201,14 @@ TEST("over 255 names, wide ids and a block of over 65,535 rows are sealed right"
   for (std::uint32_t origin = 0; origin < 12; ++origin) check_profile(large, large_block, Origin{origin}, {});
 }
 
+TEST("slices whose rows all have the same fields are sealed right") {
+  Model model(test::seed(), {.names = 300, .keys = 1, .fields_max = 1});
+  Store store(1);
+  for (int batch = 0; batch < 10; ++batch) store.version.tail.push_back(model.add_batch(200));
+  store.seal_tail(store.version.tail.size());
+  check_all(store, model, 300);
+}
+
 // --- merge
 
 // Field by field, also how columns are coded: build_column depends on the values alone.
@@ -236,6 +245,32 @@ void check_equal(const Layer& left, const Layer& right) {
   CHECK_EQ(left.chunks.size(), right.chunks.size());
   for (std::size_t at = 0; at < std::min(left.chunks.size(), right.chunks.size()); ++at) {
     check_equal(*left.chunks[at], *right.chunks[at]);
+  }
+}
+
+TEST("many chunks sealed by several threads are those of one thread") {
+  Model model(test::seed(), {.names = 3, .origins = 60'000, .fields_max = 3});
+  Store store(1);
+  for (int batch = 0; batch < 3; ++batch) store.version.tail.push_back(model.add_batch(80'000));
+  for (std::uint32_t join = 0; join < 50; ++join) {
+    store.links.join(Origin{model.below(60'000)}, Origin{model.below(60'000)});
+  }
+  store.publish_links();
+  Pool pool(2);
+  const auto alone = seal(store.version.tail, store.version.placement, *store.version.links);
+  const auto together = seal(store.version.tail, store.version.placement, *store.version.links, &pool);
+  CHECK_EQ(alone.size(), together.size());
+  bool any_of_several_chunks = false;
+  for (std::size_t at = 0; at < std::min(alone.size(), together.size()); ++at) {
+    CHECK_EQ(alone[at].shard, together[at].shard);
+    check_equal(*alone[at].layer, *together[at].layer);
+    Store::check_layer(*together[at].layer);
+    any_of_several_chunks |= together[at].layer->chunks.size() > 1;
+  }
+  CHECK(any_of_several_chunks);
+  store.seal_tail(store.version.tail.size());
+  for (std::uint32_t origin = 0; origin < 60'000; origin += 997) {
+    check_profile(store, model, store.version.links->home(Origin{origin}), {});
   }
 }
 
@@ -558,6 +593,26 @@ TEST("late runs of an old partition merge into it only when they are worth it") 
   const std::vector<Tier> choice = choose_merge(store.version);
   CHECK(choice.size() >= 3 && choice.size() < 9);
   CHECK(choice.back().shards[0] == store.version.shards[0].layers[9]);
+}
+
+TEST("while rows are loaded in bulk more layers wait to be merged, and quiet partitions do") {
+  Store store(1);
+  std::uint64_t order = 0;
+  const auto add_runs = [&](std::int32_t partition, int count) {
+    for (int run = 0; run < count; ++run) {
+      auto layer = std::make_shared<Layer>();
+      layer->partition = partition, layer->row_count = 1'000, layer->first_order = layer->last_order = ++order;
+      Store::put(store.version.shards[0].layers, layer);
+    }
+  };
+  const auto choice_in_bulk = [&] { return choose_merge(store.version, false, false, true); };
+  add_runs(600, 3);
+  order += 10'000'000;
+  add_runs(601, 33);
+  CHECK(choice_in_bulk().empty());
+  CHECK(!choose_merge(store.version).empty());
+  add_runs(601, 1);
+  CHECK(choice_in_bulk().size() > 9);
 }
 
 TEST("draining leaves no misplaced row and every layer up to date") {

@@ -306,6 +306,29 @@ def test_a_large_load_reports_its_progress_and_counts_every_row(store: Store) ->
     assert store.stats().events == count - 1
 
 
+def test_a_load_of_several_seals_is_that_of_one_seal() -> None:
+    """Sealed in bulk while rows come, by the engine's threads, beside a store that seals them all at the end."""
+    count = 600_000
+    rows = range(count)
+    table = pa.table(
+        {
+            "user_id": pa.array([row * 7_919 % 10_000 + 1 for row in rows], pa.int32()),
+            "event": pa.DictionaryArray.from_arrays(pa.array([row % 3 for row in rows], pa.int8()), ["A", "B", "C"]),
+            "time": pa.array([T - row * 104_729 % (90 * DAY_MS) for row in rows], pa.timestamp("ms")),
+            "n": pa.array([row % 1_000 for row in rows], pa.int16()),
+        }
+    )
+    question = {"kind": "trend", "events": ["A", "B", "C"], "interval": "month", "measures": ["total", "unique"]}
+    told = []
+    for background in (True, False):
+        engine = _core.Engine(path="", shards=4, workers=2, hash_key=7, now_ms=T, background=background)
+        with Store(engine) as store:
+            assert store.load(table, now_ms=T).accepted == count
+            store.seal()
+            told.append((store.digest(), store.query(question, now_ms=T).rows()))
+    assert told[0] == told[1]
+
+
 def test_a_named_load_goes_on_where_it_stopped(tmp_path: Any) -> None:
     count = 32_768 * 70
     table = pa.table({"user_id": pa.array(range(1, count + 1)), "event": pa.repeat("A", count)})
