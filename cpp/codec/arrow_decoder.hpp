@@ -8,18 +8,23 @@
 // or an entry of a dictionary becomes text once, rows of one name and the same columns take over each other's shape.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "codec/arrow_view.hpp"
 #include "codec/event_record.hpp"
 
 namespace cdp {
 
 inline constexpr std::size_t kArrowSliceRows = 32'768;  // one record batch of the log: ~10 ms of apply
+
+// Of rows with many properties a slice has fewer, so that no record of the log nears what a group may hold: 32 MiB.
+inline constexpr std::size_t kArrowSliceValues = std::size_t{4} << 20;
 
 // Which column is what. Columns are named by their path: a field of a struct is "address.city".
 struct ArrowMapping {
@@ -41,6 +46,12 @@ class ArrowDecoder {
   // Rows [first, first + count) of a batch with that schema. REQUIRES: count <= kArrowSliceRows, within the batch.
   [[nodiscard]] DecodeResult decode(const ArrowCells& batch, std::int64_t first, std::uint32_t count,
                                     const DecodeOptions& options) const;
+
+  // How many rows of this schema are a slice.
+  [[nodiscard]] std::size_t slice_rows() const noexcept {
+    const std::size_t values = std::clamp<std::size_t>(properties_.size(), 1, limits::kProperties + 1);
+    return std::min(kArrowSliceRows, kArrowSliceValues / values);
+  }
 
  private:
   friend class ArrowSlice;

@@ -16,6 +16,7 @@ namespace {
 
 // More of anything than a batch of kBatchBytes can hold (a byte each at least) is damage, not data.
 constexpr std::size_t kCountMax = limits::kBatchBytes;
+constexpr std::size_t kValuesMax = kCanonicalRecordsMax * (limits::kProperties + 1);  // one is $client_time_ms
 constexpr std::size_t kIdentitiesMax = kCanonicalRecordsMax * limits::kIdentitiesPerRecord;
 
 std::uint32_t identity_count(const EventColumns& events, std::size_t event) noexcept {
@@ -295,7 +296,7 @@ std::uint64_t place_values(EventColumns& events, const std::vector<Narrow>& fiel
     events.first_value.push_back(static_cast<std::uint32_t>(values));
     values += events.shapes[shape].field_count;
     bytes += shape_bytes[shape];
-    if (values > kCountMax) NarrowReader::corrupt("a canonical batch has too many values");
+    if (values > kValuesMax) NarrowReader::corrupt("a canonical batch has too many values");
   }
   events.values.resize(values);
   return bytes;

@@ -2,10 +2,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "codec/event_record.hpp"
+#include "disk/group.hpp"
 #include "engine/impl.hpp"
 #include "engine/load.hpp"
 
@@ -27,6 +29,15 @@ void check_time(std::int64_t now_ms, std::int64_t min_ms) {
   throw Error(Family::kInvalidRequest, code::kTimeOutOfRange, "a store's time lies before 2100", "now_ms");
 }
 
+// What no group of the log holds would wait for its place for ever.
+void check_size(std::size_t payload_bytes) {
+  constexpr std::size_t kMost = std::min(limits::kQueuedBytes, kGroupBytesMax) - 2 * limits::kGroupAlign;
+  if (payload_bytes <= kMost) return;
+  throw Error(Family::kLimitExceeded, code::kBatchTooLarge,
+              "a batch takes at most " + std::to_string(kMost) + " bytes of the log, this one " +
+                  std::to_string(payload_bytes) + ": send fewer rows in one");
+}
+
 }  // namespace
 
 void Engine::Impl::check_open() {  // REQUIRES: queue_mutex held
@@ -38,6 +49,7 @@ void Engine::Impl::check_open() {  // REQUIRES: queue_mutex held
 Ticket Engine::Impl::enqueue(Pending pending, bool wanted) {
   if (is_durable) encode_record(pending.record, pending.payload);
   const std::size_t size = pending.payload.size();
+  check_size(size);
   if (wanted) {
     Outcomes made;
     made.try_emplace(0);

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdpstore import _core
-from cdpstore.errors import InvalidRequest
+from cdpstore.errors import InvalidRequest, LimitExceeded
 from cdpstore.model import LoadReport, milliseconds_of
 from cdpstore.store import Store
 from cdpstore.testing.load import records_of
@@ -327,6 +327,30 @@ def test_a_load_of_several_seals_is_that_of_one_seal() -> None:
             store.seal()
             told.append((store.digest(), store.query(question, now_ms=T).rows()))
     assert told[0] == told[1]
+
+
+def test_rows_of_as_many_properties_as_there_may_be_are_there_when_the_store_opens_again(tmp_path: Any) -> None:
+    """One value more a row is the client's time, of rows a little ahead."""
+    count = 32_768
+    price = pa.array([row / 7 for row in range(count)])
+    columns: dict[str, Any] = {"user_id": pa.array(range(1, count + 1)), "event": pa.repeat("A", count)}
+    columns["time"] = pa.repeat(T + 60_000, count)
+    table = pa.table(columns | {f"p{at}": price for at in range(256)})
+    with opened(str(tmp_path)) as store:
+        assert store.load(table, now_ms=T).accepted == count
+    with opened(str(tmp_path)) as store:
+        assert store.stats().events == count
+
+
+def test_rows_too_long_for_the_log_are_refused_and_fewer_at_once_are_not(tmp_path: Any) -> None:
+    count = 20_000
+    texts = pa.array([f"{row:04000}" for row in range(count)])
+    table = pa.table({"user_id": pa.array(range(1, count + 1)), "event": pa.repeat("A", count), "text": texts})
+    with opened(str(tmp_path)) as store:
+        with pytest.raises(LimitExceeded, match="send fewer rows") as raised:
+            store.load(table, now_ms=T)
+        assert raised.value.code == "batch.too_large"
+        assert store.load(pa.Table.from_batches(table.to_batches(max_chunksize=4_096)), now_ms=T).accepted == count
 
 
 def test_a_named_load_goes_on_where_it_stopped(tmp_path: Any) -> None:
