@@ -36,6 +36,7 @@ BEYOND = (
     "two columns of one name",
     "two series of one name",
     r"at\.group: expected",  # one value a breakdown
+    "expected a step of the funnel, which has",
     "answer has no column",
     "trend.s cell needs total or unique",
     "at order: expected an integer from 0",
