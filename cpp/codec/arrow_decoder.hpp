@@ -25,6 +25,8 @@ inline constexpr std::size_t kArrowSliceRows = 32'768;  // one record batch of t
 
 // Of rows with many properties a slice has fewer, so that no record of the log nears what a group may hold: 32 MiB.
 inline constexpr std::size_t kArrowSliceValues = std::size_t{4} << 20;
+// Nor of rows with long texts or lists: half as many, until theirs take no more than this, or there is one row.
+inline constexpr std::int64_t kArrowSliceContentBytes = std::int64_t{16} << 20;
 
 // Which column is what. Columns are named by their path: a field of a struct is "address.city".
 struct ArrowMapping {

@@ -1,5 +1,7 @@
 #include "codec/arrow_view.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -127,6 +129,7 @@ ArrowCells::ArrowCells(const ArrowColumnType& type, const ArrowArray* array, std
   if (type.is_dictionary()) {
     if (array->dictionary == nullptr) fail("a dictionary that is null");
     values_ = std::make_unique<ArrowCells>(*type.values, array->dictionary, 0, array->dictionary->length, path);
+    dictionary_bytes_ = values_->content_bytes(0, values_->length_);
   }
 }
 
@@ -217,6 +220,39 @@ std::string_view ArrowCells::view_at(std::int64_t row) const {
   std::memcpy(&most, static_cast<const char*>(view_sizes_) + std::int64_t{buffer} * 8, 8);
   if (std::int64_t{place} + size > most || view_buffers_[buffer] == nullptr) fail("a view beyond its buffer");
   return {static_cast<const char*>(view_buffers_[buffer]) + place, static_cast<std::size_t>(size)};
+}
+
+std::int64_t ArrowCells::content_bytes(std::int64_t first, std::int64_t count) const {
+  constexpr std::int64_t kElementBytes = 8, kSmallDictionaryBytes = 64 << 10;
+  if (count <= 0) return 0;
+  std::int64_t bytes = 0;
+  if (values_ != nullptr) {
+    if (dictionary_bytes_ <= kSmallDictionaryBytes) return dictionary_bytes_;
+    for (std::int64_t row = first; row < first + count; ++row) {
+      if (!is_null(row)) bytes += values_->content_bytes(index_at(row), 1);
+    }
+    return bytes;
+  }
+  switch (type_->kind) {
+    case ArrowKind::kText: return offset<std::int32_t>(first + count) - offset<std::int32_t>(first);
+    case ArrowKind::kLargeText: return offset<std::int64_t>(first + count) - offset<std::int64_t>(first);
+    case ArrowKind::kTextView:
+      for (std::int64_t row = first_ + first; row < first_ + first + count; ++row) {
+        std::int32_t size = 0;
+        std::memcpy(&size, static_cast<const char*>(data_) + row * 16, sizeof size);
+        bytes += std::max(size, 0);
+      }
+      return bytes;
+    case ArrowKind::kList:
+    case ArrowKind::kLargeList: {
+      const std::int64_t begin = list_at(first).first, elements = list_at(first + count - 1).last - begin;
+      return elements * kElementBytes + children_[0].content_bytes(begin, elements);
+    }
+    case ArrowKind::kStruct:
+      for (const ArrowCells& child : children_) bytes += child.content_bytes(first, count);
+      return bytes;
+    default: return 0;
+  }
 }
 
 void ArrowCells::fail(const std::string& what) const { refuse(path_, what); }

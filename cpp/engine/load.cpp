@@ -196,7 +196,9 @@ bool ArrowLoad::fill() {
 
 std::uint32_t ArrowLoad::slice_rows() const noexcept {
   const std::int64_t left = batch_->cells->length() - next_row_;
-  return static_cast<std::uint32_t>(std::min<std::int64_t>(left, static_cast<std::int64_t>(decoder_->slice_rows())));
+  std::int64_t count = std::min<std::int64_t>(left, static_cast<std::int64_t>(decoder_->slice_rows()));
+  while (count > 1 && batch_->cells->content_bytes(next_row_, count) > kArrowSliceContentBytes) count /= 2;
+  return static_cast<std::uint32_t>(count);
 }
 
 std::optional<ArrowLoad::Slice> ArrowLoad::next(const DecodeOptions& options) {

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdpstore import _core
-from cdpstore.errors import InvalidRequest, LimitExceeded
+from cdpstore.errors import InvalidRequest
 from cdpstore.model import LoadReport, milliseconds_of
 from cdpstore.store import Store
 from cdpstore.testing.load import records_of
@@ -342,15 +342,28 @@ def test_rows_of_as_many_properties_as_there_may_be_are_there_when_the_store_ope
         assert store.stats().events == count
 
 
-def test_rows_too_long_for_the_log_are_refused_and_fewer_at_once_are_not(tmp_path: Any) -> None:
-    count = 20_000
-    texts = pa.array([f"{row:04000}" for row in range(count)])
+LONG = [f"{row:04000}" for row in range(20_000)]  # 80 MB, more than a group of the log
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pa.array(LONG),
+        pa.array(LONG, pa.large_string()),
+        pa.array(LONG, pa.string_view()),
+        pa.array([[text[:2_000], text[2_000:]] for text in LONG]),
+        pa.array(LONG).dictionary_encode(),
+    ],
+    ids=["text", "large text", "views", "lists", "dictionary"],
+)
+def test_rows_of_long_texts_are_sent_in_as_many_parts_as_they_need(tmp_path: Any, texts: Any) -> None:
+    count = len(texts)
     table = pa.table({"user_id": pa.array(range(1, count + 1)), "event": pa.repeat("A", count), "text": texts})
     with opened(str(tmp_path)) as store:
-        with pytest.raises(LimitExceeded, match="send fewer rows") as raised:
-            store.load(table, now_ms=T)
-        assert raised.value.code == "batch.too_large"
-        assert store.load(pa.Table.from_batches(table.to_batches(max_chunksize=4_096)), now_ms=T).accepted == count
+        assert store.load(table, name="long", now_ms=T).accepted == count
+    with opened(str(tmp_path)) as store:
+        assert store.stats().events == count
+        assert store.load(table, name="long", now_ms=T).resumed_rows == count
 
 
 def test_a_named_load_goes_on_where_it_stopped(tmp_path: Any) -> None:
