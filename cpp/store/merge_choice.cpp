@@ -4,9 +4,10 @@
 // 1. Misplaced rows: over 2 % of the rows lie under profiles whose links changed since (or any, when draining): the whole
 //    partition. A tier that has none but knows only old links is taken alone: its merge keeps the chunks and only notes
 //    that it is up to date (draining, or when over kStaleOrigins origins changed since).
-// 2. Over kMergeFanIn tiers behind the first (kBulkFanIn while rows are loaded in bulk): the newest ones, at least kStretchMin, and older ones as long as each has no
-//    more rows than all newer together. Measured over a partition of 5 M rows filled by seals of 16 k: each row is merged
-//    2.8 times, 6 tiers on average, never over 9. Levels of 8 (16 k, 128 k, 1 M) merged rows less often but left up to 22.
+// 2. Over kMergeFanIn tiers behind the first (kBulkFanIn while rows are loaded in bulk): the newest ones, at least
+//    kStretchMin, and older ones as long as each has no more rows than all newer together. Measured over a partition of 5 M
+//    rows filled by seals of 16 k: each row is merged 2.8 times, 6 tiers on average, never over 9. Levels of 8 (16 k, 128 k,
+//    1 M) merged rows less often but left up to 22.
 // 3. A partition that is no more the newest and got nothing for kQuietRows events: whole, when that rewrites at most
 //    kWorthwhile rows for each row that is not in the largest tier yet. Fewer stay beside it: kernels read them as well.
 // 4. Nothing else to do, and links of many origins changed since the oldest tier was built (each slow profile costs a query
